@@ -1,0 +1,46 @@
+# `make demo` and `make test` are all a newcomer needs; both build the virtual environment first.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install demo test check lint format docs train clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 10
+
+install: $(INSTALLED) ## Make the virtual environment and install the package into it
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install ## Play a scripted conversation through the real graph, model and experts
+	$(BIN)/memlora demo
+
+test: install ## Run the test suite (under 10 minutes)
+	$(BIN)/python -m pytest -m "not slow"
+
+check: install lint ## Run the long tests (held-out scripts through the real model)
+	$(BIN)/python -m pytest -m slow
+
+lint: install ## Check style and generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python docs/generate.py --check
+
+format: install ## Mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: install ## Regenerate what README and docs take from the program
+	$(BIN)/python docs/generate.py
+
+train: install ## Train the shipped bundle's three text experts again (about 70 minutes on two cores)
+	for role in extraction memory_update generation; do \
+	  $(BIN)/memlora train $$role --bundle langchain_memlora/bundles/smollm2-135m --work runs/train || exit 1; done
+
+clean: ## Remove the virtual environment and caches of tools
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

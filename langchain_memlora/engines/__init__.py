@@ -1,0 +1,21 @@
+"""Who computes: engines complete prompts for a role. Only this package, `models`, `training` and `evaluation` know torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langchain_memlora.engines.base import Completion, Engine, Request
+
+if TYPE_CHECKING:
+    from langchain_memlora.engines.transformers import TransformersEngine
+
+__all__ = ["Completion", "Engine", "Request", "TransformersEngine"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "TransformersEngine":
+        from langchain_memlora.engines.transformers import TransformersEngine
+
+        return TransformersEngine
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

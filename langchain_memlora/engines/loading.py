@@ -1,0 +1,177 @@
+"""Loads a base model and a bundle's adapters, and checks that they belong together."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as hf_logging
+
+from langchain_memlora.errors import (
+    BundleError,
+    BundleMismatchError,
+    InvalidInputError,
+    ModelError,
+    ModelNotFoundError,
+)
+from langchain_memlora.experts.bundle import Bundle
+from langchain_memlora.models.base_model import BaseModel, resolve_base_model, tensors_sha256
+
+DType = Literal["auto", "bfloat16", "float32"]
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError)
+
+
+def load_experts(
+    bundle: Bundle, base: str, dtype: torch.dtype, device: torch.device
+) -> tuple[PreTrainedTokenizerBase, PeftModel | PreTrainedModel]:
+    """Load a base model with every adapter of a bundle on it, frozen and set to decode greedily.
+
+    Raises:
+        ModelNotFoundError: There is no such base model.
+        ModelError: The base model can't be read.
+        BundleMismatchError: The bundle was trained on another base model or tokenizer.
+        BundleError: An adapter is corrupt, or nothing says how a message is wrapped.
+    """
+    found = resolve_base_model(base)
+    with _quiet():
+        tokenizer, model = _load_base(found, dtype)
+        _check_base(bundle, found, tokenizer, model)
+        ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": pad_id(tokenizer)}
+        model.generation_config = GenerationConfig(do_sample=False, **ids)
+        with warnings.catch_warnings():  # PEFT uses a deprecated name; and missing weights are an error here
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`|Found missing adapter keys")
+            adapted = _with_adapters(bundle, found, model).to(device).eval()
+    return tokenizer, adapted.requires_grad_(requires_grad=False)
+
+
+def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Hash a tokenizer's vocabulary: tokens and their ids in token order, whatever files they came from."""
+    return hashlib.sha256(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode()).hexdigest()
+
+
+def pick_device(name: str) -> torch.device:
+    """A device by name; for `auto` the first of cuda, mps and cpu that is there."""
+    if name == "auto":
+        mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        msg = f"device is {name!r}, which torch does not know. Use auto, cpu, cuda, cuda:0 or mps."
+        raise InvalidInputError(msg) from error
+
+
+def pick_dtype(name: DType, device: torch.device) -> torch.dtype:
+    """A dtype by name; for `auto` bfloat16 where the device computes in it, else float32."""
+    if name not in get_args(DType):
+        msg = f"dtype is {name!r}. Use one of {', '.join(get_args(DType))}."
+        raise InvalidInputError(msg)
+    if name != "auto":
+        return cast("torch.dtype", getattr(torch, name))
+    able = torch.cpu.get_capabilities()
+    native = {
+        "cuda": torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False),
+        "cpu": bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("arm_bf16")),
+    }
+    return torch.bfloat16 if native.get(device.type, False) else torch.float32
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without progress bars."""
+    shown = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            hf_logging.enable_progress_bar()
+
+
+def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token to pad with; the end token where a tokenizer has none of its own."""
+    return next(token for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if token is not None)
+
+
+def _load_base(base: BaseModel, dtype: torch.dtype) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base.source)
+        model, info = AutoModelForCausalLM.from_pretrained(base.source, dtype=dtype, output_loading_info=True)
+        if lacking := sorted(info["missing_keys"]):
+            msg = f"{len(lacking)} weights are missing, {lacking[0]} first"
+            raise ValueError(msg)
+    except _UNREADABLE as error:
+        local = Path(base.source).is_dir()
+        msg = f"Base model {base.name!r} can't be loaded from {base.source} ({type(error).__name__}: {_short(error)}). "
+        remedy = (
+            "Restore the folder or pass another base." if local else "Check the name and the network, or pass a folder."
+        )
+        raise (ModelError if local else ModelNotFoundError)(msg + remedy) from error
+    return tokenizer, model
+
+
+def _check_base(bundle: Bundle, base: BaseModel, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
+    spec = bundle.card.base
+    if not (bundle.chat_template or tokenizer.chat_template):
+        msg = f"Neither bundle {bundle.path} nor base model {base.name} has a chat template. Add chat_template.jinja."
+        raise BundleError(msg)
+    if spec.tokenizer_sha256 and (found := tokenizer_sha256(tokenizer)) != spec.tokenizer_sha256:
+        msg = (
+            f"Bundle {bundle.card.name} was trained with another tokenizer (sha256 {spec.tokenizer_sha256}) than that of "
+            f"{base.name} ({found}). Load the base it was trained on, {spec.name}, or train it for this one."
+        )
+        raise BundleMismatchError(msg)
+    if spec.tensors_sha256 and (found := base.sha256 or tensors_sha256(model)) != spec.tensors_sha256:
+        msg = (
+            f"The scores on the card of bundle {bundle.card.name} were measured on other weights (sha256 "
+            f"{spec.tensors_sha256}) than those of {base.name} ({found}). Evaluate it again before you trust them."
+        )
+        warnings.warn(msg, UserWarning, stacklevel=2)
+
+
+def _with_adapters(bundle: Bundle, base: BaseModel, model: PreTrainedModel) -> PeftModel | PreTrainedModel:
+    adapted: PeftModel | None = None
+    shape = model.config.get_text_config()
+    for role, folder in bundle.adapters.items():
+        options = {"adapter_name": str(role), "is_trainable": False, "autocast_adapter_dtype": False}
+        try:
+            if adapted is None:
+                adapted = PeftModel.from_pretrained(model, str(folder), **options)
+            else:
+                adapted.load_adapter(str(folder), **options)
+            reason = _unmatched(adapted, str(role), folder)
+        except _UNREADABLE as error:
+            reason = _short(error)
+            if "size mismatch" not in str(error) and "arget modules" not in str(error):
+                msg = f"The {role} adapter in {folder} can't be read ({reason}). Restore it from where the bundle came."
+                raise BundleError(msg) from error
+        if reason:
+            msg = (
+                f"The {role} adapter in {folder} does not fit {base.name} ({shape.model_type}, hidden size "
+                f"{shape.hidden_size}, {shape.num_hidden_layers} layers): {reason}. Load the base it was trained on, "
+                f"{bundle.card.base.name}, or train it for this one."
+            )
+            raise BundleMismatchError(msg)
+    return adapted or model
+
+
+def _unmatched(model: PeftModel, role: str, folder: Path) -> str:
+    """What PEFT only warns of or skips: weights that the file or the model lacks."""
+    with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
+        stored = {key for key in file.keys() if "lora_" in key}  # noqa: SIM118 - not a dict
+    state = get_peft_model_state_dict(model, adapter_name=role, save_embedding_layers=False)
+    odd = sorted(stored ^ {key for key in state if "lora_" in key})
+    return f"{len(odd)} weights are only in one of them, {odd[0]} first" if odd else ""
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

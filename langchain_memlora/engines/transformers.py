@@ -1,0 +1,229 @@
+"""The engine that ships: one base model in memory, all experts as LoRA adapters on it, whole batches at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from langchain_memlora.engines.base import Completion, Engine, Request
+from langchain_memlora.engines.loading import DType, load_experts, pad_id, pick_device, pick_dtype, tokenizer_sha256
+from langchain_memlora.errors import EngineError, InvalidInputError
+from langchain_memlora.experts.bundle import Bundle
+
+__all__ = ["TransformersEngine", "tokenizer_sha256"]
+
+SCORING_FACTOR = 4
+SCORING_TOKENS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A request made ready: where its completion goes, its prompt's token ids, the first token of each choice."""
+
+    index: int
+    request: Request
+    ids: list[int]
+    firsts: list[int]
+
+    @property
+    def adapter(self) -> str | None:
+        return None if self.request.role is None else str(self.request.role)
+
+
+class TransformersEngine(Engine):
+    """Runs a bundle's experts with transformers and PEFT, greedily and in batches.
+
+    Every adapter stays in memory beside one copy of the base model. Requests of one role are computed together,
+    sorted by length and padded on the left. In float32 a completion does not depend on what it was batched with; in
+    bfloat16 rounding differs between batches.
+
+    In a completion `completion_tokens` counts what the model wrote, its end token included, and 1 where choices were
+    scored.
+
+    Args:
+        bundle: The experts.
+        base: Name, folder or hub id of the base model; by default the one the bundle was trained on.
+        dtype: `auto` is bfloat16 where the hardware computes in it, else float32.
+        device: A torch device; `auto` is cuda, mps or cpu, the first that is there.
+        batch: Rows generated at once; scoring takes up to four times as many.
+        prompt_lookup: Speed up single rows by guessing that the model copies from its prompt. The text stays the same.
+
+    Raises:
+        InvalidInputError: An argument can't be used.
+
+    Example:
+        ```python
+        from langchain_memlora.engines import Request, TransformersEngine
+        from langchain_memlora.experts import load_bundle
+
+        with TransformersEngine(load_bundle()) as engine:
+            print(engine.run([Request(None, "Say hello.", max_tokens=8)])[0].text)
+        ```
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        base: str | None = None,
+        dtype: DType = "auto",
+        device: str = "auto",
+        batch: int = 16,
+        prompt_lookup: bool = True,
+    ) -> None:
+        if batch < 1:
+            msg = f"batch is {batch}, but at least one row must be computed at once. Pass 1 or more."
+            raise InvalidInputError(msg)
+        self.bundle = bundle
+        self.device = pick_device(device)
+        self.dtype = pick_dtype(dtype, self.device)
+        self._base = base or bundle.card.base.name
+        self._batch = batch
+        self._prompt_lookup = prompt_lookup
+        self._model: PeftModel | PreTrainedModel | None = None
+        self._tokenizer: PreTrainedTokenizerBase | None = None
+
+    def load(self) -> None:
+        """Load the base model and every adapter of the bundle, and check that they belong together.
+
+        Raises:
+            ModelNotFoundError: There is no such base model.
+            ModelError: The base model can't be read.
+            BundleMismatchError: The bundle was trained on another base model or tokenizer.
+            BundleError: An adapter is corrupt, or nothing says how a message is wrapped.
+        """
+        self._tokenizer, self._model = load_experts(self.bundle, self._base, self.dtype, self.device)
+
+    def release(self) -> None:
+        """Drop the model."""
+        self._model = self._tokenizer = None
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def compute(self, requests: Sequence[Request]) -> list[Completion]:
+        """Complete all requests, in order.
+
+        Raises:
+            EngineError: A prompt is too long, a role has no adapter, or choices begin alike.
+        """
+        if self._model is None:
+            self.load()
+        groups: dict[tuple[str | None, bool], list[_Row]] = {}
+        for index, request in enumerate(requests):
+            groups.setdefault((request.role, bool(request.choices)), []).append(self._row(index, request))
+        done: dict[int, Completion] = {}
+        for (role, scoring), rows in groups.items():
+            with self._expert(role), torch.inference_mode():
+                for chunk in self._chunks(rows, scoring=scoring):
+                    start = time.perf_counter()
+                    found = self._score(chunk) if scoring else self._generate(chunk)
+                    share = (time.perf_counter() - start) / len(chunk)
+                    for row, completion in zip(chunk, found, strict=True):
+                        done[row.index] = replace(completion, seconds=share)
+        return [done[index] for index in range(len(requests))]
+
+    def _row(self, index: int, request: Request) -> _Row:
+        if request.role is not None and request.role not in self.bundle.adapters:
+            there = ", ".join(self.bundle.adapters) or "none"
+            msg = (
+                f"Bundle {self.bundle.card.name} has no adapter {str(request.role)!r} (it has: {there}). "
+                "Use one of these, or None for the base model."
+            )
+            raise EngineError(msg)
+        ids = self._tokenizer.apply_chat_template(
+            [{"role": "user", "content": request.prompt}],
+            chat_template=self.bundle.chat_template or None,
+            add_generation_prompt=True,
+            tokenize=True,
+            sanitize_control_tokens=True,
+            return_dict=True,
+        )["input_ids"]
+        needed = 1 if request.choices else request.max_tokens
+        limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        if limit is not None and len(ids) > limit - needed:
+            msg = (
+                f"The prompt has {len(ids)} tokens, but with {needed} to write {self._base} reads at most "
+                f"{limit - needed} (its limit is {limit}). Shorten the prompt or lower max_tokens."
+            )
+            raise EngineError(msg)
+        return _Row(index, request, ids, self._firsts(request.choices))
+
+    def _firsts(self, choices: Sequence[str]) -> list[int]:
+        """The first token of each choice, by which alone they are told apart."""
+        tokens = [self._tokenizer(choice, add_special_tokens=False)["input_ids"][:1] for choice in choices]
+        firsts = [token for first in tokens for token in first]
+        if len(set(firsts)) < len(choices):
+            shown = {choice: self._tokenizer.decode(first) for choice, first in zip(choices, tokens, strict=True)}
+            msg = f"Choices must differ in their first token, but they begin with {shown}. Reword them."
+            raise EngineError(msg)
+        return firsts
+
+    @contextlib.contextmanager
+    def _expert(self, role: str | None) -> Iterator[None]:
+        if not isinstance(self._model, PeftModel):
+            yield
+        elif role is not None:
+            self._model.set_adapter(str(role), inference_mode=True)
+            yield
+        else:
+            try:
+                with self._model.disable_adapter():
+                    yield
+            finally:  # PEFT turns gradients on when adapters come back
+                self._model.requires_grad_(requires_grad=False)
+
+    def _chunks(self, rows: Iterable[_Row], *, scoring: bool) -> Iterator[list[_Row]]:
+        """Batches of rows of similar length."""
+        chunk: list[_Row] = []
+        for row in sorted(rows, key=lambda row: len(row.ids)):
+            count = len(chunk) + 1
+            full = count > self._batch * (SCORING_FACTOR if scoring else 1)
+            if chunk and (full or (scoring and count * len(row.ids) > SCORING_TOKENS)):
+                yield chunk
+                chunk = []
+            chunk.append(row)
+        if chunk:
+            yield chunk
+
+    def _padded(self, rows: Sequence[_Row]) -> dict[str, torch.Tensor]:
+        longest = max(len(row.ids) for row in rows)
+        pad = pad_id(self._tokenizer)
+        ids = [[pad] * (longest - len(row.ids)) + row.ids for row in rows]
+        mask = [[0] * (longest - len(row.ids)) + [1] * len(row.ids) for row in rows]
+        return {
+            "input_ids": torch.tensor(ids, device=self.device),
+            "attention_mask": torch.tensor(mask, device=self.device),
+        }
+
+    def _score(self, rows: Sequence[_Row]) -> list[Completion]:
+        inputs = self._padded(rows)
+        positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+        logits = self._model(**inputs, position_ids=positions, logits_to_keep=1, use_cache=False).logits[:, -1].cpu()
+        found = []
+        for row, last in zip(rows, logits, strict=True):
+            chances = last[row.firsts].double().softmax(-1).tolist()
+            best = max(range(len(chances)), key=chances.__getitem__)
+            found.append(Completion(row.request.choices[best], tuple(chances), len(row.ids), 1, adapter=row.adapter))
+        return found
+
+    def _generate(self, rows: Sequence[_Row]) -> list[Completion]:
+        inputs = self._padded(rows)
+        options: dict[str, int] = {"max_new_tokens": max(row.request.max_tokens for row in rows)}
+        if len(rows) == 1 and self._prompt_lookup:
+            options |= {"prompt_lookup_num_tokens": 8, "max_matching_ngram_size": 2}
+        written = self._model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :].tolist()
+        eos, found = self._tokenizer.eos_token_id, []
+        for row, tokens in zip(rows, written, strict=True):
+            mine = tokens[: row.request.max_tokens]
+            finished = eos in mine
+            kept = mine[: mine.index(eos)] if finished else mine
+            text = self._tokenizer.decode(kept, skip_special_tokens=True)
+            spent = len(kept) + finished
+            found.append(Completion(text, (), len(row.ids), spent, adapter=row.adapter, finished=finished))
+        return found

@@ -1,0 +1,23 @@
+"""Who decides: roles, bundles, prompts, dialects, and the four verbs the graph calls."""
+
+from langchain_memlora.experts.bundle import DEFAULT_BUNDLE, Bundle, Card, load_bundle, shipped_bundles
+from langchain_memlora.experts.experts import UNKNOWN, Experts, Extraction, Question
+from langchain_memlora.experts.roles import TEXT_ROLES, Role
+from langchain_memlora.experts.windows import Line, Window, cut_windows
+
+__all__ = [
+    "DEFAULT_BUNDLE",
+    "TEXT_ROLES",
+    "UNKNOWN",
+    "Bundle",
+    "Card",
+    "Experts",
+    "Extraction",
+    "Line",
+    "Question",
+    "Role",
+    "Window",
+    "cut_windows",
+    "load_bundle",
+    "shipped_bundles",
+]

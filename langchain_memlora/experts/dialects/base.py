@@ -1,0 +1,63 @@
+"""What a dialect is: how an expert is asked and how its text is read, side by side."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from langchain_memlora.engines.base import Completion
+from langchain_memlora.errors import ExpertOutputError
+from langchain_memlora.experts.windows import Window
+from langchain_memlora.types import Decision, Fact, Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What could be read in an extraction, and what could not.
+
+    Attributes:
+        rejected: One error for each row that could not be read. No facts and no errors means: nothing to remember.
+    """
+
+    facts: tuple[Fact, ...]
+    rejected: tuple[ExpertOutputError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The slots of one prompt, and the closed choices if nothing is to be written."""
+
+    slots: dict[str, str]
+    choices: tuple[str, ...] = ()
+
+
+class Dialect(ABC):
+    """How prompts are filled and answers read. Knows text, not tensors."""
+
+    name: str
+
+    @abstractmethod
+    def ask_extraction(self, window: Window) -> Ask:
+        """The prompt's slots for one window."""
+
+    @abstractmethod
+    def read_extraction(self, completion: Completion, window: Window) -> Reading:
+        """The facts in an extraction."""
+
+    @abstractmethod
+    def ask_update(self, fact: Fact, candidates: Sequence[Memory]) -> list[Ask]:
+        """The prompts that decide one fact."""
+
+    @abstractmethod
+    def read_update(self, completions: Sequence[Completion], fact: Fact, candidates: Sequence[Memory]) -> Decision:
+        """The decision in their completions.
+
+        Raises:
+            ExpertOutputError: The text can't be read, or names a memory that was not shown.
+        """
+
+
+def written_fact(fact: Fact) -> str:
+    """A fact as the update expert sees it."""
+    return f"forget that {fact.text}" if fact.retracts else fact.text

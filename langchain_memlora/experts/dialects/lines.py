@@ -1,0 +1,92 @@
+"""The compact dialect: one fact a line, and one closed question for each pair of new fact and known memory.
+
+Extraction writes `NUMBER rest of the sentence`; the subject is the writer of that message and is put back in code, so
+speakers can't be swapped. `NUMBER forget: ...` asks to forget. `none` stands for nothing.
+
+Update writes nothing: for each candidate the probabilities of ADD (unrelated), NONE (same), UPDATE and DELETE are read
+off one position. Together they make one closed choice for the fact: the choice is ADD unless some candidate says otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from langchain_memlora.engines.base import Completion
+from langchain_memlora.errors import ExpertOutputError
+from langchain_memlora.experts.dialects.base import Ask, Dialect, Reading, written_fact
+from langchain_memlora.experts.windows import Window, speaker_of
+from langchain_memlora.types import Decision, Event, Fact, Memory, Turn
+
+NOTHING = "none"
+FORGET = "forget:"
+LABELS = (Event.ADD, Event.NONE, Event.UPDATE, Event.DELETE)
+_LINE = re.compile(r"(\d{1,3})\s+(\S.*)")
+_HAS_WORD = re.compile(r"\w")
+
+
+class Lines(Dialect):
+    """See the module."""
+
+    name = "lines"
+
+    def ask_extraction(self, window: Window) -> Ask:
+        dialogue = "\n".join(f"{line.number or '-'} {speaker_of(line.turn)}: {line.text}" for line in window.lines)
+        return Ask({"dialogue": dialogue})
+
+    def read_extraction(self, completion: Completion, window: Window) -> Reading:
+        facts: list[Fact] = []
+        rejected: list[ExpertOutputError] = []
+        lines = [line.strip() for line in completion.text.splitlines() if line.strip()]
+        if not lines:
+            rejected.append(ExpertOutputError("The extraction expert wrote nothing, not even 'none'."))
+        if lines and not completion.finished:
+            rejected.append(ExpertOutputError(f"The last row was cut off and is left out: {lines.pop()!r}"))
+        for line in lines:
+            match = _LINE.fullmatch(line)
+            turn = window.sources.get(int(match[1])) if match else None
+            if line.lower() == NOTHING:
+                continue
+            if not match or not turn or not _HAS_WORD.search(match[2]):
+                shown = ", ".join(map(str, window.sources))
+                rejected.append(ExpertOutputError(f"Row {line!r} does not begin with one of the numbers {shown}."))
+                continue
+            fact = read_fact(match[2], turn)
+            if fact not in facts:
+                facts.append(fact)
+        return Reading(tuple(facts), tuple(rejected))
+
+    def ask_update(self, fact: Fact, candidates: Sequence[Memory]) -> list[Ask]:
+        new = written_fact(fact)
+        return [Ask({"old": memory.text, "new": new}, tuple(LABELS)) for memory in candidates]
+
+    def read_update(self, completions: Sequence[Completion], fact: Fact, candidates: Sequence[Memory]) -> Decision:
+        """Turn the pairwise answers into one distribution over {ADD, NONE i, UPDATE i, DELETE i}.
+
+        Each pair gives odds of its labels against ADD; the choices of all pairs compete on those odds. The decision's
+        probability is its event's, whichever the target: two memories that say nearly the same must not halve it.
+        """
+        choices: list[tuple[float, Event, str | None]] = [(0.0, Event.ADD, None)]
+        for completion, memory in zip(completions, candidates, strict=True):
+            unrelated, *others = (math.log(max(p, 1e-9)) for p in completion.probabilities)
+            choices += [(odds - unrelated, event, memory.id) for odds, event in zip(others, LABELS[1:], strict=True)]
+        _, event, target = max(choices, key=lambda choice: choice[0])
+        total = sum(math.exp(odds) for odds, _, _ in choices)
+        same_event = sum(math.exp(odds) for odds, other, _ in choices if other is event)
+        return Decision(event, fact, target, same_event / total)
+
+
+def fact_row(number: int, sentence: str, *, retracts: bool = False) -> str:
+    """Write one row as the extraction expert should: `sentence` without its subject."""
+    return f"{number} {FORGET + ' ' if retracts else ''}{sentence}"
+
+
+def read_fact(row: str, turn: Turn) -> Fact:
+    """Put the subject back in front of a row."""
+    retracts = row.startswith(FORGET)
+    rest = row.removeprefix(FORGET).strip()
+    subject = speaker_of(turn)
+    subject = subject[:1].upper() + subject[1:]
+    joint = "" if rest.startswith("'s ") else " "
+    return Fact(f"{subject}{joint}{rest}", turn.id, turn.observed_at, retracts)

@@ -1,0 +1,132 @@
+"""The experts as graph nodes see them: extract, decide, answer, see. They know text, never tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from langchain_memlora.engines.base import Completion, Engine, Request
+from langchain_memlora.errors import ExpertOutputError, VisionNotConfiguredError
+from langchain_memlora.experts.bundle import Bundle
+from langchain_memlora.experts.dialects import DIALECTS, Ask, Reading
+from langchain_memlora.experts.prompts import render
+from langchain_memlora.experts.roles import Role
+from langchain_memlora.experts.windows import Window
+from langchain_memlora.types import Decision, Event, Fact, Memory, Usage
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One fact to decide, with the memories it may change."""
+
+    fact: Fact
+    candidates: tuple[Memory, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What an extraction call gave: the reading and the raw text behind it."""
+
+    reading: Reading
+    raw: str
+
+
+class Experts:
+    """Asks the right expert in the bundle's dialect and reads what comes back.
+
+    Each verb takes a whole batch, makes one engine call and returns its cost beside the results.
+
+    Example:
+        ```python
+        from langchain_memlora.experts import Experts, load_bundle
+        from langchain_memlora.testing import ScriptedEngine
+
+        experts = Experts(load_bundle(), ScriptedEngine(generation=["Berlin"]))
+        text, usage = experts.answer("Where does Ana live?", "Ana lives in Berlin")
+        assert text == "Berlin"
+        ```
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self.bundle = bundle
+        self.engine = engine
+        self.dialect = DIALECTS[bundle.card.dialect]()
+
+    def extract(self, windows: Sequence[Window]) -> tuple[list[Extraction], Usage]:
+        """Read the facts out of windows; a window whose text can't be read has errors, never an exception."""
+        requests = [self._request(Role.EXTRACTION, self.dialect.ask_extraction(window)) for window in windows]
+        completions = self.engine.run(requests) if requests else []
+        read = [
+            Extraction(self.dialect.read_extraction(completion, window), completion.text)
+            for completion, window in zip(completions, windows, strict=True)
+        ]
+        return read, _usage("extract", completions)
+
+    def decide(self, questions: Sequence[Question]) -> tuple[list[Decision | ExpertOutputError], Usage]:
+        """Choose an operation for each fact among the candidates shown.
+
+        A fact without candidates is an ADD without asking. An UPDATE or DELETE below the bundle's calibrated
+        confidence becomes ADD, so that doubt never destroys; a retraction in doubt becomes NONE.
+        """
+        asks = [self.dialect.ask_update(q.fact, q.candidates) if q.candidates else [] for q in questions]
+        requests = [self._request(Role.MEMORY_UPDATE, ask) for group in asks for ask in group]
+        completions = self.engine.run(requests) if requests else []
+        decisions: list[Decision | ExpertOutputError] = []
+        done = 0
+        for question, group in zip(questions, asks, strict=True):
+            mine = completions[done : done + len(group)]
+            done += len(group)
+            try:
+                asked = bool(group)
+                decision = self.dialect.read_update(mine, question.fact, question.candidates) if asked else None
+                decisions.append(self._careful(decision or Decision(Event.ADD, question.fact)))
+            except ExpertOutputError as error:
+                decisions.append(error)
+        return decisions, _usage("update", completions)
+
+    def answer(self, question: str, context: str) -> tuple[str, Usage]:
+        """Answer a question from a rendered context, or say `unknown`."""
+        request = self._request(Role.GENERATION, Ask({"question": question, "context": context}))
+        completions = self.engine.run([request])
+        return completions[0].text.strip(), _usage("answer", completions)
+
+    def see(self, images: Sequence[str]) -> tuple[list[str], Usage]:
+        """Describe images.
+
+        Raises:
+            VisionNotConfiguredError: Always for now: no shipped bundle has a vision expert.
+        """
+        msg = (
+            f"{len(images)} image(s) were given, but bundle {self.bundle.card.name} has no vision expert. "
+            "Leave the images out, or put their description into the message's text."
+        )
+        raise VisionNotConfiguredError(msg)
+
+    def _request(self, role: Role, ask: Ask) -> Request:
+        adapter = role if role in self.bundle.adapters else None
+        prompt = render(self.bundle, role, **ask.slots)
+        return Request(adapter, prompt, self.bundle.card.max_tokens[role], ask.choices)
+
+    def _careful(self, decision: Decision) -> Decision:
+        doubtful = decision.probability < self.bundle.card.update.confidence
+        if decision.fact.retracts:
+            hit = decision.event is Event.DELETE and not doubtful
+            return decision if hit else replace(decision, event=Event.NONE, target=None)
+        if decision.event in {Event.DELETE, Event.UPDATE}:
+            # What the user tells as news supersedes; only a request to forget deletes.
+            event, target = (Event.ADD, None) if doubtful else (Event.UPDATE, decision.target)
+            return replace(decision, event=event, target=target)
+        return decision
+
+
+def _usage(stage: str, completions: Sequence[Completion]) -> Usage:
+    return Usage(
+        stage,
+        calls=len(completions),
+        prompt_tokens=sum(c.prompt_tokens for c in completions),
+        completion_tokens=sum(c.completion_tokens for c in completions),
+        seconds=sum(c.seconds for c in completions),
+        adapter=completions[0].adapter if completions else None,
+    )

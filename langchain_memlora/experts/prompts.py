@@ -1,0 +1,26 @@
+"""The only place where prompts are rendered, for training and inference alike. The texts are data in the bundle."""
+
+from __future__ import annotations
+
+import string
+
+from langchain_memlora.errors import BundleError
+from langchain_memlora.experts.bundle import Bundle
+from langchain_memlora.experts.roles import Role
+
+
+def render(bundle: Bundle, role: Role, **slots: str) -> str:
+    """Fill a role's template. What is put into slots is never read as a template itself.
+
+    Raises:
+        BundleError: The template names a slot that this dialect does not fill.
+    """
+    template = bundle.prompts[role]
+    names = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+    if unknown := names - slots.keys():
+        msg = (
+            f"The {role} prompt of bundle {bundle.card.name} uses {sorted(unknown)}, but the {bundle.card.dialect} dialect "
+            f"fills {sorted(slots)}. Use the prompts of that dialect."
+        )
+        raise BundleError(msg)
+    return template.format(**slots)

@@ -1,0 +1,140 @@
+"""Cuts a run of turns into extraction windows, the same way for training and for `add`.
+
+A window shows a few earlier turns for context and up to a handful of new ones. Only new turns written by a source
+(by default: users, not assistants) are numbered, and only a numbered turn can tell a fact. So an expert has no way to
+put an assistant's suggestion down as the user's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from langchain_memlora.types import Turn
+
+PIECE = 1200
+CONTEXT_CLIP = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message, or a piece of a long one, as an expert sees it.
+
+    Attributes:
+        number: 1, 2, ... for lines that can tell a fact; `None` for context.
+    """
+
+    turn: Turn
+    text: str
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The lines of one extraction call."""
+
+    lines: tuple[Line, ...]
+
+    @property
+    def sources(self) -> dict[int, Turn]:
+        """The turns that can tell facts, by number."""
+        return {line.number: line.turn for line in self.lines if line.number is not None}
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The numbered turns, each once, in order."""
+        return tuple({turn.id: turn for turn in self.sources.values()}.values())
+
+
+def speaker_of(turn: Turn) -> str:
+    """The name that stands before a turn's text: its speaker, else its role."""
+    return turn.speaker or turn.role
+
+
+def cut_windows(
+    turns: Sequence[Turn],
+    before: Sequence[Turn] = (),
+    *,
+    new_turns: int = 4,
+    context_turns: int = 2,
+    sources: Collection[str] = ("user",),
+) -> list[Window]:
+    """Cut new turns of one thread into windows.
+
+    Args:
+        turns: The new turns, in order.
+        before: Turns of the same thread that came before them.
+        new_turns: At most this many new turns in a window.
+        context_turns: At most this many turns shown before them, unnumbered.
+        sources: Roles whose turns can tell facts.
+
+    Returns:
+        Windows that hold at least one numbered line. Turns after the last source of a window are not shown:
+        an answer can't change what was said before it.
+
+    Example:
+        ```python
+        from datetime import datetime, timezone
+        from langchain_memlora.experts.windows import cut_windows
+        from langchain_memlora.types import Scope, Turn
+
+        now = datetime.now(timezone.utc)
+        turns = [Turn("t1", Scope("ana"), "user", "I moved to Berlin.", now)]
+        assert cut_windows(turns)[0].sources[1].text == "I moved to Berlin."
+        ```
+    """
+    everything = [*before, *turns]
+    windows = []
+    for start in range(len(before), len(everything), new_turns):
+        new = everything[start : start + new_turns]
+        while new and (new[-1].role not in sources or not new[-1].text.strip()):
+            new = new[:-1]
+        context = everything[max(0, start - context_turns) : start]
+        pieces = [piece for turn in new for piece in _pieces(turn, sources)]
+        for group in _groups(pieces):
+            windows.append(_window(context, group, sources))
+            context = []
+    return [window for window in windows if window.sources]
+
+
+def one_line(text: str) -> str:
+    """Collapse all white space, line breaks included, so that one message stays one line."""
+    return " ".join(text.split())
+
+
+def _window(context: Sequence[Turn], pieces: Sequence[tuple[Turn, str]], sources: Collection[str]) -> Window:
+    lines = [Line(turn, _clip(one_line(turn.text)), None) for turn in context if turn.text.strip()]
+    number = 0
+    for turn, text in pieces:
+        is_source = turn.role in sources
+        number += is_source
+        lines.append(Line(turn, text if is_source else _clip(text), number if is_source else None))
+    return Window(tuple(lines))
+
+
+def _groups(pieces: Sequence[tuple[Turn, str]]) -> Iterator[list[tuple[Turn, str]]]:
+    """Keep pieces together until they would fill a prompt."""
+    group: list[tuple[Turn, str]] = []
+    for piece in pieces:
+        if group and sum(len(text) for _, text in group) + len(piece[1]) > 2 * PIECE:
+            yield group
+            group = []
+        group.append(piece)
+    if group:
+        yield group
+
+
+def _pieces(turn: Turn, sources: Collection[str]) -> list[tuple[Turn, str]]:
+    """A long source turn in pieces that end at sentences where they can."""
+    text = one_line(turn.text)
+    if not text:
+        return []
+    if len(text) <= PIECE or turn.role not in sources:
+        return [(turn, text)]
+    return [(turn, piece.strip()) for piece in re.findall(rf".{{1,{PIECE}}}(?:[.!?]\s|$)|.{{1,{PIECE}}}", text)]
+
+
+def _clip(text: str) -> str:
+    """Shorten context from the left: what an answer refers to usually stands at the end."""
+    return text if len(text) <= CONTEXT_CLIP else "... " + text[-CONTEXT_CLIP:]

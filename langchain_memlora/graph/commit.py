@@ -1,0 +1,85 @@
+"""commit: the only node that writes memories. Operations and the jobs they came from close in one transaction.
+
+No lock is held while models think: the scope's revision is compared instead. If somebody else changed the scope meanwhile,
+the same facts go back to `match`, at most three times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_memlora.errors import ConflictError
+from langchain_memlora.graph.state import Node, Read, RememberState, Services, emit, timed
+from langchain_memlora.ledger import AlreadyDoneError, Change
+from langchain_memlora.types import Decision, Event, Usage
+
+TRIES = 3
+
+
+def make_commit(services: Services) -> Node:
+    """Make the node."""
+
+    def commit(state: RememberState) -> dict[str, Any]:
+        working, facts = state["working"], state["facts"]
+        unread = {f.job_id for f, decision in zip(facts, state["decisions"], strict=True) if decision is None}
+        done = [job.id for job in working if job.id not in unread]
+        name = services.experts.bundle.card.name
+        with timed() as clock:
+            try:
+                operations = services.ledger.commit(
+                    state["scope"],
+                    _changes(facts, state["decisions"], unread),
+                    expected=state["revision"],
+                    done=done,
+                    bundle=name,
+                )
+            except AlreadyDoneError as error:
+                left = [job for job in working if job.id != error.job_id]
+                return {"working": left, "facts": [f for f in facts if f.job_id != error.job_id], "conflicts": 1}
+            except ConflictError:
+                if state["conflicts"] + 1 >= TRIES:
+                    raise
+                emit("commit", conflict=state["conflicts"] + 1)
+                return {"conflicts": state["conflicts"] + 1}
+            for job_id in unread:
+                services.ledger.fail_job(job_id, "the update could not be read", name, attempts_allowed=TRIES - 1)
+            services.index().catch_up()
+        emit("commit", operations=operations, usage=clock(Usage("commit")))
+        return {
+            "operations": state["operations"] + operations,
+            "finished": state["finished"] + len(done),
+            "usage": [*state["usage"], clock(Usage("commit"))],
+            "conflicts": 0,
+        }
+
+    return commit
+
+
+def _changes(facts: Sequence[Read], decisions: Sequence[Decision | None], unread: set[str]) -> list[Change]:
+    """Decisions as ledger changes. A target that is an earlier fact of this group stands for what became of that fact."""
+    became: dict[str, str | None] = {}
+    changes = []
+    for read, decision in zip(facts, decisions, strict=True):
+        if decision is None or read.job_id in unread:
+            became[read.new_id] = None
+            continue
+        target = became.get(decision.target, decision.target) if decision.target else None
+        event = decision.event
+        if event is not Event.ADD and target is None and not decision.fact.retracts:
+            event = Event.NONE if decision.target is None else Event.ADD
+        memory_id = read.new_id if event is Event.ADD else target
+        became[read.new_id] = memory_id
+        changes.append(
+            Change(
+                event,
+                memory_id,
+                text=read.fact.text if event in {Event.ADD, Event.UPDATE} else "",
+                fact=f"forget: {read.fact.text}" if read.fact.retracts else read.fact.text,
+                turn_id=read.fact.turn_id,
+                observed_at=read.fact.observed_at,
+                probability=decision.probability,
+                job_id=read.job_id,
+            )
+        )
+    return changes

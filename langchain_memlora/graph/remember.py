@@ -1,0 +1,41 @@
+"""The remember graph: a conversation becomes memory."""
+
+from __future__ import annotations
+
+from langgraph.graph import END, START, StateGraph
+
+from langchain_memlora.graph.commit import make_commit
+from langchain_memlora.graph.extract import make_extract
+from langchain_memlora.graph.match import make_match
+from langchain_memlora.graph.record import make_record
+from langchain_memlora.graph.see import has_images, make_see
+from langchain_memlora.graph.state import RememberInput, RememberOutput, RememberState, Services
+from langchain_memlora.graph.update import make_update
+
+
+def build_remember_graph(services: Services) -> StateGraph:
+    """Build `record -> (see) -> extract -> match -> update -> commit`, uncompiled, so that nodes can be added.
+
+    After `commit` the next group of windows is extracted, or the same facts are matched again if the scope changed.
+    """
+    graph = StateGraph(RememberState, input_schema=RememberInput, output_schema=RememberOutput)
+    graph.add_node("see", make_see(services))
+    graph.add_node("record", make_record(services))
+    graph.add_node("extract", make_extract(services))
+    graph.add_node("match", make_match(services))
+    graph.add_node("update", make_update(services))
+    graph.add_node("commit", make_commit(services))
+    graph.add_conditional_edges(START, lambda s: "see" if has_images(s) else "record", ["see", "record"])
+    graph.add_edge("see", "record")
+    graph.add_conditional_edges("record", lambda s: "extract" if s["jobs"] else END, ["extract", END])
+    graph.add_edge("extract", "match")
+    graph.add_edge("match", "update")
+    graph.add_edge("update", "commit")
+    graph.add_conditional_edges("commit", _after_commit, ["match", "extract", END])
+    return graph
+
+
+def _after_commit(state: RememberState) -> str:
+    if state["conflicts"]:
+        return "match"
+    return "extract" if state["jobs"] else END

@@ -1,0 +1,286 @@
+"""The ledger: the durable record of turns, memories and operations, behind one small set of transactions."""
+
+from __future__ import annotations
+
+import array
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from langchain_memlora.errors import ConflictError
+from langchain_memlora.ledger import lexical, memories, turns
+from langchain_memlora.ledger.database import Database
+from langchain_memlora.ledger.memories import Change, TurnStatus
+from langchain_memlora.ledger.rows import chunks, scope_id, select_turns, to_turn, visible
+from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, metadata, operations, scopes, vectors
+from langchain_memlora.ledger.schema import memories as memories_table
+from langchain_memlora.ledger.schema import turns as turns_table
+from langchain_memlora.ledger.turns import Cut, Job
+from langchain_memlora.types import Memory, Operation, Scope, Turn
+
+
+class AlreadyDoneError(ConflictError):
+    """A job was finished by somebody else.
+
+    Attributes:
+        job_id: The job.
+    """
+
+    def __init__(self, message: str, job_id: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
+class Ledger:
+    """What is true. Every method is one transaction; all of them may be called from any thread or process.
+
+    Args:
+        path: The SQLite file; it and its folder are made if missing.
+
+    Raises:
+        LedgerError: The file can't be opened or has another schema.
+
+    Example:
+        ```python
+        from langchain_memlora.ledger import Ledger
+        from langchain_memlora.types import Scope
+
+        with Ledger("/tmp/memlora-example/ledger.sqlite3") as ledger:
+            print(ledger.memories(Scope("ana")))
+        ```
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.database = Database(Path(path))
+
+    def close(self) -> None:
+        """Close the database."""
+        self.database.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    # -- turns and jobs ------------------------------------------------------------------------------------------
+
+    def append(self, scope: Scope, given: Sequence[Turn], cut: Cut) -> tuple[list[Turn], list[Job]]:
+        """Store the turns of one thread that are new, with the jobs that `cut` makes of them."""
+        with self.database.writing() as connection:
+            return turns.append(connection, scope, given, cut)
+
+    def turns(self, ids: Sequence[str]) -> dict[str, Turn]:
+        """Turns by id."""
+        with self.database.reading() as connection:
+            return turns.get_turns(connection, ids)
+
+    def all_turns(self, scope: Scope) -> list[Turn]:
+        """All turns a scope sees, oldest first."""
+        with self.database.reading() as connection:
+            return [
+                to_turn(r) for r in connection.execute(select_turns().where(visible(scope)).order_by(turns_table.c.seq))
+            ]
+
+    def previous_turns(self, ids: Sequence[str]) -> dict[str, Turn]:
+        """For each turn, the one before it in its thread."""
+        with self.database.reading() as connection:
+            return turns.previous(connection, ids)
+
+    def turn_status(self, ids: Sequence[str]) -> dict[str, TurnStatus]:
+        """What became of what turns told."""
+        with self.database.reading() as connection:
+            return memories.turn_status(connection, ids)
+
+    def jobs(self, *statuses: str) -> list[Job]:
+        """Jobs in these states, oldest first."""
+        query = select(jobs, scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id).join(scopes)
+        with self.database.reading() as connection:
+            return [
+                Job(
+                    row.id,
+                    Scope(row.user_id, row.agent_id or None, row.run_id or None),
+                    tuple(row.context),
+                    tuple(row.turns),
+                    row.status,
+                    row.attempts,
+                    row.error,
+                    row.bundle,
+                )
+                for row in connection.execute(query.where(jobs.c.status.in_(statuses)).order_by(text("jobs.rowid")))
+            ]
+
+    def fail_job(self, job_id: str, error: str, bundle: str, *, attempts_allowed: int) -> None:
+        """Count an attempt that did not work; after the last one allowed, the job is `failed` and waits for `retry`."""
+        with self.database.writing() as connection:
+            attempts = (connection.execute(select(jobs.c.attempts).where(jobs.c.id == job_id)).scalar() or 0) + 1
+            status = "failed" if attempts >= attempts_allowed else "pending"
+            values = {"attempts": attempts, "status": status, "error": error, "bundle": bundle}
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+
+    def reopen_jobs(self, ids: Iterable[str]) -> None:
+        """Make failed jobs pending again."""
+        with self.database.writing() as connection:
+            for job_id in ids:
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(status="pending", attempts=0))
+
+    # -- memories ------------------------------------------------------------------------------------------------
+
+    def revision(self, scope: Scope) -> int:
+        """How often this scope's memories have changed."""
+        with self.database.reading() as connection:
+            owner = scope_id(connection, scope)
+            return connection.execute(select(scopes.c.revision).where(scopes.c.id == owner)).scalar() or 0
+
+    def commit(
+        self,
+        scope: Scope,
+        batch: Sequence[Change],
+        *,
+        expected: int | None = None,
+        done: Sequence[str] = (),
+        bundle: str = "",
+    ) -> list[Operation]:
+        """Apply operations and close the jobs that led to them, all in one transaction.
+
+        Args:
+            expected: The scope's revision when the decisions were prepared.
+            done: Ids of jobs that are finished by this.
+
+        Raises:
+            ConflictError: The scope has another revision by now; nothing was written.
+            AlreadyDoneError: One of the jobs was finished by somebody else; nothing was written.
+            NotFoundError: A change names a memory that is not in this scope; nothing was written.
+        """
+        with self.database.writing() as connection:
+            owner = scope_id(connection, scope, create=True)
+            found = connection.execute(select(scopes.c.revision).where(scopes.c.id == owner)).scalar_one()
+            if expected is not None and found != expected:
+                msg = f"Memories of {scope.user_id!r} changed meanwhile (revision {found}, not {expected}). Decide again."
+                raise ConflictError(msg)
+            for job_id in done:
+                mine = (jobs.c.id == job_id) & (jobs.c.status != "done")
+                closed = connection.execute(
+                    update(jobs)
+                    .where(mine)
+                    .values(status="done", error=None, bundle=bundle, attempts=jobs.c.attempts + 1)
+                )
+                if closed.rowcount != 1:
+                    msg = f"Job {job_id} was finished by somebody else; its memories are already there. Nothing is left to do."
+                    raise AlreadyDoneError(msg, job_id)
+            return memories.apply(connection, scope, batch)
+
+    def restore(self, scope: Scope, memory_id: str) -> Operation:
+        """Undo the last change to a memory."""
+        with self.database.writing() as connection:
+            return memories.restore(connection, scope, memory_id)
+
+    def memories(self, scope: Scope, *, ids: Sequence[str] | None = None, deleted: bool = False) -> list[Memory]:
+        """The memories a scope sees, oldest first; with `ids`, only those among them."""
+        with self.database.reading() as connection:
+            if ids is None:
+                return memories.get(connection, visible(scope), deleted=deleted)
+            parts = chunks(list(ids))
+            wanted = (visible(scope) & memories_table.c.id.in_(part) for part in parts)
+            return [memory for condition in wanted for memory in memories.get(connection, condition, deleted=deleted)]
+
+    def any_memories(self, ids: Sequence[str]) -> list[Memory]:
+        """Memories by id, whoever's they are and in whatever state: for indexes only, never for callers."""
+        with self.database.reading() as connection:
+            parts = (memories_table.c.id.in_(part) for part in chunks(list(ids)))
+            return [memory for part in parts for memory in memories.get(connection, part, deleted=True)]
+
+    def history(self, scope: Scope, memory_id: str | None = None) -> list[Operation]:
+        """Operations a scope sees, oldest first."""
+        condition = visible(scope)
+        if memory_id is not None:
+            condition &= operations.c.memory_id == memory_id
+        with self.database.reading() as connection:
+            return memories.history(connection, condition)
+
+    def lexical(self, scope: Scope, kind: str, query: str, limit: int) -> list[str]:
+        """Ids of a user's turns or memories that match a query's words, best first."""
+        with self.database.reading() as connection:
+            return lexical.search(connection, scope.user_id, kind, query, limit)
+
+    # -- what the indexes need -----------------------------------------------------------------------------------
+
+    def changed_since(self, index: str, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int]:
+        """Items that changed after what an index has applied (each once), and the number it will then have applied."""
+        with self.database.reading() as connection:
+            seen = connection.execute(select(indexes.c.applied_seq).where(indexes.c.name == index)).scalar() or 0
+            rows = connection.execute(
+                select(changes).where(changes.c.seq > seen).order_by(changes.c.seq).limit(limit)
+            ).all()
+        return {(row.kind, row.item_id): None for row in rows}, rows[-1].seq if rows else seen
+
+    def mark_applied(self, index: str, seq: int) -> None:
+        """Record that an index is up to date up to a change."""
+        row = upsert(indexes).values(name=index, applied_seq=seq)
+        grown = func.max(indexes.c.applied_seq, row.excluded.applied_seq)
+        with self.database.writing() as connection:
+            connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"applied_seq": grown}))
+
+    def forget_applied(self, index: str) -> None:
+        """Make an index start again from the first change."""
+        with self.database.writing() as connection:
+            connection.execute(delete(indexes).where(indexes.c.name == index))
+
+    def setting(self, key: str, value: str) -> str:
+        """A setting that is fixed by whoever comes first: the stored value, or `value` if there was none."""
+        with self.database.writing() as connection:
+            connection.execute(upsert(meta).values(key=key, value=value).on_conflict_do_nothing())
+            return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()
+
+    def cached_vectors(self, embedder: str, texts: Sequence[str]) -> dict[str, list[float]]:
+        """Vectors of texts this embedder has seen, by text."""
+        keys = {_digest(content): content for content in texts}
+        found = {}
+        with self.database.reading() as connection:
+            for chunk in chunks(list(keys)):
+                mine = (vectors.c.embedder == embedder) & vectors.c.text_sha256.in_(chunk)
+                for row in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(mine)):
+                    found[keys[row.text_sha256]] = list(array.array("f", row.vector))
+        return found
+
+    def cache_vectors(self, embedder: str, found: dict[str, list[float]]) -> None:
+        """Keep vectors, so that no text is embedded twice."""
+        rows = [
+            {"embedder": embedder, "text_sha256": _digest(content), "vector": array.array("f", vector).tobytes()}
+            for content, vector in found.items()
+        ]
+        if rows:
+            with self.database.writing() as connection:
+                connection.execute(insert(vectors).prefix_with("OR IGNORE"), rows)
+
+    def wipe(self) -> list[str]:
+        """Erase every row and give the space back; returns the index entries that were derived from them."""
+        with self.database.writing() as connection:
+            memory_ids = connection.execute(select(memories_table.c.id)).scalars().all()
+            turn_ids = connection.execute(select(turns_table.c.id)).scalars().all()
+            connection.execute(text("DELETE FROM lexical"))
+            connection.execute(text("INSERT INTO lexical(lexical) VALUES ('optimize')"))
+            for table in reversed(metadata.sorted_tables):
+                if table.name not in {"meta", "indexes", "changes"}:
+                    connection.execute(delete(table))
+        self.database.shrink()
+        return [f"memory-{i}" for i in memory_ids] + [f"{kind}-{i}" for i in turn_ids for kind in ("turn", "window")]
+
+    def counts(self) -> dict[str, int]:
+        """How many rows the main tables hold."""
+        with self.database.reading() as connection:
+            tables = (turns_table, memories_table, operations, jobs, vectors)
+            return {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
+
+    def check(self) -> list[str]:
+        """SQLite's own integrity check: an empty list means sound."""
+        with self.database.reading() as connection:
+            return [row for row in connection.execute(text("PRAGMA quick_check")).scalars() if row != "ok"]
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,118 @@
+"""Appends turns, once each, together with the jobs that will read them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection, insert, select
+
+from langchain_memlora.ledger import lexical
+from langchain_memlora.ledger.rows import (
+    TURN,
+    chunks,
+    note_changes,
+    scope_id,
+    select_turns,
+    stamp,
+    to_turn,
+)
+from langchain_memlora.ledger.schema import jobs, turns
+from langchain_memlora.types import Scope, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One extraction window to be worked off: the new turns and the context they are read with."""
+
+    id: str
+    scope: Scope
+    context: tuple[str, ...]
+    turns: tuple[str, ...]
+    status: str = "pending"
+    attempts: int = 0
+    error: str | None = None
+    bundle: str | None = None
+
+
+Cut = Callable[[Sequence[Turn], Sequence[Turn]], Sequence[tuple[Sequence[Turn], Sequence[Turn]]]]
+
+
+def append(connection: Connection, scope: Scope, given: Sequence[Turn], cut: Cut) -> tuple[list[Turn], list[Job]]:
+    """Store the turns of one thread that are not known yet, and a pending job for each part that `cut` makes of them.
+
+    Args:
+        given: Turns of one thread, in order.
+        cut: Takes the new turns and those before them; gives (context, new turns) for each job.
+    """
+    owner = scope_id(connection, scope, create=True)
+    thread = given[0].thread_id
+    here = (turns.c.scope_id == owner) & (turns.c.thread_id == thread)
+    known = set()
+    for chunk in chunks([turn.message_id for turn in given]):
+        known |= set(
+            connection.execute(select(turns.c.message_id).where(here & turns.c.message_id.in_(chunk))).scalars()
+        )
+    before = _last(connection, here, 8)
+    new = []
+    for turn in given:
+        if turn.message_id in known:
+            continue
+        known.add(turn.message_id)
+        stored = replace(turn, id=uuid.uuid4().hex, scope=scope)
+        result = connection.execute(insert(turns).values(**_values(stored), scope_id=owner))
+        lexical.put(connection, scope.user_id, TURN, result.inserted_primary_key[0], stored.id, stored.text)
+        new.append(stored)
+    note_changes(connection, TURN, [turn.id for turn in new])
+    made = [
+        Job(uuid.uuid4().hex, scope, tuple(t.id for t in context), tuple(t.id for t in part))
+        for context, part in (cut(new, before) if new else [])
+    ]
+    if made:
+        rows = [
+            {"id": j.id, "scope_id": owner, "context": j.context, "turns": j.turns, "status": j.status} for j in made
+        ]
+        connection.execute(insert(jobs), rows)
+    return new, made
+
+
+def get_turns(connection: Connection, ids: Sequence[str]) -> dict[str, Turn]:
+    """Turns by id; ids that are not there are left out."""
+    found = {}
+    for chunk in chunks(list(ids)):
+        for row in connection.execute(select_turns().where(turns.c.id.in_(chunk))):
+            found[row.id] = to_turn(row)
+    return found
+
+
+def previous(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Turn]:
+    """For each turn, the one before it in the same thread."""
+    found = {}
+    for turn_id in turn_ids:
+        here = connection.execute(select(turns).where(turns.c.id == turn_id)).one()
+        same = (turns.c.scope_id == here.scope_id) & (turns.c.thread_id == here.thread_id) & (turns.c.seq < here.seq)
+        if before := _last(connection, same, 1):
+            found[turn_id] = before[0]
+    return found
+
+
+def _last(connection: Connection, condition: object, count: int) -> list[Turn]:
+    rows = connection.execute(select_turns().where(condition).order_by(turns.c.seq.desc()).limit(count))
+    return [to_turn(row) for row in rows][::-1]
+
+
+def _values(turn: Turn) -> dict[str, object]:
+    return {
+        "id": turn.id,
+        "thread_id": turn.thread_id,
+        "message_id": turn.message_id,
+        "role": turn.role,
+        "speaker": turn.speaker,
+        "text": turn.text,
+        "observed_at": stamp(turn.observed_at),
+        "observed_from": turn.observed_from,
+        "images": list(turn.images),
+        "metadata": json.loads(json.dumps(turn.metadata, default=str)),
+    }

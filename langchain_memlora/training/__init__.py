@@ -1,0 +1,1 @@
+"""How experts are made: annotated stories and conversations -> rows -> adapters -> a bundle."""

@@ -1,0 +1,60 @@
+"""Stories to a trained expert in a bundle, in one call: what `memlora train` runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts.bundle import Bundle, load_bundle
+from langchain_memlora.experts.roles import Role
+from langchain_memlora.training.rows import Row, extraction_rows, story_sessions, update_rows
+from langchain_memlora.training.stories import Story
+from langchain_memlora.training.train import RECIPES, Recipe, train_expert
+
+HELD_OUT = 12
+VALIDATION_ROWS = 64
+
+
+def split(stories: Sequence[Story]) -> tuple[list[Story], list[Story]]:
+    """Training and validation stories; every twelfth story is only ever used to judge."""
+    return [s for i, s in enumerate(stories) if i % HELD_OUT], list(stories[::HELD_OUT])
+
+
+def story_rows(role: Role, bundle: Bundle, stories: Sequence[Story]) -> list[Row]:
+    """The rows of a role. Extraction sees every session cut in two different ways."""
+    match role:
+        case Role.EXTRACTION:
+            sessions = story_sessions(stories)
+            return [row for seed in (0, 1) for row in extraction_rows(bundle, sessions, seed=seed)]
+        case Role.MEMORY_UPDATE:
+            return update_rows(bundle, stories)
+        case Role.GENERATION:
+            from langchain_memlora.training.reading import generation_rows
+
+            return generation_rows(bundle, stories)
+    msg = f"Stories hold no rows for the {role} expert. Choose extraction, memory_update or generation."
+    raise InvalidInputError(msg)
+
+
+def build_expert(
+    role: Role, bundle_path: Path, stories: Sequence[Story], work: Path, recipe: Recipe | None = None
+) -> Bundle:
+    """Train a role on stories, put the adapter into the bundle and the record on its card.
+
+    Returns:
+        The bundle, loaded again with its new expert.
+
+    Raises:
+        InvalidInputError: The stories give no rows for this role.
+        BundleError: The folder is not a bundle yet (it needs `card.json` and `prompts/`).
+    """
+    bundle = load_bundle(bundle_path)
+    training, held_out = split(stories)
+    rows, validation = story_rows(role, bundle, training), story_rows(role, bundle, held_out)
+    step = -(-len(validation) // VALIDATION_ROWS)
+    record = train_expert(role, bundle, rows, validation[::step], work, recipe or RECIPES[role])
+    card = bundle.card.model_copy(update={"training": {**bundle.card.training, role.value: record}})
+    (bundle.path / "card.json").write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n")
+    return load_bundle(bundle_path)

@@ -1,0 +1,114 @@
+"""Rows for the generation expert: questions with what the real retrieval finds for them in a bank of annotated facts.
+
+The reader is trained on what it will be given: true hits among near ones, superseded turns, missing evidence. Where none of
+the evidence was found, the right answer is `unknown`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import InMemoryVectorStore
+
+from langchain_memlora.experts import UNKNOWN, Bundle, Role
+from langchain_memlora.experts.dialects.lines import read_fact
+from langchain_memlora.experts.prompts import render
+from langchain_memlora.indexes import VectorStoreIndex
+from langchain_memlora.indexes.embeddings import CachedEmbeddings
+from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.ledger import Change, Ledger, new_id
+from langchain_memlora.models import default_embeddings
+from langchain_memlora.retrieval import Retriever, build_context, find_dates
+from langchain_memlora.training.rows import Row, as_row
+from langchain_memlora.training.stories import Story, StoryQuestion
+from langchain_memlora.types import Event, Fact, Scope, Turn
+
+_WHEN = re.compile(r"\{when:(\w+)\}")
+INCLUDES = ("both", "both", "both", "both", "memories", "turns")
+
+
+@dataclass
+class Bank:
+    """A story's facts and turns in a ledger, as a memory would hold them had every expert been right."""
+
+    ledger: Ledger
+    scope: Scope
+    facts: dict[str, Fact] = field(default_factory=dict)
+    turns: dict[str, Turn] = field(default_factory=dict)
+
+
+def generation_rows(
+    bundle: Bundle, stories: Iterable[Story], *, embeddings: Embeddings | None = None, seed: int = 0
+) -> list[Row]:
+    """A row for each question of each story, with contexts of different sizes and kinds."""
+    chance = random.Random(seed)
+    real = embeddings or default_embeddings()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as ledger:
+        cached = CachedEmbeddings(lambda: real, "training", ledger)
+        synced = Synced(VectorStoreIndex(InMemoryVectorStore(cached)), ledger, "training")
+        retriever = Retriever(ledger, lambda: synced)
+        for story in stories:
+            bank = fill(ledger, story)
+            for question in story.questions:
+                answer = _answer(question, bank)
+                if answer is not None:
+                    rows.append(_row(bundle, retriever, bank, question, answer, chance))
+    return rows
+
+
+def fill(ledger: Ledger, story: Story) -> Bank:
+    """Put a story into a ledger: its turns, and its facts with the operations its annotations call for."""
+    bank = Bank(ledger, Scope(story.id))
+    memory_of: dict[str, str] = {}
+    for given, said in story.turns():
+        turn = ledger.append(bank.scope, [_as_message(given)], lambda new, before: [])[0][0]
+        changes = []
+        for item in said.facts:
+            event, target = item.relation
+            fact = read_fact(item.fact, turn)
+            memory_of[item.id] = memory_of[target] if target else new_id()
+            bank.facts[item.id], bank.turns[item.id] = fact, turn
+            text = fact.text if event in {Event.ADD, Event.UPDATE} else ""
+            changes.append(
+                Change(event, memory_of[item.id], text, fact.text, turn_id=turn.id, observed_at=turn.observed_at)
+            )
+        ledger.commit(bank.scope, changes)
+    return bank
+
+
+def _as_message(turn: Turn) -> Turn:
+    return Turn("", turn.scope, turn.role, turn.text, turn.observed_at, "given", turn.speaker, "", message_id=turn.id)
+
+
+def _answer(question: StoryQuestion, bank: Bank) -> str | None:
+    """The gold answer; `None` if it is a date that can't be resolved."""
+    if question.a is None:
+        return UNKNOWN
+    match = _WHEN.fullmatch(question.a)
+    if not match:
+        return question.a
+    fact = bank.facts[match[1]]
+    spans = find_dates(fact.text, fact.observed_at)
+    return spans[0].describe() if spans else None
+
+
+def _row(
+    bundle: Bundle, retriever: Retriever, bank: Bank, question: StoryQuestion, answer: str, chance: random.Random
+) -> Row:
+    hits = retriever.search(question.q, bank.scope, k=chance.choice((4, 6, 8, 8)), include=chance.choice(INCLUDES))
+    context = build_context(hits, budget=chance.choice((150, 250, 400)))
+    told = [
+        text
+        for key in question.sources
+        for text in (bank.facts[key].text, " ".join(bank.turns[key].text.split())[:300])
+    ]
+    if question.sources and not any(text in context for text in told):
+        answer = UNKNOWN
+    return as_row(render(bundle, Role.GENERATION, context=context, question=question.q), answer)

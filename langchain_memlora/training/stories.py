@@ -1,0 +1,137 @@
+"""Annotated chat histories: the own, permissively licensed material that experts are trained on.
+
+A story is dated sessions of turns; each turn by a person lists the facts it tells, and how each relates to an earlier one
+(`updates`, `same`, `forget`). Questions with short answers follow. One JSON object a line; the shipped ones lie in `stories/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.types import Event, Scope, Turn
+
+
+class StoryFact(BaseModel):
+    """One fact, without its subject (the turn's writer)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    fact: str
+    updates: str | None = None
+    same: str | None = None
+    forget: str | None = None
+
+    @property
+    def relation(self) -> tuple[Event, str | None]:
+        """The operation this fact calls for, and the fact it is about."""
+        for event, target in ((Event.UPDATE, self.updates), (Event.NONE, self.same), (Event.DELETE, self.forget)):
+            if target:
+                return event, target
+        return Event.ADD, None
+
+
+class StoryTurn(BaseModel):
+    """One message. Assistants tell no facts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: str
+    say: str
+    facts: list[StoryFact] = []
+
+    @property
+    def role(self) -> Literal["user", "assistant"]:
+        """Everybody but the assistant is a user."""
+        return "assistant" if self.by == "assistant" else "user"
+
+
+class StorySession(BaseModel):
+    """Turns on one day."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    date: str
+    turns: list[StoryTurn]
+
+    @property
+    def observed_at(self) -> datetime:
+        """When it took place."""
+        return datetime.strptime(self.date, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+
+
+class StoryQuestion(BaseModel):
+    """A question; `a` is `None` where the story does not tell, and `{when:f1}` stands for the date in fact f1."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    q: str
+    a: str | None
+    sources: list[str] = Field(alias="from")
+
+
+class Story(BaseModel):
+    """One history with its facts and questions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    sessions: list[StorySession]
+    questions: list[StoryQuestion] = []
+
+    @model_validator(mode="after")
+    def _relations_point_back(self) -> Story:
+        seen: set[str] = set()
+        for _, turn in self.turns():
+            for fact in turn.facts:
+                target = fact.relation[1]
+                if target and target not in seen:
+                    msg = f"fact {fact.id} of story {self.id} relates to {target}, which does not come before it"
+                    raise ValueError(msg)
+                seen.add(fact.id)
+        if lost := {source for question in self.questions for source in question.sources} - seen:
+            msg = f"questions of story {self.id} name unknown facts {sorted(lost)}"
+            raise ValueError(msg)
+        return self
+
+    def turns(self) -> Iterator[tuple[Turn, StoryTurn]]:
+        """All turns in order, each as the ledger would hold it."""
+        scope = Scope(self.id)
+        for s, session in enumerate(self.sessions):
+            for t, turn in enumerate(session.turns):
+                speaker = None if turn.by in {"user", "assistant"} else turn.by
+                yield Turn(f"{self.id}/{s}.{t}", scope, turn.role, turn.say, session.observed_at, "given", speaker), turn
+
+
+def load_stories(*paths: Path) -> list[Story]:
+    """Load stories from JSONL files; without arguments, the shipped ones.
+
+    Raises:
+        InvalidInputError: A line is not a story; the message names file and line.
+
+    Example:
+        ```python
+        from langchain_memlora.training.stories import load_stories
+
+        print(len(load_stories()), "stories")
+        ```
+    """
+    shipped = Path(str(resources.files("langchain_memlora"))) / "training" / "stories"
+    stories = []
+    for path in paths or sorted(shipped.glob("*.jsonl")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if line.strip():
+                try:
+                    stories.append(Story.model_validate(json.loads(line)))
+                except (ValueError, ValidationError) as error:
+                    msg = f"{path}:{number} is not a story: {error}. See docs/training.md for the format."
+                    raise InvalidInputError(msg) from error
+    return stories

@@ -1,0 +1,218 @@
+"""Trains one expert: a LoRA adapter on a base model, by supervised fine-tuning on rows.
+
+The loop is transformers' `Trainer`. The collator pads on the left and asks for logits only where the completion stands,
+which on a CPU makes training several times faster than computing them for the prompt too (docs/decisions/0003).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts.bundle import Bundle
+from langchain_memlora.experts.roles import Role
+from langchain_memlora.models import resolve_base_model
+from langchain_memlora.training.rows import Row
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+ATTENTION = ("q_proj", "v_proj")
+
+
+class Example(TypedDict):
+    """A tokenised row."""
+
+    input_ids: list[int]
+    prompt_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How an expert is trained. Rank, alpha, dropout and targets are the paper's (arXiv 2512.04763, D.3).
+
+    Attributes:
+        targets: Names of the linear layers to adapt, or `all-linear`.
+        max_length: Longer rows are left out and counted, never cut.
+        patience: Stop after this many evaluations without a better validation loss.
+    """
+
+    targets: tuple[str, ...] | str = ATTENTION
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.1
+    learning_rate: float = 1e-3
+    batch: int = 16
+    epochs: float = 1.0
+    max_length: int = 1024
+    evaluations: int = 4
+    patience: int = 3
+    seed: int = 0
+
+
+RECIPES: dict[Role, Recipe] = {
+    Role.EXTRACTION: Recipe(),
+    Role.MEMORY_UPDATE: Recipe(epochs=1.5),
+    Role.GENERATION: Recipe(targets="all-linear", learning_rate=5e-4, batch=8),
+}
+
+
+def train_expert(
+    role: Role, bundle: Bundle, rows: Sequence[Row], validation: Sequence[Row], work: Path, recipe: Recipe | None = None
+) -> dict[str, Any]:
+    """Train a role's adapter and put it into the bundle's folder.
+
+    Killed runs go on from their last checkpoint when called again with the same `work` folder. The weights with the
+    lowest validation loss are kept.
+
+    Args:
+        rows: Training rows.
+        validation: Rows that only judge.
+        work: Folder for checkpoints and the log.
+        recipe: Defaults to the role's own.
+
+    Returns:
+        What the card records: the recipe, counts and losses.
+
+    Raises:
+        InvalidInputError: There are no rows.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer, EarlyStoppingCallback, Trainer, TrainingArguments
+
+    recipe = recipe or RECIPES[role]
+    source = resolve_base_model(bundle.card.base.name).source
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    tokenizer.chat_template = bundle.chat_template or tokenizer.chat_template
+    kept, dropped = _fitting([tokenize_row(row, tokenizer) for row in rows], recipe.max_length)
+    judged, _ = _fitting([tokenize_row(row, tokenizer) for row in validation], recipe.max_length)
+    if not kept or not judged:
+        msg = f"No rows to train the {role} expert on ({len(kept)} rows, {len(judged)} validation rows). Give more data."
+        raise InvalidInputError(msg)
+    steps = max(1, int(len(kept) * recipe.epochs / recipe.batch))
+    every = max(1, steps // recipe.evaluations)
+    print(f"{role}: {len(kept)} rows ({dropped} too long), {len(judged)} to validate, {steps} steps", file=sys.stderr)
+    cuda = torch.cuda.is_available()
+    config = TrainingArguments(
+        output_dir=str(work / role),
+        remove_unused_columns=False,
+        per_device_train_batch_size=recipe.batch,
+        per_device_eval_batch_size=recipe.batch,
+        num_train_epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=max(1, steps // 20),
+        weight_decay=0.01,
+        train_sampling_strategy="group_by_length",
+        gradient_checkpointing=cuda,
+        bf16=cuda,
+        use_cpu=not cuda,
+        eval_strategy="steps",
+        save_strategy="steps",
+        eval_steps=every,
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        logging_steps=5,
+        report_to="none",
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+    )
+    lora = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=recipe.targets if isinstance(recipe.targets, str) else list(recipe.targets),
+        task_type="CAUSAL_LM",
+    )
+    torch.manual_seed(recipe.seed)
+    trainer = Trainer(
+        model=get_peft_model(AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16), lora),
+        args=config,
+        train_dataset=kept,
+        eval_dataset=judged,
+        data_collator=partial(collate, pad_id=tokenizer.pad_token_id),
+        callbacks=[EarlyStoppingCallback(early_stopping_patience=recipe.patience)],
+    )
+    resume = any((work / role).glob("checkpoint-*"))
+    result = trainer.train(resume_from_checkpoint=resume)
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    record = {
+        "recipe": asdict(recipe),
+        "rows": len(kept),
+        "rows_too_long": dropped,
+        "validation_rows": len(judged),
+        "steps": result.global_step,
+        "validation_loss": round(min(losses), 4) if losses else None,
+        "seconds": round(result.metrics.get("train_runtime", 0.0)),
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+    }
+    (work / role / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
+    _install(trainer.model, work / role / "adapter", bundle.path / role)
+    return record
+
+
+def tokenize_row(row: Row, tokenizer: PreTrainedTokenizerBase) -> Example:
+    """Token ids of a row as the engine renders it, and how many of them are the prompt's."""
+    options = {"sanitize_control_tokens": True, "return_dict": True}
+    prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, **options)["input_ids"]
+    ending = tokenizer(row["completion"][0]["content"] + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
+    return {"input_ids": [*prompt, *ending], "prompt_length": len(prompt)}
+
+
+def collate(examples: Sequence[Example], *, pad_id: int) -> dict[str, Any]:
+    """Pad on the left, and ask the model for logits (and give it labels) only for the last positions.
+
+    Returns:
+        `input_ids` and `attention_mask` of shape (batch, longest), `labels` of shape (batch, kept), and
+        `logits_to_keep` = kept = longest completion + 1.
+    """
+    import torch
+
+    longest = max(len(example["input_ids"]) for example in examples)
+    kept = max(len(example["input_ids"]) - example["prompt_length"] for example in examples) + 1
+    ids, mask, labels = [], [], []
+    for example in examples:
+        tokens = example["input_ids"]
+        padding = longest - len(tokens)
+        ids.append([pad_id] * padding + tokens)
+        mask.append([0] * padding + [1] * len(tokens))
+        completion = tokens[example["prompt_length"] :]
+        labels.append([-100] * (kept - len(completion)) + completion)
+    return {
+        "input_ids": torch.tensor(ids),
+        "attention_mask": torch.tensor(mask),
+        "labels": torch.tensor(labels),
+        "logits_to_keep": kept,
+    }
+
+
+def _fitting(examples: Sequence[Example], limit: int) -> tuple[list[Example], int]:
+    """Examples no longer than `limit` tokens, and how many were not."""
+    kept = [example for example in examples if len(example["input_ids"]) <= limit]
+    return kept, len(examples) - len(kept)
+
+
+def _install(model: Any, draft: Path, target: Path) -> None:
+    """Save in bf16 (half the size; the base is bf16 anyway) and move into the bundle in one step."""
+    import torch
+
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.to(torch.bfloat16)
+    model.save_pretrained(draft)
+    (draft / "README.md").unlink(missing_ok=True)
+    config = json.loads((draft / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = None
+    (draft / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.move(draft, target)
