@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
 import threading
 import time
@@ -20,7 +21,7 @@ from platformdirs import user_data_path
 
 from langchain_memlora.engines.base import Engine
 from langchain_memlora.engines.lazy import LazyEngine
-from langchain_memlora.errors import ClosedError, InvalidInputError, NotFoundError
+from langchain_memlora.errors import ClosedError, ConflictError, EngineError, InvalidInputError, NotFoundError
 from langchain_memlora.experts import DEFAULT_BUNDLE, Bundle, Experts, load_bundle
 from langchain_memlora.graph import (
     Services,
@@ -32,9 +33,9 @@ from langchain_memlora.graph import (
 from langchain_memlora.graph.answer import is_known
 from langchain_memlora.indexes import Index, VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.indexes.sync import DEFAULT, Synced, setting_of
 from langchain_memlora.ledger import Change, Job, Ledger, new_id
-from langchain_memlora.messages import check_text, to_scope, to_turns
+from langchain_memlora.messages import check_name, check_text, to_scope, to_turns
 from langchain_memlora.models import DEFAULT_EMBEDDER, default_embeddings, embedder_id
 from langchain_memlora.retrieval import Include, Retriever
 from langchain_memlora.types import AddResult, Answer, Event, Hit, Memory, Operation, Scope, Turn
@@ -42,6 +43,7 @@ from langchain_memlora.types import AddResult, Answer, Event, Hit, Memory, Opera
 P = ParamSpec("P")
 R = TypeVar("R")
 STEPS = 100_000
+_log = logging.getLogger(__name__)
 
 
 def _async(method: Callable[Concatenate[MemLoRAMemory, P], R]) -> Callable[Concatenate[MemLoRAMemory, P], Awaitable[R]]:
@@ -49,6 +51,7 @@ def _async(method: Callable[Concatenate[MemLoRAMemory, P], R]) -> Callable[Conca
 
     @functools.wraps(method)
     async def twin(self: MemLoRAMemory, *args: P.args, **kwargs: P.kwargs) -> R:
+        self._check_open()
         call = functools.partial(method, self, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
@@ -212,6 +215,15 @@ class MemLoRAMemory:
             seconds=time.perf_counter() - start,
         )
 
+    def rebuild(self) -> int:
+        """Write the vector index again from the ledger, also with another embedder; returns how many items it wrote.
+
+        A store that held vectors of another embedder has to be emptied first.
+        """
+        self._check_open()
+        self.ledger.forget_setting(setting_of(DEFAULT))
+        return self._index().rebuild()
+
     def reset(self) -> None:
         """Erase everything of every user: ledger, history and vectors. This can't be undone."""
         self._check_open()
@@ -241,9 +253,7 @@ class MemLoRAMemory:
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
         check_text(query, "query")
-        if k < 1 or include not in {"both", "memories", "turns"}:
-            msg = f"k={k!r}, include={include!r}: k must be at least 1, include one of 'both', 'memories', 'turns'."
-            raise InvalidInputError(msg)
+        _check_choice(k, include, filters)
         return self.services.retriever.search(query, scope, k=k, include=include, filters=filters)
 
     def answer(
@@ -268,6 +278,7 @@ class MemLoRAMemory:
         start = time.perf_counter()
         self._check_open()
         check_text(question, "question")
+        _check_choice(k, include, filters)
         state = {
             "scope": to_scope(user_id, agent_id, run_id),
             "question": question,
@@ -305,6 +316,8 @@ class MemLoRAMemory:
     def history(self, memory_id: str | None = None, *, user_id: str) -> list[Operation]:
         """What happened to a memory, or to all of a user's, oldest first."""
         self._check_open()
+        if memory_id is not None:
+            check_name("memory_id", memory_id)
         return self.ledger.history(to_scope(user_id), memory_id)
 
     # -- the machine ---------------------------------------------------------------------------------------------
@@ -356,6 +369,7 @@ class MemLoRAMemory:
     adelete_all = _async(delete_all)
     arestore = _async(restore)
     aretry = _async(retry)
+    arebuild = _async(rebuild)
     areset = _async(reset)
     asearch = _async(search)
     aanswer = _async(answer)
@@ -398,10 +412,14 @@ class MemLoRAMemory:
         )
 
     def _finish_left_over(self) -> None:
-        """Work off jobs that an earlier process left behind, once."""
+        """Work off jobs that an earlier process left behind, once. Failing at that must not keep new messages out."""
         waiting, self._left_over = self._left_over, []
         for scope, jobs in _by_scope(waiting).items():
-            self._run_remember({"scope": scope, "jobs": jobs}, 0, time.perf_counter())
+            try:
+                self._run_remember({"scope": scope, "jobs": jobs}, 0, time.perf_counter())
+            except (EngineError, ConflictError) as error:
+                self._left_over += jobs
+                _log.warning("%d window(s) of an earlier run are still unread: %s", len(jobs), error)
 
     def _add_verbatim(self, scope: Scope, turns: list[Turn], skipped: int, start: float) -> AddResult:
         stored = self.ledger.append(scope, turns, lambda new, before: [])[0] if turns else []
@@ -428,7 +446,8 @@ class MemLoRAMemory:
 
     def _find(self, memory_id: str, user_id: str, *, deleted: bool = False) -> Memory:
         self._check_open()
-        found = self.ledger.memories(to_scope(user_id), ids=[str(memory_id)], deleted=deleted)
+        check_name("memory_id", memory_id)
+        found = self.ledger.memories(to_scope(user_id), ids=[memory_id], deleted=deleted)
         if not found:
             msg = f"{user_id!r} has no memory {memory_id!r}. `get_all` lists what is there."
             raise NotFoundError(msg)
@@ -480,6 +499,15 @@ def _by_scope(jobs: Sequence[Job]) -> dict[Scope, list[Job]]:
     for job in jobs:
         grouped.setdefault(job.scope, []).append(job)
     return grouped
+
+
+def _check_choice(k: Any, include: Any, filters: Any) -> None:
+    if not isinstance(k, int) or k < 1 or include not in ("both", "memories", "turns"):
+        msg = f"k={k!r}, include={include!r} can't be used. Pass a k of at least 1 and 'both', 'memories' or 'turns'."
+        raise InvalidInputError(msg)
+    if filters is not None and not isinstance(filters, Mapping):
+        msg = f"filters={filters!r:.80} is not a dict. Pass the metadata that hits must have."
+        raise InvalidInputError(msg)
 
 
 def _status(finished: int, errors: bool) -> Any:

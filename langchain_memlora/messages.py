@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ def to_scope(user_id: str | None, agent_id: str | None = None, run_id: str | Non
         raise MissingUserError(msg)
     for name, value in (("user_id", user_id), ("agent_id", agent_id), ("run_id", run_id)):
         if value is not None:
-            _check_name(name, value)
+            check_name(name, value)
     return Scope(user_id, agent_id, run_id)
 
 
@@ -61,20 +62,20 @@ def to_turns(
         msg = f"No messages were given ({messages!r}). Pass a string or a list of messages."
         raise InvalidInputError(msg)
     at, origin = _moment(observed_at)
-    _check_name("thread_id", thread_id)
+    facts = _plain(metadata)
+    check_name("thread_id", thread_id)
     turns: list[Turn] = []
     seen: Counter[str] = Counter()
     for message in _converted(given):
-        role = _ROLES.get(message.type, message.type)
+        role = _role(message)
         text, images = _content(message)
         if role not in KEPT_ROLES or message.additional_kwargs.get("lc_source") or not (text.strip() or images):
             continue
         speaker = message.name or None
         if speaker:
-            _check_name("name", speaker)
+            check_name("name", speaker)
         own_id = message.id or _derived_id(role, speaker, text, images, at, seen)
-        facts = {**(metadata or {})}
-        turns.append(Turn("", scope, role, text, at, origin, speaker, thread_id, own_id, images, facts))
+        turns.append(Turn("", scope, role, text, at, origin, speaker, thread_id, own_id, images, dict(facts)))
     return turns, len(given) - len(turns)
 
 
@@ -125,7 +126,27 @@ def _moment(observed_at: datetime | None) -> tuple[datetime, Any]:
     if not isinstance(observed_at, datetime) or observed_at.utcoffset() is None:
         msg = f"observed_at={observed_at!r} has no time zone. Pass an aware datetime, e.g. datetime(..., tzinfo=timezone.utc)."
         raise InvalidInputError(msg)
-    return observed_at, "given"
+    try:
+        return observed_at.astimezone(UTC), "given"
+    except OverflowError as error:
+        msg = f"observed_at={observed_at!r} has no date in UTC. Pass a datetime well within the years 1 to 9999."
+        raise InvalidInputError(msg) from error
+
+
+def _plain(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Metadata as it will be read back from disk: JSON, other values as strings."""
+    try:
+        return json.loads(json.dumps(dict(metadata or {}), default=str))
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = f"metadata={metadata!r:.80} can't be kept ({error}). Pass a dict whose keys are strings."
+        raise InvalidInputError(msg) from error
+
+
+def _role(message: BaseMessage) -> str:
+    """Chunks of a streamed message count as the message; a `ChatMessage` names its role itself."""
+    kind = message.type.removesuffix("MessageChunk").lower()
+    kind = str(getattr(message, "role", kind)) if kind == "chat" else kind
+    return _ROLES.get(kind, kind)
 
 
 def _content(message: BaseMessage) -> tuple[str, tuple[str, ...]]:
@@ -150,7 +171,12 @@ def _derived_id(
     return "auto-" + hashlib.sha256(f"{key}#{seen[key]}".encode()).hexdigest()[:32]
 
 
-def _check_name(name: str, value: Any) -> None:
+def check_name(name: str, value: Any) -> None:
+    """Check an id or a name.
+
+    Raises:
+        InvalidInputError: It is not a string, too long, or holds control characters.
+    """
     if not isinstance(value, str) or len(value) > MAX_NAME or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
         msg = f"{name}={value!r:.80} is not usable. Pass a string of at most {MAX_NAME} characters without control characters."
         raise InvalidInputError(msg)

@@ -139,13 +139,13 @@ class Engine(ABC):
                 if jobs and not loaded:
                     self.load()
                     loaded = True
-            except BaseException as error:  # noqa: BLE001 - the worker must live on; callers get the error
+            except BaseException as error:
                 for _, future in jobs:
                     future.set_exception(_explained(self, error))
                 jobs = []
             try:
                 self._finish(jobs)
-            except BaseException as error:  # noqa: BLE001 - as above
+            except BaseException as error:
                 self._fail(jobs, error)
             if last:
                 self.release()
@@ -159,7 +159,7 @@ class Engine(ABC):
         for job in jobs:
             try:
                 self._finish([job])
-            except BaseException as own:  # noqa: BLE001 - as in `_work`
+            except BaseException as own:
                 self._fail([job], own)
 
     def _drain(self) -> tuple[list[tuple[Sequence[Request], Future[list[Completion]]]], bool]:

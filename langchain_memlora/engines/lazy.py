@@ -23,7 +23,7 @@ class LazyEngine(Engine):
         self._real.load()
 
     def compute(self, requests: Sequence[Request]) -> list[Completion]:
-        assert self._real is not None  # noqa: S101 - the worker loads first
+        assert self._real is not None
         return self._real.compute(requests)
 
     def release(self) -> None:

@@ -165,7 +165,7 @@ def _check_adapter(role: Role, folder: Path) -> None:
         ends = [spec["data_offsets"][1] for name, spec in header.items() if name != "__metadata__"]
         if max(ends) + 8 + length != size:
             msg = f"{size} bytes, but the header announces {max(ends) + 8 + length}"
-            raise ValueError(msg)  # noqa: TRY301 - explained below
+            raise ValueError(msg)
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         msg = f"The {role} adapter {weights} is missing or corrupt ({error}). Restore it from where the bundle came."
         raise BundleError(msg) from error

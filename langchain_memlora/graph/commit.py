@@ -66,8 +66,8 @@ def _changes(facts: Sequence[Read], decisions: Sequence[Decision | None], unread
             continue
         target = became.get(decision.target, decision.target) if decision.target else None
         event = decision.event
-        if event is not Event.ADD and target is None and not decision.fact.retracts:
-            event = Event.NONE if decision.target is None else Event.ADD
+        if event is not Event.ADD and target is None:
+            event = Event.NONE if decision.target is None or decision.fact.retracts else Event.ADD
         memory_id = read.new_id if event is Event.ADD else target
         became[read.new_id] = memory_id
         changes.append(
@@ -80,6 +80,7 @@ def _changes(facts: Sequence[Read], decisions: Sequence[Decision | None], unread
                 observed_at=read.fact.observed_at,
                 probability=decision.probability,
                 job_id=read.job_id,
+                metadata=read.metadata,
             )
         )
     return changes

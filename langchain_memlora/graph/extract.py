@@ -51,7 +51,7 @@ def _sort_out(
     facts: list[Read] = []
     failures: list[Failure] = []
     failed: dict[str, Failure] = {}
-    for (job, _), extraction in zip(windows, extractions, strict=True):
+    for (job, window), extraction in zip(windows, extractions, strict=True):
         reading = extraction.reading
         wrong = [
             Failure(job.id, type(error).__name__, str(error), job.attempts + 1, extraction.raw)
@@ -60,5 +60,6 @@ def _sort_out(
         failures += wrong
         if wrong and not reading.facts:
             failed[job.id] = wrong[0]
-        facts += [Read(fact, job.id, new_id()) for fact in reading.facts]
+        metadata = {turn.id: turn.metadata for turn in window.turns}
+        facts += [Read(fact, job.id, new_id(), metadata[fact.turn_id]) for fact in reading.facts]
     return [read for read in facts if read.job_id not in failed], failures, failed

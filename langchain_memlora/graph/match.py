@@ -28,7 +28,7 @@ def make_match(services: Services) -> Node:
             limit = services.experts.bundle.card.update.candidates
             questions, settled = [], {}
             for position, read in enumerate(facts):
-                known = services.retriever.candidates(read.fact.text, scope, k=limit - len(earlier[position]))
+                known = services.retriever.candidates(read.fact.text, scope, k=max(0, limit - len(earlier[position])))
                 candidates = (*earlier[position], *known)
                 questions.append(Question(read.fact, candidates))
                 if decision := _plain(read.fact, candidates):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
@@ -10,22 +12,26 @@ from langchain_memlora.graph.respond import build_respond_graph
 from langchain_memlora.graph.state import MemoryState, Services
 
 
-def build_memory_graph(services: Services) -> StateGraph:
+def build_memory_graph(services: Services, *, checkpointer: Literal[False] | None = False) -> StateGraph:
     """Build the whole picture, uncompiled.
 
     Input: `scope`, and `turns` to remember, a `question` to answer, or both.
 
+    Args:
+        checkpointer: `False` keeps the state of both halves out of the checkpointer of a graph that this one is put
+            into. LangGraph draws such halves as one box each; `None` draws their nodes.
+
     Example:
         ```python
-        from langchain_memlora import MemLoRAMemory
+        from langchain_memlora import MemLoRAMemory, build_memory_graph
 
         with MemLoRAMemory() as memory:
-            print(memory.graph.get_graph(xray=True).draw_mermaid())
+            print(build_memory_graph(memory.services, checkpointer=None).compile().get_graph(xray=True).draw_mermaid())
         ```
     """
     graph = StateGraph(MemoryState)
-    graph.add_node("remember", compile_quietly(build_remember_graph(services), "remember"))
-    graph.add_node("respond", compile_quietly(build_respond_graph(services), "respond"))
+    graph.add_node("remember", build_remember_graph(services).compile(checkpointer=checkpointer, name="remember"))
+    graph.add_node("respond", build_respond_graph(services).compile(checkpointer=checkpointer, name="respond"))
     graph.add_conditional_edges(START, lambda s: "remember" if _to_remember(s) else "respond", ["remember", "respond"])
     graph.add_conditional_edges("remember", lambda s: "respond" if s.get("question") else END, ["respond", END])
     graph.add_edge("respond", END)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from langchain_core.embeddings import Embeddings
@@ -39,11 +39,12 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A fact on its way through the graph, with the job it came from and the id it would get."""
+    """A fact on its way through the graph, with the job it came from, the id it would get and its turn's metadata."""
 
     fact: Fact
     job_id: str
     new_id: str
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 class RememberInput(TypedDict, total=False):

@@ -55,5 +55,9 @@ class Index(ABC):
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
         """Item ids of this user's entries of one kind, nearest first, at most `k`."""
 
+    def is_empty(self) -> bool:
+        """Whether the store holds nothing at all; it is then filled from the ledger. `False` where that is not known."""
+        return False
+
     def close(self) -> None:
         """Let go of the store."""

@@ -27,7 +27,7 @@ class ChromaIndex(VectorStoreIndex):
     """
 
     def __init__(self, path: Path, embeddings: Embeddings) -> None:
-        self._lock = FileLock(path / "owner.lock")
+        self._lock = FileLock(path / "owner.lock", thread_local=False)  # opened and closed by different threads
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -44,15 +44,18 @@ class ChromaIndex(VectorStoreIndex):
         from chromadb.config import Settings
         from langchain_chroma import Chroma
 
-        client = chromadb.PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
+        self._client = chromadb.PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
         super().__init__(
             Chroma(
                 collection_name=COLLECTION,
-                client=client,
+                client=self._client,
                 embedding_function=embeddings,
                 collection_configuration={"hnsw": {"space": "cosine"}},
             )
         )
+
+    def is_empty(self) -> bool:
+        return self._client.get_collection(COLLECTION).count() == 0
 
     def close(self) -> None:
         self._lock.release()

@@ -1,7 +1,7 @@
 """Brings an index up to date with the ledger, by number.
 
 What is written is the items' *current* state, so neither order nor repeats matter, and a crash between ledger and index
-heals at the next call.
+heals at the next call. An index that comes up empty (its folder was lost, or it lives in memory) is filled from the start.
 """
 
 from __future__ import annotations
@@ -10,10 +10,18 @@ import threading
 
 from langchain_memlora.errors import IndexMismatchError
 from langchain_memlora.indexes.base import Entry, Index, Kind, entry_id
-from langchain_memlora.ledger import MEMORY, TURN, Ledger
-from langchain_memlora.types import MemoryState, Turn
+from langchain_memlora.ledger import MEMORY, TURN, Ledger, said, said_after
+from langchain_memlora.types import MemoryState
 
 SCHEMA = "1"
+
+
+DEFAULT = "default"
+
+
+def setting_of(name: str) -> str:
+    """The ledger setting that says what an index was made with."""
+    return f"index:{name}"
 
 
 class Synced:
@@ -23,19 +31,21 @@ class Synced:
         IndexMismatchError: The index was filled with another embedder or schema.
     """
 
-    def __init__(self, index: Index, ledger: Ledger, embedder: str, *, name: str = "default") -> None:
+    def __init__(self, index: Index, ledger: Ledger, embedder: str, *, name: str = DEFAULT) -> None:
         self.index = index
         self._ledger = ledger
         self._name = name
         self._lock = threading.Lock()
         made_with = f"{SCHEMA}/{embedder}"
-        known = ledger.setting(f"index:{name}", made_with)
+        known = ledger.setting(setting_of(name), made_with)
         if known != made_with:
             msg = (
                 f"The index {name!r} was made with {known} (schema/embedder), but {made_with} was asked for. Pass the embedder "
-                "it was made with, or delete the index folder and run `memlora doctor --rebuild`."
+                "it was made with, or empty the index (delete its folder) and run `memlora doctor --rebuild`."
             )
             raise IndexMismatchError(msg)
+        if index.is_empty():
+            ledger.forget_applied(name)
 
     def catch_up(self) -> int:
         """Apply what changed; returns how many items that was."""
@@ -72,11 +82,9 @@ class Synced:
         before = self._ledger.previous_turns(list(turns))
         for turn in turns.values():
             if turn.text.strip():
-                window = f"{before[turn.id].text}\n{turn.text}" if turn.id in before else turn.text
-                entries += [_entry(Kind.TURN, turn, turn.text), _entry(Kind.WINDOW, turn, window)]
+                window = said_after(before.get(turn.id), turn)
+                entries += [
+                    Entry(kind, turn.id, text, turn.scope, turn.observed_at)
+                    for kind, text in ((Kind.TURN, said(turn)), (Kind.WINDOW, window))
+                ]
         self.index.write(entries, removed)
-
-
-def _entry(kind: Kind, turn: Turn, text: str) -> Entry:
-    said = f"{turn.speaker}: {text}" if turn.speaker else text
-    return Entry(kind, turn.id, said, turn.scope, turn.observed_at)

@@ -53,6 +53,9 @@ class VectorStoreIndex(Index):
         mine = [hit for hit in found if all(hit.metadata.get(key) == value for key, value in wanted.items())]
         return [hit.metadata["item_id"] for hit in mine[:k]]
 
+    def is_empty(self) -> bool:
+        return not self.store.similarity_search("anything", k=1)
+
 
 def _document(entry: Entry) -> Document:
     """An entry as a document. Every key is always written: Chroma merges metadata on upsert and would keep old ones."""

@@ -236,6 +236,11 @@ class Ledger:
             connection.execute(upsert(meta).values(key=key, value=value).on_conflict_do_nothing())
             return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()
 
+    def forget_setting(self, key: str) -> None:
+        """Let the next comer fix a setting anew."""
+        with self.database.writing() as connection:
+            connection.execute(delete(meta).where(meta.c.key == key))
+
     def cached_vectors(self, embedder: str, texts: Sequence[str]) -> dict[str, list[float]]:
         """Vectors of texts this embedder has seen, by text."""
         keys = {_digest(content): content for content in texts}

@@ -9,7 +9,7 @@ import re
 
 from sqlalchemy import Connection, text
 
-from langchain_memlora.ledger.rows import MEMORY, owner_token
+from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, owner_token
 
 _WORD = re.compile(r"\w+")
 _MAX_TERMS = 64
@@ -55,5 +55,5 @@ def search(connection: Connection, user_id: str, kind: str, query: str, limit: i
 
 
 def _rowid(kind: str, seq: int) -> int:
-    """Turns and memories share one table: even rows are memories, odd ones turns. Other columns can't be looked up."""
-    return 2 * seq + (kind != MEMORY)
+    """All kinds share one table, and only its row numbers can be looked up: each kind has every third."""
+    return 3 * seq + (MEMORY, TURN, WINDOW).index(kind)

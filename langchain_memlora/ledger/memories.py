@@ -24,7 +24,7 @@ from langchain_memlora.ledger.rows import (
     stamp,
     to_memories,
 )
-from langchain_memlora.ledger.schema import evidence, memories, operations, scopes
+from langchain_memlora.ledger.schema import evidence, memories, operations, scopes, turns
 from langchain_memlora.types import Event, Memory, MemoryState, Operation, Scope
 
 
@@ -116,23 +116,31 @@ def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
         change = Change(Event.ADD, memory_id, row.text, by="restore")
         _change(connection, row, {"state": MemoryState.ACTIVE, "updated_at": at})
     else:
-        change = Change(Event.UPDATE, memory_id, _text_before(connection, row), by="restore")
+        text, observed_at = _told_before(connection, row)
+        change = Change(Event.UPDATE, memory_id, text, by="restore")
         newest = (evidence.c.memory_id == memory_id) & (evidence.c.version == row.version)
         connection.execute(delete(evidence).where(newest))
-        _change(connection, row, {"text": change.text, "version": row.version - 1, "updated_at": at})
+        values = {"text": text, "observed_at": observed_at, "version": row.version - 1, "updated_at": at}
+        _change(connection, row, values)
     _index(connection, scope, memory_id)
     connection.execute(update(scopes).where(scopes.c.id == owner).values(revision=scopes.c.revision + 1))
     return _record(connection, owner, change, row.text if change.event is Event.UPDATE else None, change.text, at)
 
 
-def _text_before(connection: Connection, row: Any) -> str:
-    this = (operations.c.memory_id == row.id) & (operations.c.event == Event.UPDATE) & (operations.c.after == row.text)
-    found = select(operations.c.before).where(this, operations.c.made_by != "restore").order_by(operations.c.seq.desc())
-    before = connection.execute(found.limit(1)).scalar()
-    if row.version == 1 or before is None:
+def _told_before(connection: Connection, row: Any) -> tuple[str, str]:
+    """What a memory said before its current text, and when that was observed."""
+    said = select(operations, turns.c.observed_at).outerjoin(turns, turns.c.id == operations.c.turn_id)
+    said = said.where(operations.c.memory_id == row.id, operations.c.event.in_((Event.ADD, Event.UPDATE)))
+    told: list[tuple[str, str]] = []
+    for entry in connection.execute(said.order_by(operations.c.seq)):
+        if entry.made_by != "restore":
+            told.append((entry.after, entry.observed_at or entry.at))
+        elif entry.event == Event.UPDATE:
+            told.pop()
+    if len(told) < 2:
         msg = f"Memory {row.id!r} was neither deleted nor updated, so there is nothing to undo. See `history({row.id!r})`."
         raise NotFoundError(msg)
-    return before
+    return told[-2]
 
 
 def get(connection: Connection, condition: Any, *, deleted: bool = False, order_new: bool = False) -> list[Memory]:
@@ -222,7 +230,7 @@ def _link(connection: Connection, memory_id: str, turn_id: str) -> None:
     """Note that a turn tells a memory's current text."""
     version = connection.execute(select(memories.c.version).where(memories.c.id == memory_id)).scalar_one()
     link = upsert(evidence).values(memory_id=memory_id, turn_id=turn_id, version=version)
-    connection.execute(link.on_conflict_do_update(index_elements=["memory_id", "turn_id"], set_={"version": version}))
+    connection.execute(link.on_conflict_do_nothing())
 
 
 def _index(connection: Connection, scope: Scope, memory_id: str) -> None:

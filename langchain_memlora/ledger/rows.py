@@ -14,6 +14,7 @@ from langchain_memlora.types import Memory, MemoryState, Scope, Turn
 
 MEMORY = "memory"
 TURN = "turn"
+WINDOW = "window"
 
 
 def now() -> datetime:
@@ -88,6 +89,16 @@ def to_turn(row: Row[Any]) -> Turn:
 def select_memories() -> Any:
     """All memories with their scope."""
     return select(memories, scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id).join(scopes)
+
+
+def said(turn: Turn) -> str:
+    """A turn as it is searched: its text after its speaker's name, for questions name people."""
+    return f"{turn.speaker}: {turn.text}" if turn.speaker else turn.text
+
+
+def said_after(before: Turn | None, turn: Turn) -> str:
+    """A turn with the one before it, which often says what "it" is."""
+    return f"{said(before)}\n{said(turn)}" if before else said(turn)
 
 
 def to_memories(connection: Connection, rows: Iterable[Row[Any]]) -> list[Memory]:

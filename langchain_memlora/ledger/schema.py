@@ -78,7 +78,7 @@ evidence = Table(
     metadata,
     Column("memory_id", ForeignKey("memories.id"), primary_key=True),
     Column("turn_id", ForeignKey("turns.id"), primary_key=True, index=True),
-    Column("version", Integer, nullable=False),
+    Column("version", Integer, primary_key=True),
 )
 
 jobs = Table(

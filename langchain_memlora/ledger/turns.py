@@ -12,8 +12,11 @@ from sqlalchemy import Connection, insert, select
 from langchain_memlora.ledger import lexical
 from langchain_memlora.ledger.rows import (
     TURN,
+    WINDOW,
     chunks,
     note_changes,
+    said,
+    said_after,
     scope_id,
     select_turns,
     stamp,
@@ -63,7 +66,10 @@ def append(connection: Connection, scope: Scope, given: Sequence[Turn], cut: Cut
         known.add(turn.message_id)
         stored = replace(turn, id=uuid.uuid4().hex, scope=scope)
         result = connection.execute(insert(turns).values(**_values(stored), scope_id=owner))
-        lexical.put(connection, scope.user_id, TURN, result.inserted_primary_key[0], stored.id, stored.text)
+        seq = result.inserted_primary_key[0]
+        window = said_after((new or before or [None])[-1], stored)
+        lexical.put(connection, scope.user_id, TURN, seq, stored.id, said(stored))
+        lexical.put(connection, scope.user_id, WINDOW, seq, stored.id, window)
         new.append(stored)
     note_changes(connection, TURN, [turn.id for turn in new])
     made = [

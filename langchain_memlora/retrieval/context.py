@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from langchain_memlora.retrieval.dates import annotate, format_day
@@ -31,15 +31,15 @@ def build_context(hits: Sequence[Hit], *, budget: int = BUDGET) -> str:
         ```
     """
     left = budget * CHARACTERS_A_TOKEN
-    chosen: dict[str, datetime] = {}
+    chosen: dict[tuple[str, datetime], None] = {}
     for hit in hits:
-        for line, observed_at in _lines(hit):
-            if line in chosen:
+        for dated in _lines(hit):
+            if dated in chosen:
                 continue
-            left -= len(line)
+            left -= len(dated[0])
             if left < 0 and chosen:
                 return _by_date(chosen)
-            chosen[line] = observed_at
+            chosen[dated] = None
     return _by_date(chosen)
 
 
@@ -62,10 +62,8 @@ def _noted(text: str, observed_at: datetime) -> str:
     return f"{text} ({note})" if note else text
 
 
-def _by_date(lines: dict[str, datetime]) -> str:
-    if not lines:
-        return NOTHING
+def _by_date(lines: Iterable[tuple[str, datetime]]) -> str:
     days: dict[str, list[str]] = {}
-    for line, observed_at in sorted(lines.items(), key=lambda pair: pair[1]):
+    for line, observed_at in sorted(lines, key=lambda dated: dated[1]):
         days.setdefault(format_day(observed_at.date()), []).append(line)
-    return "\n".join(f"{day}\n" + "\n".join(lines) for day, lines in days.items())
+    return "\n".join(f"{day}\n" + "\n".join(lines) for day, lines in days.items()) or NOTHING

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.retrieval.date_rules import HABIT_BEFORE, RULES
 from langchain_memlora.retrieval.date_spans import DateSpan, Granularity, format_day
 
@@ -43,7 +44,7 @@ def find_dates(text: str, observed_at: datetime) -> list[DateSpan]:
         Spans in the order of the text, none overlapping another.
 
     Raises:
-        ValueError: If `observed_at` has no timezone.
+        InvalidInputError: `observed_at` has no time zone.
 
     Example:
         ```python
@@ -57,9 +58,8 @@ def find_dates(text: str, observed_at: datetime) -> list[DateSpan]:
         ```
     """
     if observed_at.utcoffset() is None:
-        raise ValueError(
-            f"observed_at={observed_at!r} has no timezone; pass an aware datetime, such as datetime.now(timezone.utc)"
-        )
+        msg = f"observed_at={observed_at!r} has no time zone. Pass an aware datetime, such as datetime.now(timezone.utc)."
+        raise InvalidInputError(msg)
     today = observed_at.date()
     found: list[DateSpan] = []
     for pattern, resolve in RULES:
@@ -95,7 +95,7 @@ def annotate(text: str, observed_at: datetime) -> str:
         "words = meaning" pairs joined by semicolons, or an empty string.
 
     Raises:
-        ValueError: If `observed_at` has no timezone.
+        InvalidInputError: `observed_at` has no time zone.
 
     Example:
         ```python

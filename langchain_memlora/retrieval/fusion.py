@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-SMOOTHING = 60
+# Less than the customary 60: on LoCoMo C1, 10 found an evidence turn in the first 10 hits for 78 % of questions, 60 for 75 %.
+SMOOTHING = 10
 
 
 def fuse(rankings: Iterable[Sequence[str]]) -> dict[str, float]:

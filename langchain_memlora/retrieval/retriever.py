@@ -1,8 +1,8 @@
 """Finds memories and raw turns for a question, and candidates for a new fact.
 
-Facts are keys, turns are evidence: five rankings (dense and lexical over memories; dense, dense with the turn before, and
-lexical over turns) are fused, and what points to the same turn counts together. Everything shown comes from the ledger,
-so an id that is stale, deleted or somebody else's is simply not a hit.
+Facts are keys, turns are evidence: rankings of memories, of turns, and of turns with the one before them, each dense and
+lexical, are fused, and what points to the same turn counts together. Everything shown comes from the ledger, so an id that
+is stale, deleted or somebody else's is simply not a hit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from langchain_memlora.indexes.base import Kind
 from langchain_memlora.indexes.sync import Synced
-from langchain_memlora.ledger import MEMORY, TURN, Ledger, TurnStatus
+from langchain_memlora.ledger import Ledger, TurnStatus
 from langchain_memlora.retrieval.fusion import fuse
 from langchain_memlora.types import Hit, Memory, Scope, Turn
 
@@ -40,8 +40,8 @@ class Retriever:
             include: `memories` and `turns` switch the other kind off, also as a key.
             filters: Metadata a hit must have, by equality.
         """
-        by_memory = self._rankings(query, scope, MEMORY, Kind.MEMORY) if include != "turns" else []
-        by_turn = self._rankings(query, scope, TURN, Kind.TURN, Kind.WINDOW) if include != "memories" else []
+        by_memory = self._rankings(query, scope, Kind.MEMORY) if include != "turns" else []
+        by_turn = self._rankings(query, scope, Kind.TURN, Kind.WINDOW) if include != "memories" else []
         found = {m.id: m for m in self._ledger.memories(scope, ids=_merged(by_memory))}
         turn_ids = [*_merged(by_turn), *(turn for memory in found.values() for turn in memory.turn_ids)]
         status = self._ledger.turn_status(list(dict.fromkeys(turn_ids)))
@@ -57,14 +57,14 @@ class Retriever:
 
     def candidates(self, fact: str, scope: Scope, *, k: int = 10) -> list[Memory]:
         """Memories of exactly this scope that a new fact may repeat or change, nearest first."""
-        ranked = fuse(self._rankings(fact, scope, MEMORY, Kind.MEMORY))
+        ranked = fuse(self._rankings(fact, scope, Kind.MEMORY))
         memories = {memory.id: memory for memory in self._ledger.memories(scope, ids=list(ranked))}
         return [memories[key] for key in ranked if key in memories and memories[key].scope == scope][:k]
 
-    def _rankings(self, query: str, scope: Scope, kind: str, *dense: Kind) -> list[list[str]]:
+    def _rankings(self, query: str, scope: Scope, *kinds: Kind) -> list[list[str]]:
         index = self._index()
-        nearest = [index.nearest(query, scope.user_id, d, DEPTH) for d in dense]
-        return [*nearest, self._ledger.lexical(scope, kind, query, DEPTH)]
+        dense = [index.nearest(query, scope.user_id, kind, DEPTH) for kind in kinds]
+        return [*dense, *(self._ledger.lexical(scope, kind, query, DEPTH) for kind in kinds)]
 
     def _assemble(
         self,

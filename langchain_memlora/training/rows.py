@@ -19,7 +19,6 @@ from langchain_memlora.experts.windows import Window, cut_windows
 from langchain_memlora.training.stories import Story
 from langchain_memlora.types import Event, Fact, Turn
 
-
 # Related pairs are one in eight even after drawing only two unrelated ones a fact: they are shown twice.
 RELATED_TWICE = 2
 

@@ -59,7 +59,7 @@ class Recipe:
 
 RECIPES: dict[Role, Recipe] = {
     Role.EXTRACTION: Recipe(),
-    Role.MEMORY_UPDATE: Recipe(epochs=1.5),
+    Role.MEMORY_UPDATE: Recipe(),
     Role.GENERATION: Recipe(targets="all-linear", learning_rate=5e-4, batch=8),
 }
 

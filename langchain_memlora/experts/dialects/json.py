@@ -50,15 +50,16 @@ class Json(Dialect):
         return [Ask({"old": old, "new": json.dumps([written_fact(fact)], ensure_ascii=False)})]
 
     def read_update(self, completions: Sequence[Completion], fact: Fact, candidates: Sequence[Memory]) -> Decision:
+        ids = {str(i): memory.id for i, memory in enumerate(candidates)}
         for row in _rows(completions[0].text, "memory"):
             event, shown = (str(row.get("event", "")).upper(), str(row.get("id"))) if isinstance(row, dict) else ("", "")
             if event == Event.ADD:
                 return Decision(Event.ADD, fact)
             if event in {Event.UPDATE, Event.DELETE}:
-                if not shown.isdigit() or int(shown) >= len(candidates):
+                if shown not in ids:
                     msg = f"{event} names memory {shown!r}, but only 0 to {len(candidates) - 1} were shown."
                     raise ExpertOutputError(msg)
-                return Decision(Event(event), fact, candidates[int(shown)].id)
+                return Decision(Event(event), fact, ids[shown])
             if event != Event.NONE:
                 msg = f"{row!r} has no event of ADD, UPDATE, DELETE or NONE."
                 raise ExpertOutputError(msg)

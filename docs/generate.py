@@ -1,0 +1,93 @@
+"""Writes the parts of README and docs that come from the program, and checks that they are current.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`. Run `make docs`; `make lint` checks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "docs/cli.md", "langchain_memlora/bundles/smollm2-135m/README.md")
+FIGURES = ROOT / "docs" / "figures.json"
+PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def graph() -> str:
+    """The memory graph as Mermaid, drawn from the compiled graph itself."""
+    from langchain_memlora.graph import Services, build_memory_graph
+
+    nothing = Services(*[None] * 5)  # type: ignore[arg-type] - drawing runs no node
+    drawn = build_memory_graph(nothing, checkpointer=None).compile().get_graph(xray=True).draw_mermaid()
+    tidy = drawn.strip().replace("\\3a", "_")  # the colon, escaped
+    return f"```mermaid\n{tidy}\n```\n"
+
+
+def cli_help() -> str:
+    """The help of every command."""
+    from typer.main import get_command
+    from typer.testing import CliRunner
+
+    from langchain_memlora.cli.app import app
+
+    runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
+    pages = []
+    for words in ([], *([name] for name in get_command(app).commands)):  # type: ignore[attr-defined]
+        text = runner.invoke(app, [*words, "--help"], prog_name="memlora").output
+        text = "\n".join(line.rstrip() for line in text.strip().splitlines())
+        pages.append(f"## `memlora {' '.join(words)}`\n\n```text\n{text}\n```\n".replace("memlora `", "memlora`"))
+    return "\n".join(pages)
+
+
+def scripts() -> str:
+    """What the shipped experts scored on the held-out scripts; `docs/figures.json` is the run's own output."""
+    figures = json.loads(FIGURES.read_text())
+    rows = [f"| {title} | {right} of {total} |" for title, right, total in figures["scripts"]]
+    table = "\n".join(["| script | answers as expected |", "|---|---|", *rows])
+    right, total = (sum(row[i] for row in figures["scripts"]) for i in (1, 2))
+    return f"{table}\n\n**{right} of {total}** ({right / total:.0%}), {figures['measured_on']}.\n"
+
+
+def card() -> str:
+    """How each shipped expert was trained, from the bundle's card."""
+    found = json.loads((ROOT / "langchain_memlora/bundles/smollm2-135m/card.json").read_text())
+    rows = []
+    for role, record in found["training"].items():
+        targets = record["recipe"]["targets"]
+        layers = targets if isinstance(targets, str) else ", ".join(targets)
+        time = f"{record['seconds'] // 60} min ({record['device']})"
+        rows.append(f"| {role} | {record['rows']} | {record['steps']} | {layers} | {record['validation_loss']} | {time} |")
+    head = ["| expert | rows | steps | layers | validation loss | time |", "|---|---|---|---|---|---|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+PARTS: dict[str, Callable[[], str]] = {"graph": graph, "cli": cli_help, "scripts": scripts, "card": card}
+
+
+def render(page: Path) -> str:
+    """A page with its generated parts made anew."""
+    return PART.sub(lambda match: match[1] + PARTS[match[2]]() + match[3], page.read_text(encoding="utf-8"))
+
+
+def main() -> int:
+    """Write the pages, or with `--check` say which ones are stale."""
+    check = "--check" in sys.argv
+    stale = []
+    for name in PAGES:
+        page = ROOT / name
+        fresh = render(page)
+        if fresh != page.read_text(encoding="utf-8"):
+            stale.append(name)
+            if not check:
+                page.write_text(fresh, encoding="utf-8")
+    if stale:
+        print(("Stale, run `make docs`: " if check else "Written: ") + ", ".join(stale))
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The Typer app: global options, and the commands that the other files hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from langchain_memlora._version import __version__
+from langchain_memlora.cli import chat, data, demo, doctor, models, train
+from langchain_memlora.cli.setting import Setting
+from langchain_memlora.cli.show import print_error
+from langchain_memlora.errors import MemLoRAError
+from langchain_memlora.experts import DEFAULT_BUNDLE
+
+
+class _Group(TyperGroup):
+    """Tells expected errors in one line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MemLoRAError as error:
+            if ctx.params.get("debug"):
+                raise
+            print_error(error)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    name="memlora",
+    cls=_Group,
+    help="Long-term memory for agents, on this machine: one small model, one LoRA expert for each memory operation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"memlora {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    path: Annotated[
+        Path | None, typer.Option(envvar="MEMLORA_HOME", help="Folder of the memory. Default: your data folder.")
+    ] = None,
+    experts: Annotated[str, typer.Option(help="Bundle of experts: its name, or a folder.")] = DEFAULT_BUNDLE,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    """Global options; the app's own help stands above."""
+    setting = ctx.obj or Setting()
+    ctx.obj = replace(setting, path=path or setting.path, experts=experts)
+
+
+app.command("demo")(demo.demo)
+app.command("chat")(chat.chat)
+for name, command in data.COMMANDS.items():
+    app.command(name)(command)
+app.add_typer(models.app, name="models")
+app.command("train")(train.train)
+app.command("doctor")(doctor.doctor)

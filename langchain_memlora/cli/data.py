@@ -1,0 +1,176 @@
+"""The memory's verbs as commands: add, search, answer, list, history, restore, forget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from langchain_memlora.cli.ids import find_id
+from langchain_memlora.cli.setting import Setting
+from langchain_memlora.cli.show import (
+    add_lines,
+    answer_text,
+    clean,
+    console,
+    day,
+    history_table,
+    memories_table,
+    operation_line,
+    print_json,
+    read_line,
+    said_at,
+    short,
+)
+from langchain_memlora.errors import InvalidInputError
+
+User = Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="Whose memory it is.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The id, or its first characters.")]
+
+
+def add(
+    ctx: typer.Context,
+    text: Annotated[str, typer.Argument(help="What the user says.")],
+    user: User,
+    at: Annotated[str | None, typer.Option(help="When it was said: an ISO date, UTC if it names no zone.")] = None,
+    thread: Annotated[str, typer.Option(help="The conversation it belongs to.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Tell the memory something."""
+    setting: Setting = ctx.obj
+    moment = _moment(at) if at else None
+    with setting.open() as memory:
+        result = memory.add(text, user_id=user, observed_at=moment, thread_id=thread)
+    if as_json:
+        print_json(result)
+    else:
+        for line in add_lines(result):
+            console().print(line)
+    if result.status == "failed":
+        raise typer.Exit(1)
+
+
+def search(
+    ctx: typer.Context,
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    user: User,
+    k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Find memories and messages, best first."""
+    setting: Setting = ctx.obj
+    with setting.open() as memory:
+        hits = memory.search(query, user_id=user, k=k)
+    if as_json:
+        print_json(hits)
+        return
+    out = console()
+    for hit in hits:
+        kind = short(hit.memory.id) if hit.memory else "message"
+        old = "  (no longer so)" if hit.replaced_by else ""
+        out.print(Text.assemble(clean(hit.text), (f"  {kind}, {day(said_at(hit))}{old}", "dim")))
+    if not hits:
+        out.print(Text("Nothing found.", "dim"))
+
+
+def answer(
+    ctx: typer.Context,
+    question: Annotated[str, typer.Argument(help="The question.")],
+    user: User,
+    as_json: Json = False,
+) -> None:
+    """Answer a question from memory."""
+    setting: Setting = ctx.obj
+    with setting.open() as memory:
+        found = memory.answer(question, user_id=user)
+    if as_json:
+        print_json(found)
+        return
+    out = console()
+    out.print(Text(answer_text(found)))
+    out.print(read_line(found))
+
+
+def list_(ctx: typer.Context, user: User, as_json: Json = False) -> None:
+    """Show all memories."""
+    setting: Setting = ctx.obj
+    with setting.open() as memory:
+        memories = memory.get_all(user_id=user)
+    if as_json:
+        print_json(memories)
+    else:
+        console().print(memories_table(memories) if memories else Text("No memories yet.", "dim"))
+
+
+def history(
+    ctx: typer.Context,
+    user: User,
+    memory_id: Annotated[str | None, typer.Argument(metavar="ID", help="Only this memory's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what happened to a memory, or to all, oldest first."""
+    setting: Setting = ctx.obj
+    with setting.open() as memory:
+        chosen = find_id(memory, memory_id, user, deleted=True) if memory_id else None
+        operations = memory.history(chosen, user_id=user)
+    if as_json:
+        print_json(operations)
+    else:
+        console().print(history_table(operations) if operations else Text("Nothing happened yet.", "dim"))
+
+
+def restore(ctx: typer.Context, memory_id: Id, user: User, as_json: Json = False) -> None:
+    """Undo the last change to a memory: bring back what was forgotten, or what it said before."""
+    setting: Setting = ctx.obj
+    with setting.open() as memory:
+        operation = memory.restore(find_id(memory, memory_id, user, deleted=True), user_id=user)
+    print_json(operation) if as_json else console().print(operation_line(operation))
+
+
+def forget(
+    ctx: typer.Context,
+    user: User,
+    memory_id: Annotated[str | None, typer.Argument(metavar="ID", help="The id, or its first characters.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Forget all memories of this user.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forget a memory, or all of a user's. `memlora restore` brings it back."""
+    if bool(memory_id) == everything:
+        msg = f"ID={memory_id!r}, --all={everything}: name one memory, or pass --all, not both."
+        raise InvalidInputError(msg)
+    setting: Setting = ctx.obj
+    with setting.open() as memory:
+        if memory_id:
+            operation = memory.delete(find_id(memory, memory_id, user), user_id=user)
+            print_json(operation) if as_json else console().print(operation_line(operation))
+            return
+        count = len(memory.get_all(user_id=user))
+        if count and not yes:
+            typer.confirm(f"Forget all {count} memories of {clean(user)}?", abort=True, err=True)
+        operations = memory.delete_all(user_id=user)
+    print_json(operations) if as_json else console().print(Text(f"Forgot {len(operations)} memories."))
+
+
+def _moment(written: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError as error:
+        msg = f"--at {written!r} is not an ISO date. Write it like 2024-05-06 or 2024-05-06T18:30."
+        raise InvalidInputError(msg) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "add": add,
+    "search": search,
+    "answer": answer,
+    "list": list_,
+    "history": history,
+    "restore": restore,
+    "forget": forget,
+}

@@ -1,0 +1,51 @@
+"""What every command is given: the place, the experts, and how to open a memory there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from platformdirs import user_data_path
+
+from langchain_memlora.experts import DEFAULT_BUNDLE, Role, load_bundle
+
+if TYPE_CHECKING:
+    from langchain_memlora.memory import MemLoRAMemory
+
+
+class OpenMemory(Protocol):
+    """Opens the memory at a path."""
+
+    def __call__(self, *, path: Path, experts: str, without: Sequence[Role] = ()) -> MemLoRAMemory: ...
+
+
+def open_memory(*, path: Path, experts: str, without: Sequence[Role] = ()) -> MemLoRAMemory:
+    """The real thing."""
+    from langchain_memlora.memory import MemLoRAMemory
+
+    return MemLoRAMemory(path=path, experts=load_bundle(experts).without(*without))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The global options. Commands find it as `ctx.obj`.
+
+    Attributes:
+        path: As asked for; `None` for the default place.
+        opener: Replaced where no model should run: `CliRunner().invoke(app, arguments, obj=Setting(opener=...))`.
+    """
+
+    path: Path | None = None
+    experts: str = DEFAULT_BUNDLE
+    opener: OpenMemory = open_memory
+
+    @property
+    def home(self) -> Path:
+        """The folder of ledger and index; it need not exist."""
+        return (self.path or user_data_path("langchain-memlora")).expanduser()
+
+    def open(self) -> MemLoRAMemory:
+        """Open the memory; nothing is loaded yet."""
+        return self.opener(path=self.home, experts=self.experts)

@@ -1,0 +1,112 @@
+"""`memlora` as a function, on a scripted engine whose experts follow a few rules instead of a model."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.vectorstores import InMemoryVectorStore
+from typer.testing import CliRunner, Result
+
+from langchain_memlora.cli.app import app
+from langchain_memlora.cli.setting import Setting
+from langchain_memlora.experts import TEXT_ROLES, Role, load_bundle
+from langchain_memlora.memory import MemLoRAMemory
+from langchain_memlora.testing import ScriptedEngine
+
+EMBEDDINGS = DeterministicFakeEmbedding(size=8)
+
+
+def extraction(prompt: str) -> str:
+    """Facts are sentences that begin with `I`; `Garble` breaks the expert."""
+    rows = []
+    for number, text in re.findall(r"^(\d+) [^:]+: (.*)$", prompt, re.MULTILINE):
+        if text.startswith("I "):
+            rows.append(f"{number} {text[2:].rstrip('.')}")
+        if text.startswith("Forget that I "):
+            rows.append(f"{number} forget: {text[14:].rstrip('.')}")
+        if text.startswith("Garble"):
+            return "no number here"
+    return "\n".join(rows) or "none"
+
+
+def memory_update(prompt: str) -> str:
+    """Sentences with the same first two words are about the same thing."""
+    old, new = (re.search(rf"^{label}: (.*)$", prompt, re.MULTILINE)[1] for label in ("Old", "New"))
+    if new.removeprefix("forget that ") == old:
+        return "DELETE" if new.startswith("forget that ") else "NONE"
+    return "UPDATE" if old.split()[:2] == new.split()[:2] else "ADD"
+
+
+def generation(prompt: str) -> str:
+    """`Where do I live?` is answered by what last followed `live in`; nothing else is known."""
+    places = re.findall(r"live in (\w+)(?!.*\(no longer so\))", prompt)
+    return places[-1] if re.search("^Where do I live", prompt, re.MULTILINE) and places else "unknown"
+
+
+class Opener:
+    """Opens memories on the rules above; vectors stay with the opener, as those of a real one stay on disk."""
+
+    def __init__(self) -> None:
+        self.stores: dict[Path, Any] = {}
+        self.scripts: dict[str, Any] = {
+            "extraction": extraction,
+            "memory_update": memory_update,
+            "generation": generation,
+        }
+        self.without: tuple[Role, ...] = ()
+
+    def __call__(self, *, path: Path, experts: str, without: Sequence[Role] = ()) -> MemLoRAMemory:
+        self.without = tuple(without)
+        bundle = dataclasses.replace(load_bundle(experts), adapters={role: Path("x") for role in TEXT_ROLES})
+        store = self.stores.setdefault(path, InMemoryVectorStore(EMBEDDINGS))
+        return MemLoRAMemory(
+            path=path, experts=bundle, engine=ScriptedEngine(**self.scripts), index=store, embeddings=EMBEDDINGS
+        )
+
+
+@pytest.fixture(autouse=True)
+def plain_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No user, no models, no colours and a wide terminal, whoever runs the tests."""
+    for name in ("MEMLORA_HOME", "MEMLORA_USER", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MEMLORA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "250")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def opener() -> Opener:
+    return Opener()
+
+
+@pytest.fixture
+def memlora(home: Path, opener: Opener) -> Iterator[Callable[..., Result]]:
+    """Run a command line; `user="ana"` stands in the environment, `code` is the exit code it must have."""
+
+    def run(*arguments: str, user: str | None = "ana", code: int = 0, stdin: str | None = None) -> Result:
+        environment: Mapping[str, str | None] = {"MEMLORA_USER": user}
+        given = ["--path", str(home), *arguments]
+        result = CliRunner().invoke(app, given, obj=Setting(opener=opener), env=environment, input=stdin)
+        assert result.exit_code == code, (result.output, result.exception)
+        return result
+
+    return run
+
+
+@pytest.fixture
+def listed(memlora: Callable[..., Result]) -> Callable[..., Any]:
+    """Run a command with `--json` and give what it printed."""
+
+    def run(*arguments: str, **options: Any) -> Any:
+        return json.loads(memlora(*arguments, "--json", **options).stdout)
+
+    return run

@@ -1,0 +1,153 @@
+"""The memory's verbs as commands."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from conftest import Opener
+from typer.testing import Result
+
+Run = Callable[..., Result]
+Listed = Callable[..., Any]
+
+
+def test_add_shows_what_changed(memlora: Run) -> None:
+    assert "ADD" in memlora("add", "I live in Porto.").stdout
+    changed = memlora("add", "I live in Berlin.").stdout
+    assert "UPDATE" in changed
+    assert "User live in Porto → User live in Berlin" in changed
+    assert "p 0." in changed
+    assert "NONE" in memlora("add", "I live in Berlin.").stdout
+    assert "DELETE" in memlora("add", "Forget that I live in Berlin.").stdout
+    assert "(nothing to remember)" in memlora("add", "Hello!").stdout
+    assert "No memories" in memlora("list").stdout
+
+
+def test_add_takes_a_date_and_a_thread(listed: Listed) -> None:
+    result = listed("add", "I live in Porto.", "--at", "2024-05-06", "--thread", "t1")
+    assert result["status"] == "ok"
+    assert [operation["event"] for operation in result["operations"]] == ["ADD"]
+    (memory,) = listed("list")
+    assert datetime.fromisoformat(memory["observed_at"]) == datetime(2024, 5, 6, tzinfo=UTC)
+
+
+def test_a_message_that_cannot_be_read_is_told_in_red_and_fails(memlora: Run, listed: Listed) -> None:
+    failed = memlora("add", "Garble", code=1)
+    assert "ExpertOutputError" in failed.stdout
+    assert "doctor --retry" in failed.stdout
+    assert listed("add", "Garble", code=1)["status"] == "failed"
+
+
+def test_answer_and_search(memlora: Run, listed: Listed) -> None:
+    memlora("add", "I live in Porto.", "--at", "2024-05-06")
+    assert memlora("answer", "Where do I live?").stdout.splitlines() == [
+        "Porto",
+        "read 6 May 2024: User live in Porto · 6 May 2024: I live in Porto.",
+    ]
+    assert memlora("answer", "What is my name?").stdout.startswith("I don't know that yet.")
+    assert listed("answer", "Where do I live?")["known"] is True
+    assert "User live in Porto" in memlora("search", "Porto").stdout
+    assert len(listed("search", "Porto", "-k", "1")) == 1
+    found = [hit["memory"]["text"] for hit in listed("search", "Porto") if hit["memory"]]
+    assert found == ["User live in Porto"]
+    assert "Nothing found" in memlora("search", "Porto", user="ben").stdout
+
+
+def test_list_and_history_show_short_ids(memlora: Run, listed: Listed) -> None:
+    memlora("add", "I live in Porto.")
+    memlora("add", "I live in Berlin.")
+    memlora("add", "I drink tea.")
+    porto, tea = listed("list")
+    table = memlora("list").stdout
+    assert porto["id"][:8] in table
+    assert porto["id"] not in table
+    assert "User drink tea" in table
+    assert "User live in Porto → User live in Berlin" in memlora("history").stdout
+    assert [o["memory_id"] for o in listed("history", tea["id"][:6])] == [tea["id"]]
+    assert {o["memory_id"] for o in listed("history")} == {porto["id"], tea["id"]}
+
+
+def test_forget_and_restore(memlora: Run, listed: Listed) -> None:
+    memlora("add", "I live in Porto.")
+    (memory,) = listed("list")
+    assert "DELETE" in memlora("forget", memory["id"][:8]).stdout
+    assert listed("list") == []
+    assert "has no memory" in memlora("forget", memory["id"][:8], code=1).stderr
+    assert listed("restore", memory["id"][:8])["by"] == "restore"
+    assert [m["text"] for m in listed("list")] == ["User live in Porto"]
+
+
+def test_forget_all_asks_first(memlora: Run, listed: Listed) -> None:
+    memlora("add", "I live in Porto.")
+    memlora("add", "I drink tea.")
+    asked = memlora("forget", "--all", stdin="n\n", code=1)
+    assert "Forget all 2 memories of ana?" in asked.stderr
+    assert len(listed("list")) == 2
+    assert "Forgot 2 memories." in memlora("forget", "--all", stdin="y\n").stdout
+    memlora("add", "I drink milk.")
+    assert [o["event"] for o in listed("forget", "--all", "--yes")] == ["DELETE"]
+
+
+@pytest.mark.parametrize("arguments", [["forget"], ["forget", "abcd", "--all"]])
+def test_forget_wants_one_or_all(memlora: Run, arguments: list[str]) -> None:
+    assert "not both" in memlora(*arguments, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["list", "history", "add hello", "search x", "answer x", "restore abcd", "forget abcd"]
+)
+def test_every_verb_needs_a_user(memlora: Run, command: str) -> None:
+    assert "--user" in memlora(*command.split(), user=None, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["list", "--user", "*"], "names nobody"),
+        (["restore", "abc"], "too short"),
+        (["history", "abcdef"], "has no memory"),
+        (["add", "Hello", "--at", "yesterday"], "not an ISO date"),
+        (["search", "x", "-k", "0"], "k=0"),
+        (["--experts", "nowhere", "list"], "No bundle 'nowhere'"),
+    ],
+)
+def test_errors_are_one_line(memlora: Run, arguments: list[str], words: str) -> None:
+    result = memlora(*arguments, code=1)
+    assert result.stdout == ""
+    assert words in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_ambiguous_prefix_lists_what_it_may_mean(
+    memlora: Run, listed: Listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = iter(range(10))
+    monkeypatch.setattr("langchain_memlora.graph.extract.new_id", lambda: f"abcd{next(numbers):028d}")
+    memlora("add", "I live in Porto.")
+    memlora("add", "I drink tea.")
+    found = memlora("forget", "abcd", code=1).stderr
+    assert "User live in Porto" in found
+    assert "User drink tea" in found
+    assert listed("forget", "abcd" + "0" * 27 + "1")["before"] == "User drink tea"
+
+
+def test_debug_lets_the_traceback_through(memlora: Run, home: Any) -> None:
+    from typer.testing import CliRunner
+
+    from langchain_memlora.cli.app import app
+    from langchain_memlora.cli.setting import Setting
+    from langchain_memlora.errors import InvalidInputError
+
+    given = ["--debug", "--path", str(home), "restore", "abc", "--user", "ana"]
+    result = CliRunner().invoke(app, given, obj=Setting(opener=Opener()))
+    assert isinstance(result.exception, InvalidInputError)
+
+
+def test_a_memory_cannot_steer_the_terminal(memlora: Run) -> None:
+    memlora("add", "I like [red]paint[/red] \x1b[2Jand \u202eodd signs.")
+    shown = memlora("list").stdout
+    assert "[red]paint[/red]" in shown
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown

@@ -1,0 +1,210 @@
+"""Scripts, the player and `memlora demo`."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Opener
+from typer.testing import Result
+
+from langchain_memlora.cli.player import play
+from langchain_memlora.cli.script import ScriptQuestion, demo_script, load_script
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts import DEFAULT_BUNDLE, Role
+
+Run = Callable[..., Result]
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+MOVING = """
+title: Moving house
+user_id: ana
+sessions:
+  - date: 2024-05-06 18:30
+    turns:
+      - user: I live in Porto.
+      - assistant: I live in the cloud.
+      - user: Garble
+  - date: 2024-06-01
+    turns:
+      - user: I live in Berlin.
+      - assistant: Nice.
+      - user: Hello
+questions:
+  - ask: Where do I live?
+    expect: [berlin]
+    reject: [Porto]
+    shows: update
+  - ask: What is my name?
+    expect: [Ana]
+"""
+GROUP = """
+title: Two people
+user_id: nadia
+sessions:
+  - date: 2024-05-06 18:30
+    turns:
+      - Nadia: I live in Porto.
+      - Tom: I live in Rome.
+"""
+
+
+@pytest.fixture
+def moving(tmp_path: Path) -> Path:
+    path = tmp_path / "scripts" / "moving.yaml"
+    path.parent.mkdir()
+    path.write_text(MOVING)
+    return path
+
+
+def test_the_shipped_scripts_are_scripts() -> None:
+    files = [demo_script(), *sorted(SCRIPTS.glob("*.yaml"))]
+    assert len(files) > 5
+    for file in files:
+        script = load_script(file)
+        assert script.questions
+        assert all(not question.passes("") for question in script.questions if question.expect)
+
+
+def test_an_exchange_ends_with_the_reply_and_named_people_come_singly(moving: Path, tmp_path: Path) -> None:
+    first, second = load_script(moving).sessions
+    assert [[turn.by for turn in part] for part in first.exchanges] == [["user", "assistant"], ["user"]]
+    assert first.observed_at == datetime(2024, 5, 6, 18, 30, tzinfo=UTC)
+    assert second.observed_at == datetime(2024, 6, 1, tzinfo=UTC)
+    path = tmp_path / "group.yaml"
+    path.write_text(GROUP + "      - assistant: Both are fine.\n")
+    parts = load_script(path).sessions[0].exchanges
+    assert [[turn.message for turn in part] for part in parts] == [
+        [{"role": "user", "name": "Nadia", "content": "I live in Porto."}],
+        [
+            {"role": "user", "name": "Tom", "content": "I live in Rome."},
+            {"role": "assistant", "content": "Both are fine."},
+        ],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "passes"), [("In BERLIN now", True), ("Berlin, not Porto", False), ("unknown", False), ("", False)]
+)
+def test_judging(answer: str, passes: bool) -> None:
+    question = ScriptQuestion(ask="Where?", expect=["Berlin", "Potsdam"], reject=["porto"])
+    assert question.passes(answer) is passes
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("title: [", "can't be read"),
+        ("just words", "valid dictionary"),
+        (MOVING.replace("user_id: ana", ""), "user_id: Field required"),
+        (
+            MOVING.replace("- user: Hello", "- user: Hello\n        mood: good"),
+            "sessions 2, turns 3: a turn is one speaker",
+        ),
+        (MOVING.replace("- user: Hello", "- user: 42"), "sessions 2, turns 3, text: Input should be a valid string"),
+        (MOVING.replace("2024-05-06 18:30", "20240506"), "sessions 1, date: write the date like"),
+        (MOVING.replace("expect: [Ana]", "hope: [Ana]"), "questions 2, hope: Extra inputs"),
+        (MOVING.replace("expect: [Ana]", "shows: nothing"), "questions 2: a question needs `expect` or `reject`"),
+    ],
+)
+def test_a_bad_script_is_named_with_what_is_wrong(memlora: Run, tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidInputError, match=r"bad\.yaml"):
+        load_script(path)
+    said = memlora("demo", "--script", str(path), code=1).stderr
+    assert words in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_missing_script_and_an_empty_folder(memlora: Run, tmp_path: Path) -> None:
+    assert "can't be read" in memlora("demo", "--script", str(tmp_path / "none.yaml"), code=1).stderr
+    (tmp_path / "empty").mkdir()
+    assert "holds no *.yaml" in memlora("demo", "--script", str(tmp_path / "empty"), code=1).stderr
+
+
+def test_play_gives_results_without_printing(
+    moving: Path, opener: Opener, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opener(path=home, experts=DEFAULT_BUNDLE) as memory:
+        played = play(load_script(moving), memory)
+        assert [m.text for m in memory.get_all(user_id="ana")] == ["User live in Berlin"]
+    assert [answered.passed for answered in played.answers] == [True, False]
+    assert [result.status for result in played.results] == ["ok", "failed", "ok", "ok"]
+    stages = [usage.stage for usage in played.usage]
+    assert stages == list(dict.fromkeys(stages))
+    assert {"extract", "update", "retrieve", "answer"} <= set(stages)
+    assert next(usage for usage in played.usage if usage.stage == "answer").calls == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_people_are_kept_apart(opener: Opener, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "group.yaml"
+    path.write_text(GROUP)
+    with opener(path=home, experts=DEFAULT_BUNDLE) as memory:
+        play(load_script(path), memory)
+        assert [m.text for m in memory.get_all(user_id="nadia")] == ["Nadia live in Porto", "Tom live in Rome"]
+
+
+def test_demo_is_worth_watching(memlora: Run, home: Path, moving: Path) -> None:
+    said = memlora("demo", "--script", str(moving)).stdout
+    shown = [
+        "Moving house",
+        "Session 1 · 6 May 2024, 18:30",
+        "user  I live in Porto.",
+        "assistant  I live in the cloud.",
+        "ADD    User live in Porto",
+        "ExpertOutputError",
+        "Session 2 · 1 June 2024, 00:00",
+        "UPDATE  User live in Porto → User live in Berlin  p 0.97",
+        "(nothing to remember)",
+        "Questions",
+        "Where do I live?  update",
+        "✓  Berlin",
+        "read 1 June 2024: User live in Berlin",
+        "What is my name?",
+        "✗  I don't know that yet.",
+        "expected Ana",
+        "prompt tokens",
+        "extract",
+        "1 of 2 answers as expected",
+        "memlora chat",
+    ]
+    position = 0
+    for words in shown:
+        assert words in said[position:], (words, said)
+        position = said.index(words, position)
+    assert not home.exists()
+
+
+def test_demo_as_json(listed: Callable[..., Any], moving: Path) -> None:
+    result = listed("demo", "--script", str(moving))
+    assert (result["passed"], result["of"]) == (1, 2)
+    (script,) = result["scripts"]
+    assert [question["passed"] for question in script["questions"]] == [True, False]
+    assert [operation["event"] for operation in script["operations"]] == ["ADD", "UPDATE"]
+    assert script["errors"]
+    assert script["usage"]
+
+
+def test_several_scripts_are_compact_and_do_not_know_each_other(memlora: Run, moving: Path) -> None:
+    other = moving.with_name("other.yaml")
+    other.write_text(MOVING.replace("I live in", "I sleep in").replace("Moving house", "Other"))
+    said = memlora("demo", "--script", str(moving.parent)).stdout
+    assert "✓✗  1 of 2  Moving house" in said
+    assert "✗✗  0 of 2  Other" in said
+    assert "1 of 4 answers as expected" in said
+    assert "Session" not in said
+
+
+def test_require_sets_the_exit_code(memlora: Run, moving: Path) -> None:
+    memlora("demo", "--script", str(moving), "--require", "0.5")
+    assert (
+        "50% as expected, but 90% were required"
+        in memlora("demo", "--script", str(moving), "--require", "0.9", code=1).stderr
+    )
+
+
+def test_without_switches_experts_off(memlora: Run, opener: Opener, moving: Path) -> None:
+    memlora("demo", "--script", str(moving), "--without", "generation", "--without", "memory_update")
+    assert opener.without == (Role.GENERATION, Role.MEMORY_UPDATE)

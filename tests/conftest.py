@@ -1,0 +1,68 @@
+"""Fixtures for everything that needs no model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from langchain_core.vectorstores import InMemoryVectorStore
+from support import PROMPTS, BagOfWords, judge, tell
+
+from langchain_memlora import MemLoRAMemory
+from langchain_memlora.experts import TEXT_ROLES, Bundle, load_bundle
+from langchain_memlora.ledger import Ledger
+from langchain_memlora.testing import ScriptedEngine
+
+settings.register_profile("memlora", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("memlora")
+
+MakeMemory = Callable[..., MemLoRAMemory]
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    """The shipped bundle with plain prompts, and adapters in name only: the scripted engine goes by role."""
+    return dataclasses.replace(load_bundle(), prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "ledger.sqlite3") as opened:
+        yield opened
+
+
+@pytest.fixture
+def backend() -> str:
+    """`memory` or `chroma`; a test that should run on both parametrizes it."""
+    return "memory"
+
+
+@pytest.fixture
+def make_memory(tmp_path: Path, bundle: Bundle, backend: str) -> Iterator[MakeMemory]:
+    """Makes memories on one folder; an in-memory store lives on between them as a file would."""
+    store = InMemoryVectorStore(BagOfWords())
+    opened: list[MemLoRAMemory] = []
+
+    def make(
+        *, extraction: Any = tell, memory_update: Any = judge, generation: Any = lambda prompt: prompt, **options: Any
+    ) -> MemLoRAMemory:
+        script = {"extraction": extraction, "memory_update": memory_update, "generation": generation}
+        where = {"index": store} if backend == "memory" else {"embeddings": BagOfWords()}
+        options = {"path": tmp_path / "home", "experts": bundle, "engine": ScriptedEngine(**script), **where, **options}
+        opened.append(MemLoRAMemory(**options))
+        return opened[-1]
+
+    yield make
+    for memory in opened:
+        memory.close()
+        memory.engine.close()
+
+
+@pytest.fixture
+def memory(make_memory: MakeMemory) -> MemLoRAMemory:
+    """A memory whose experts follow the plain rules of `support`."""
+    return make_memory()

@@ -1,0 +1,171 @@
+"""The whole way with the real model, store and experts: what a user was promised, asserted on a fixed conversation.
+
+Each expert, switched off, must make a promise fail: code rules may not stand in for experts.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from langchain_memlora import MemLoRAMemory, Role
+from langchain_memlora.types import Event
+from tests.e2e.conftest import Open, on
+
+pytestmark = pytest.mark.model
+
+HISTORY = [
+    (
+        "2024-03-04",
+        [
+            ("user", "Hi! I'm a vet and I live in Lisbon with my parrot Kiko."),
+            ("assistant", "Lovely, hello to Kiko!"),
+        ],
+    ),
+    (
+        "2024-03-06",
+        [
+            ("user", "I adopted a second parrot yesterday."),
+            ("assistant", "How exciting!"),
+        ],
+    ),
+    (
+        "2024-03-20",
+        [("user", "What's a good name for a blog?"), ("assistant", "How about Feather Notes?")],
+    ),
+    (
+        "2024-06-10",
+        [
+            ("user", "Big news: I left Lisbon and live in Madrid now."),
+            ("assistant", "Enjoy Madrid!"),
+        ],
+    ),
+]
+
+
+def tell(memory: MemLoRAMemory, user_id: str = "ana") -> list[Event]:
+    """Play the history and return the events of all operations."""
+    results = [
+        memory.add([{"role": r, "content": c} for r, c in turns], user_id=user_id, observed_at=on(day))
+        for day, turns in HISTORY
+    ]
+    assert all(result.status == "ok" for result in results), [result.errors for result in results]
+    return [operation.event for result in results for operation in result.operations]
+
+
+def texts(memory: MemLoRAMemory, user_id: str = "ana") -> str:
+    """All current memories in one string."""
+    return "\n".join(m.text for m in memory.get_all(user_id=user_id))
+
+
+def where_i_live(memory: MemLoRAMemory) -> str:
+    """The changed fact, asked for."""
+    return memory.answer("Where do I live now?", user_id="ana").text
+
+
+def test_facts_are_stored_and_a_change_of_mind_supersedes(open_memory: Open) -> None:
+    memory = open_memory()
+    events = tell(memory)
+    current = texts(memory)
+    assert "vet" in current
+    assert "Kiko" in current
+    assert "Madrid" in current
+    assert "blog" not in current.lower()
+    assert Event.UPDATE in events
+    update = next(op for op in memory.history(user_id="ana") if op.event is Event.UPDATE)
+    assert "Lisbon" in (update.before or "")
+    assert "Madrid" in (update.after or "")
+
+
+def test_the_new_fact_answers_and_the_old_turn_does_not_win(open_memory: Open) -> None:
+    memory = open_memory()
+    tell(memory)
+    hits = memory.search("Where does the user live?", user_id="ana")
+    places = [place for hit in hits for place in ("Madrid", "Lisbon") if place in hit.text]
+    assert places[0] == "Madrid"
+    answer = where_i_live(memory)
+    assert "Madrid" in answer
+    assert "Lisbon" not in answer
+
+
+def test_a_relative_date_is_resolved(open_memory: Open) -> None:
+    memory = open_memory()
+    tell(memory)
+    answer = memory.answer("When did I adopt my second parrot?", user_id="ana")
+    assert "5 March 2024" in answer.text
+
+
+def test_what_was_never_told_is_unknown(open_memory: Open) -> None:
+    memory = open_memory()
+    tell(memory)
+    assert not memory.answer("What is my brother's job?", user_id="ana").known
+    assert not memory.answer("Where do I live?", user_id="somebody else").known
+
+
+def test_after_delete_neither_the_memory_nor_its_turn_is_recalled(open_memory: Open) -> None:
+    memory = open_memory()
+    tell(memory)
+    parrot = next(m for m in memory.get_all(user_id="ana") if "Kiko" in m.text)
+    memory.delete(parrot.id, user_id="ana")
+    assert not any("Kiko" in hit.text for hit in memory.search("parrot Kiko", user_id="ana", k=20))
+    memory.restore(parrot.id, user_id="ana")
+    assert any("Kiko" in hit.text for hit in memory.search("parrot Kiko", user_id="ana", k=20))
+
+
+def test_a_request_to_forget_deletes(open_memory: Open) -> None:
+    memory = open_memory()
+    memory.add("My locker code is 5512.", user_id="ana", observed_at=on("2024-05-01"))
+    assert "5512" in texts(memory)
+    memory.add("Please forget my locker code.", user_id="ana", observed_at=on("2024-05-02"))
+    assert "5512" not in texts(memory)
+    assert not any("5512" in hit.text for hit in memory.search("locker code", user_id="ana", k=20))
+
+
+def test_adding_the_same_conversation_again_changes_nothing(open_memory: Open) -> None:
+    memory = open_memory()
+    tell(memory)
+    before = memory.get_all(user_id="ana")
+    assert tell(memory) == []
+    assert memory.get_all(user_id="ana") == before
+
+
+def test_memory_survives_a_restart(open_memory: Open) -> None:
+    memory = open_memory()
+    tell(memory)
+    memory.close()
+    assert "Madrid" in where_i_live(open_memory())
+
+
+async def test_async_gives_the_same(open_memory: Open) -> None:
+    sync, twin = open_memory(folder="sync"), open_memory(folder="async")
+    tell(sync)
+    for day, turns in HISTORY:
+        await twin.aadd([{"role": r, "content": c} for r, c in turns], user_id="ana", observed_at=on(day))
+    assert texts(twin) == texts(sync)
+
+
+def test_without_the_extraction_expert_facts_are_lost(open_memory: Open) -> None:
+    memory = open_memory(Role.EXTRACTION)
+    for day, turns in HISTORY:
+        memory.add([{"role": r, "content": c} for r, c in turns], user_id="ana", observed_at=on(day))
+    current = texts(memory)
+    assert not ("vet" in current and "Kiko" in current and "Madrid" in current)
+
+
+def test_without_the_update_expert_the_old_fact_stays(open_memory: Open) -> None:
+    memory = open_memory(Role.MEMORY_UPDATE)
+    tell(memory)
+    moved = [
+        op
+        for op in memory.history(user_id="ana")
+        if op.event is Event.UPDATE and "Lisbon" in (op.before or "") and "Madrid" in (op.after or "")
+    ]
+    assert not moved
+
+
+def test_without_the_generation_expert_answers_fail(open_memory: Open) -> None:
+    memory = open_memory(Role.GENERATION)
+    tell(memory)
+    asked = ["Where do I live now?", "When did I adopt my second parrot?", "What is my brother's job?"]
+    answers = [memory.answer(question, user_id="ana") for question in asked]
+    right = "Madrid" in answers[0].text, "5 March 2024" in answers[1].text, not answers[2].known
+    assert not all(right)

@@ -1,0 +1,22 @@
+"""The held-out scripts, through the real pipeline: `make check`. What each scored is written to docs/figures.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from langchain_memlora.cli.player import play
+from langchain_memlora.cli.script import load_script
+from tests.e2e.conftest import Open
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+SCRIPTS = sorted((Path(__file__).parent.parent / "scripts").glob("*.yaml"))
+REQUIRED = 0.6
+
+
+def test_most_held_out_questions_are_answered(open_memory: Open) -> None:
+    results = [play(load_script(path), open_memory(folder=path.stem)) for path in SCRIPTS]
+    verdicts = [question.passed for played in results for question in played.answers]
+    assert len(SCRIPTS) == 10
+    assert sum(verdicts) / len(verdicts) >= REQUIRED

@@ -1,0 +1,80 @@
+"""The experts' caution: doubt never destroys."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from support import ANA, MAY_8
+
+from langchain_memlora.errors import ExpertOutputError, VisionNotConfiguredError
+from langchain_memlora.experts import Bundle, Experts, Question, Role
+from langchain_memlora.testing import ScriptedEngine
+from langchain_memlora.types import Decision, Event, Fact, Memory
+
+OLD = Memory("m", "Ana lives in Porto", ANA, MAY_8, MAY_8, MAY_8)
+NEWS = Fact("Ana lives in Berlin", "t", MAY_8)
+RETRACTION = Fact("Ana lives in Porto", "t", MAY_8, retracts=True)
+
+
+def decide(bundle: Bundle, fact: Fact, chances: dict[str, float]) -> Decision:
+    with ScriptedEngine(memory_update=[chances]) as engine:
+        answers, usage = Experts(bundle, engine).decide([Question(fact, (OLD,))])
+    assert usage.calls == 1 and isinstance(answers[0], Decision)
+    return answers[0]
+
+
+@pytest.mark.parametrize(
+    ("fact", "chances", "event", "target"),
+    [
+        (NEWS, {"UPDATE": 0.9, "ADD": 0.1}, Event.UPDATE, "m"),
+        (NEWS, {"UPDATE": 0.5, "ADD": 0.3, "NONE": 0.2}, Event.ADD, None),
+        (NEWS, {"DELETE": 0.9, "ADD": 0.1}, Event.UPDATE, "m"),
+        (NEWS, {"DELETE": 0.5, "ADD": 0.3, "NONE": 0.2}, Event.ADD, None),
+        (NEWS, {"NONE": 0.5, "ADD": 0.4, "UPDATE": 0.1}, Event.NONE, "m"),
+        (RETRACTION, {"DELETE": 0.9, "ADD": 0.1}, Event.DELETE, "m"),
+        (RETRACTION, {"DELETE": 0.5, "ADD": 0.3, "NONE": 0.2}, Event.NONE, None),
+        (RETRACTION, {"ADD": 1.0}, Event.NONE, None),
+        (RETRACTION, {"UPDATE": 1.0}, Event.NONE, None),
+    ],
+)
+def test_careful(bundle: Bundle, fact: Fact, chances: dict[str, float], event: Event, target: str | None) -> None:
+    chosen = decide(bundle, fact, chances)
+    assert (chosen.event, chosen.target) == (event, target)
+    assert chosen.probability == pytest.approx(max(chances.values()), abs=1e-3)
+
+
+def test_without_candidates_nobody_is_asked(bundle: Bundle) -> None:
+    with ScriptedEngine() as engine:
+        answers, usage = Experts(bundle, engine).decide([Question(NEWS, ()), Question(RETRACTION, ())])
+    assert [answer.event for answer in answers if isinstance(answer, Decision)] == [Event.ADD, Event.NONE]
+    assert usage.calls == 0 and engine.calls == []
+
+
+def test_one_unreadable_update_does_not_spoil_the_others(bundle: Bundle) -> None:
+    spoken = ["nonsense", '{"memory": [{"id": "0", "event": "NONE"}]}']
+    card = bundle.card.model_copy(update={"dialect": "json"})
+    with ScriptedEngine(memory_update=spoken) as engine:
+        experts = Experts(dataclasses.replace(bundle, card=card), engine)
+        answers, _ = experts.decide([Question(NEWS, (OLD,)), Question(NEWS, (OLD,))])
+    assert isinstance(answers[0], ExpertOutputError)
+    assert isinstance(answers[1], Decision) and answers[1].event is Event.NONE
+
+
+def test_a_role_without_adapter_runs_on_the_base(bundle: Bundle) -> None:
+    seen: list[str | None] = []
+
+    class Engine(ScriptedEngine):
+        def compute(self, requests):  # type: ignore[no-untyped-def]
+            seen.extend(request.role for request in requests)
+            return super().compute([dataclasses.replace(r, role="generation") for r in requests])
+
+    with Engine(generation=[" Berlin ", "Berlin"]) as engine:
+        assert Experts(bundle, engine).answer("Where?", "notes")[0] == "Berlin"
+        Experts(bundle.without(Role.GENERATION), engine).answer("Where?", "notes")
+    assert seen == ["generation", None]
+
+
+def test_images_need_a_vision_expert(bundle: Bundle) -> None:
+    with ScriptedEngine() as engine, pytest.raises(VisionNotConfiguredError, match="1 image.*Leave the images out"):
+        Experts(bundle, engine).see(["x"])

@@ -1,0 +1,116 @@
+"""The index follows the ledger: by number, from anywhere, and again from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from langchain_core.vectorstores import InMemoryVectorStore
+from support import ANA, BagOfWords, add, change, say
+
+from langchain_memlora.errors import IndexMismatchError
+from langchain_memlora.indexes import Entry, Kind, VectorStoreIndex
+from langchain_memlora.indexes.embeddings import CachedEmbeddings
+from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.ledger import Ledger
+from langchain_memlora.types import Event
+
+
+class Flaky(VectorStoreIndex):
+    """Fails after it wrote, as a crash would between index and ledger."""
+
+    crashes = 0
+
+    def write(self, entries: Sequence[Entry], removed: Sequence[str]) -> None:
+        super().write(entries, removed)
+        if self.crashes:
+            self.crashes -= 1
+            raise OSError
+
+
+@pytest.fixture
+def index() -> Flaky:
+    return Flaky(InMemoryVectorStore(BagOfWords()))
+
+
+def test_catching_up_twice_does_nothing(ledger: Ledger, index: Flaky) -> None:
+    synced = Synced(index, ledger, "bag")
+    key = add(ledger, "green tea", told_by=say(ledger, "I like green tea"))
+    assert synced.catch_up() == 2
+    assert synced.catch_up() == 0
+    assert synced.nearest("green tea", "ana", Kind.MEMORY, 5) == [key]
+    assert len(index.store.store) == 3  # the memory, the turn, the turn's window
+
+
+def test_the_current_state_is_written_whatever_happened_between(ledger: Ledger, index: Flaky) -> None:
+    synced = Synced(index, ledger, "bag")
+    kept, gone = add(ledger, "Porto"), add(ledger, "Lisbon")
+    change(ledger, Event.UPDATE, kept, "Berlin")
+    change(ledger, Event.DELETE, gone)
+    synced.catch_up()
+    assert [d["text"] for d in index.store.store.values()] == ["Berlin"]
+    ledger.restore(ANA, gone)
+    assert set(synced.nearest("Lisbon", "ana", Kind.MEMORY, 5)) == {kept, gone}
+
+
+def test_a_window_holds_the_turn_before_in_its_thread(ledger: Ledger, index: Flaky) -> None:
+    say(ledger, "Where do you live?", speaker="Bot", role="assistant")
+    say(ledger, "elsewhere", thread_id="other")
+    say(ledger, "In Porto.", speaker="Ana")
+    say(ledger, "   ")
+    Synced(index, ledger, "bag").catch_up()
+    windows = {d["text"] for d in index.store.store.values() if d["metadata"]["kind"] == "window"}
+    assert windows == {"Bot: Where do you live?", "elsewhere", "Bot: Where do you live?\nAna: In Porto."}
+
+
+def test_an_emptied_index_is_rebuilt(ledger: Ledger, index: Flaky) -> None:
+    synced = Synced(index, ledger, "bag")
+    key = add(ledger, "green tea")
+    synced.catch_up()
+    index.store.store.clear()
+    assert synced.nearest("green tea", "ana", Kind.MEMORY, 5) == []
+    assert synced.rebuild() == 1
+    assert synced.nearest("green tea", "ana", Kind.MEMORY, 5) == [key]
+
+
+def test_a_crash_between_ledger_and_index_heals(ledger: Ledger, index: Flaky) -> None:
+    synced = Synced(index, ledger, "bag")
+    first = add(ledger, "green tea")
+    index.crashes = 1
+    with pytest.raises(OSError):
+        synced.catch_up()
+    second = add(ledger, "black tea")
+    again = Synced(index, ledger, "bag")
+    assert again.nearest("green tea", "ana", Kind.MEMORY, 5) == [first, second]
+    assert len(index.store.store) == 2
+
+
+def test_another_embedder_is_refused(ledger: Ledger, index: Flaky) -> None:
+    Synced(index, ledger, "bag")
+    with pytest.raises(IndexMismatchError, match="1/bag.*1/other.*Pass the embedder"):
+        Synced(index, ledger, "other")
+    Synced(index, ledger, "other", name="second")
+
+
+def test_nothing_is_embedded_twice(ledger: Ledger) -> None:
+    real = BagOfWords()
+    cached = CachedEmbeddings(lambda: real, "bag", ledger)
+    first = cached.embed_documents(["tea", "milk", "tea"])
+    assert first[0] == first[2] != first[1]
+    cached.embed_documents(["milk", "water"])
+    cached.embed_query("tea")
+    cached.embed_query("where?")
+    cached.embed_query("where?")
+    assert real.embedded == ["tea", "milk", "water", "where?"]
+
+
+def test_a_new_process_finds_the_vectors_and_does_not_load_the_embedder(ledger: Ledger) -> None:
+    CachedEmbeddings(BagOfWords, "bag", ledger).embed_documents(["tea"])
+
+    def never() -> BagOfWords:
+        raise AssertionError
+
+    again = CachedEmbeddings(never, "bag", ledger)
+    assert again.embed_documents(["tea"])[0] == pytest.approx(BagOfWords().embed_query("tea"), abs=1e-6)
+    with pytest.raises(AssertionError):
+        CachedEmbeddings(never, "other", ledger).embed_documents(["tea"])

@@ -1,0 +1,91 @@
+"""Any vector store as an index: by user and kind, replaced by id, never another user's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.vectorstores import InMemoryVectorStore
+from support import ANA, BEN, MAY_8, BagOfWords
+
+from langchain_memlora.errors import LedgerError, StoreInUseError
+from langchain_memlora.indexes import Entry, Index, Kind, VectorStoreIndex
+from langchain_memlora.indexes.chroma import ChromaIndex
+from langchain_memlora.types import Scope
+
+
+class OtherStore(InMemoryVectorStore):
+    """A store whose filters the index does not know."""
+
+
+@pytest.fixture(params=["memory", "other", "chroma"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    if request.param == "chroma":
+        made: Index = ChromaIndex(tmp_path / "chroma", BagOfWords())
+    else:
+        kind = InMemoryVectorStore if request.param == "memory" else OtherStore
+        made = VectorStoreIndex(kind(BagOfWords()))
+    yield made
+    made.close()
+
+
+def entry(key: str, text: str, scope: Scope = ANA, kind: Kind = Kind.MEMORY) -> Entry:
+    return Entry(kind, key, text, scope, MAY_8)
+
+
+def test_nearest_first_and_at_most_k(index: Index) -> None:
+    index.write([entry("1", "green grass grows"), entry("2", "green tea"), entry("3", "a dog")], [])
+    assert index.nearest("green tea", "ana", Kind.MEMORY, 2) == ["2", "1"]
+
+
+def test_users_and_kinds_are_apart(index: Index) -> None:
+    index.write([entry("1", "green tea"), entry("2", "green tea", BEN)], [])
+    index.write([entry("3", "green tea", kind=Kind.TURN), entry("3", "green tea", kind=Kind.WINDOW)], [])
+    assert index.nearest("green tea", "ana", Kind.MEMORY, 5) == ["1"]
+    assert index.nearest("green tea", "ana", Kind.TURN, 5) == ["3"]
+    assert index.nearest("green tea", "ben", Kind.MEMORY, 5) == ["2"]
+    assert index.nearest("green tea", "cleo", Kind.MEMORY, 5) == []
+
+
+def test_writing_replaces_by_id(index: Index) -> None:
+    index.write([entry("1", "lives in Porto"), entry("2", "has a dog")], [])
+    index.write([entry("1", "has a cat and a dog")], [])
+    assert index.nearest("lives in Porto", "ana", Kind.MEMORY, 5).count("1") == 1
+    assert index.nearest("cat", "ana", Kind.MEMORY, 1) == ["1"]
+
+
+def test_removing_ignores_what_is_not_there(index: Index) -> None:
+    index.write([entry("1", "green tea")], [])
+    index.write([], ["memory-nobody"])
+    index.write([], ["memory-1", "memory-nobody"])
+    index.write([], ["memory-1"])
+    index.write([], [])
+    assert index.nearest("green tea", "ana", Kind.MEMORY, 5) == []
+
+
+@pytest.mark.parametrize("broken", [lambda wanted: {}, lambda wanted: {"filter": lambda document: True}])
+def test_a_broken_filter_does_not_leak(broken: Any) -> None:
+    index = VectorStoreIndex(InMemoryVectorStore(BagOfWords()), make_filter=broken)
+    index.write([entry("1", "dog"), entry("2", "green tea", BEN), entry("3", "green tea", kind=Kind.TURN)], [])
+    index.store.add_texts(["green tea"])  # somebody's document without our metadata
+    assert index.nearest("green tea", "ana", Kind.MEMORY, 5) == ["1"]
+    assert index.nearest("green tea", "cleo", Kind.MEMORY, 5) == []
+
+
+def test_a_chroma_folder_has_one_owner(tmp_path: Path) -> None:
+    first = ChromaIndex(tmp_path, BagOfWords())
+    with pytest.raises(StoreInUseError, match="Close that one first"):
+        ChromaIndex(tmp_path, BagOfWords())
+    first.write([entry("1", "green tea")], [])
+    first.close()
+    again = ChromaIndex(tmp_path, BagOfWords())
+    assert again.nearest("green tea", "ana", Kind.MEMORY, 5) == ["1"]
+    again.close()
+
+
+def test_a_chroma_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "chroma").write_text("I am a file")
+    with pytest.raises(LedgerError, match="choose another `path`"):
+        ChromaIndex(tmp_path / "chroma", BagOfWords())

@@ -1,0 +1,113 @@
+"""The ledger as a file: what can go wrong with it is a LedgerError that says what to do; wiped is wiped."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+from support import ANA, add, change, say, texts
+
+from langchain_memlora.errors import LedgerError
+from langchain_memlora.ledger import Ledger
+from langchain_memlora.types import Event
+
+
+def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.db") as ledger:
+        add(ledger, "in Porto")
+    with Ledger(tmp_path / "l.db") as ledger:
+        assert texts(ledger.memories(ANA)) == ["in Porto"] and ledger.check() == []
+
+
+@pytest.mark.parametrize("name", ["what? 100% #1", "a b&c=d", "ünï:cødé"])
+def test_any_path_is_a_path(tmp_path: Path, name: str) -> None:
+    with Ledger(tmp_path / name / "l?x.db") as ledger:
+        add(ledger, "in Porto")
+    assert (tmp_path / name / "l?x.db").stat().st_size > 0
+
+
+def test_another_schema_is_refused(tmp_path: Path) -> None:
+    Ledger(tmp_path / "l.db").close()
+    with sqlite3.connect(tmp_path / "l.db") as raw:
+        raw.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
+    raw.close()
+    with pytest.raises(LedgerError, match="schema 99.*Use the version that wrote it"):
+        Ledger(tmp_path / "l.db")
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "l.db").write_bytes(b"not a ledger at all " * 500)
+    with pytest.raises(LedgerError, match="not a database.*choose another"):
+        Ledger(tmp_path / "l.db")
+    assert (tmp_path / "l.db").read_bytes().startswith(b"not a ledger")
+
+
+def test_a_damaged_file(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l.db") as ledger:
+        for i in range(50):
+            add(ledger, f"fact {i} " + "x" * 500)
+        ledger.database.shrink()
+    whole = (tmp_path / "l.db").read_bytes()
+    (tmp_path / "l.db").write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with pytest.raises(LedgerError, match="damaged|backup|doctor"), Ledger(tmp_path / "l.db") as ledger:
+        ledger.memories(ANA)
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("I am a file")
+    with pytest.raises(LedgerError, match="Choose another `path`"):
+        Ledger(tmp_path / "home" / "l.db")
+
+
+def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="choose another `path`"):
+        Ledger(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
+def test_a_read_only_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(LedgerError, match="writable"):
+            Ledger(tmp_path / "l.db")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_lock_held_too_long_is_an_error_and_readers_go_on(ledger: Ledger) -> None:
+    add(ledger, "in Porto")
+
+    @event.listens_for(ledger.database.engine, "checkout")
+    def impatient(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute("PRAGMA busy_timeout=20")
+
+    other = sqlite3.connect(ledger.database.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerError, match="locked.*try again"):
+        add(ledger, "in Berlin")
+    assert texts(ledger.memories(ANA)) == ["in Porto"]
+    other.rollback()
+    other.close()
+    add(ledger, "in Berlin")
+    assert len(ledger.memories(ANA)) == 2
+
+
+def test_wipe_leaves_no_byte_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "l.db"
+    with Ledger(path) as ledger:
+        told = say(ledger, "zebrafish turn", metadata={"note": "zebrafish metadata"})
+        key = add(ledger, "zebrafish memory", told_by=told)
+        change(ledger, Event.UPDATE, key, "zebrafish update")
+        change(ledger, Event.DELETE, key)
+        ledger.cache_vectors("e", {"zebrafish": [1.0]})
+        removed = ledger.wipe()
+        assert sorted(removed) == sorted([f"memory-{key}", f"turn-{told.id}", f"window-{told.id}"])
+        assert not any(b"zebrafish" in file.read_bytes() for file in tmp_path.iterdir())
+        assert set(ledger.counts().values()) == {0}
+        assert ledger.lexical(ANA, "memory", "zebrafish", 5) == []
+        add(ledger, "in Porto")
+        assert texts(ledger.memories(ANA)) == ["in Porto"]
+    assert not any(b"zebrafish" in file.read_bytes() for file in tmp_path.iterdir())

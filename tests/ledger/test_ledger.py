@@ -1,0 +1,197 @@
+"""The ledger as a record: what is written once, all or nothing, and by whom it is seen."""
+
+from __future__ import annotations
+
+import pytest
+from support import ANA, BEN, MAY_8, MAY_15, add, change, no_jobs, one_job, say, texts, the, turn
+
+from langchain_memlora.errors import ConflictError, NotFoundError
+from langchain_memlora.ledger import AlreadyDoneError, Change, Ledger, new_id
+from langchain_memlora.types import Event, MemoryState, Scope
+
+AGENT, RUN = Scope("ana", "coach"), Scope("ana", None, "monday")
+
+
+# -- turns and jobs
+
+
+def test_a_message_is_appended_once_for_each_scope_thread_and_id(ledger: Ledger) -> None:
+    given = [turn("tea", "1"), turn("milk", "2"), turn("tea", "1")]
+    assert len(ledger.append(ANA, given, no_jobs)[0]) == 2
+    assert ledger.append(ANA, given, one_job) == ([], [])
+    assert len(ledger.append(ANA, [turn("tea", "1", thread_id="other")], no_jobs)[0]) == 1
+    assert len(ledger.append(AGENT, [turn("tea", "1")], no_jobs)[0]) == 1
+    assert len(ledger.append(BEN, [turn("tea", "1")], no_jobs)[0]) == 1
+    assert [t.text for t in ledger.all_turns(ANA)] == ["tea", "milk", "tea", "tea"]
+
+
+def test_a_turn_comes_back_as_it_was_given(ledger: Ledger) -> None:
+    given = turn("tea\x00é", "1", speaker="Ana", images=("sha256:1",), metadata={"a": [1, None]}, observed_from="clock")
+    stored = ledger.append(ANA, [given], no_jobs)[0][0]
+    assert ledger.turns([stored.id, "nobody"]) == {stored.id: stored}
+    assert stored.text == given.text and stored.metadata == given.metadata and stored.images == given.images
+
+
+def test_threads_do_not_mix_context(ledger: Ledger) -> None:
+    ledger.append(ANA, [turn("a1", thread_id="a")], one_job)
+    ledger.append(ANA, [turn("b1", thread_id="b")], one_job)
+    new, jobs = ledger.append(ANA, [turn("a2", thread_id="a")], one_job)
+    context = ledger.turns(jobs[0].context)
+    assert [t.text for t in context.values()] == ["a1"]
+    assert ledger.previous_turns([new[0].id])[new[0].id].text == "a1"
+
+
+def test_turns_and_jobs_are_one_transaction(ledger: Ledger) -> None:
+    def broken(new: object, before: object) -> list:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        ledger.append(ANA, [turn("tea")], broken)
+    assert ledger.all_turns(ANA) == [] and ledger.jobs("pending") == []
+    _, jobs = ledger.append(ANA, [turn("tea")], one_job)
+    assert ledger.jobs("pending") == jobs
+
+
+def test_a_job_fails_after_its_attempts_and_opens_again(ledger: Ledger) -> None:
+    job = ledger.append(ANA, [turn("tea")], one_job)[1][0]
+    ledger.fail_job(job.id, "unread", "b", attempts_allowed=2)
+    assert [(j.status, j.attempts, j.error) for j in ledger.jobs("pending")] == [("pending", 1, "unread")]
+    ledger.fail_job(job.id, "unread", "b", attempts_allowed=2)
+    assert [j.attempts for j in ledger.jobs("failed")] == [2]
+    ledger.reopen_jobs([job.id])
+    assert [(j.status, j.attempts) for j in ledger.jobs("pending", "failed")] == [("pending", 0)]
+
+
+# -- commit
+
+
+def test_a_stale_commit_writes_nothing(ledger: Ledger) -> None:
+    job = ledger.append(ANA, [turn("tea")], one_job)[1][0]
+    seen = ledger.revision(ANA)
+    add(ledger, "likes tea")
+    with pytest.raises(ConflictError):
+        ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes milk")], expected=seen, done=[job.id])
+    assert texts(ledger.memories(ANA)) == ["likes tea"]
+    assert len(ledger.jobs("pending")) == 1 and len(ledger.history(ANA)) == 1
+
+
+def test_a_job_is_finished_once(ledger: Ledger) -> None:
+    job = ledger.append(ANA, [turn("tea")], one_job)[1][0]
+    ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes tea")], done=[job.id])
+    with pytest.raises(AlreadyDoneError) as error:
+        ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes tea")], done=[job.id])
+    assert error.value.job_id == job.id
+    assert texts(ledger.memories(ANA)) == ["likes tea"]
+
+
+def test_one_bad_change_undoes_the_whole_commit(ledger: Ledger) -> None:
+    with pytest.raises(NotFoundError):
+        ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes tea"), Change(Event.UPDATE, "nothing", "x")])
+    assert ledger.memories(ANA) == [] and ledger.history(ANA) == [] and ledger.revision(ANA) == 0
+
+
+# -- history, evidence, tombstones
+
+
+def test_history_tells_before_and_after(ledger: Ledger) -> None:
+    key = add(ledger, "in Porto")
+    change(ledger, Event.UPDATE, key, "in Berlin")
+    change(ledger, Event.NONE, key)
+    change(ledger, Event.DELETE, key)
+    ledger.restore(ANA, key)
+    assert [(op.event, op.before, op.after) for op in ledger.history(ANA, key)] == [
+        ("ADD", None, "in Porto"),
+        ("UPDATE", "in Porto", "in Berlin"),
+        ("NONE", "in Berlin", "in Berlin"),
+        ("DELETE", "in Berlin", None),
+        ("ADD", None, "in Berlin"),
+    ]
+
+
+def test_none_adds_evidence_and_update_supersedes_it(ledger: Ledger) -> None:
+    first, again, later = say(ledger, "a"), say(ledger, "b"), say(ledger, "c", at=MAY_15)
+    key = add(ledger, "in Porto", told_by=first)
+    change(ledger, Event.NONE, key, told_by=again)
+    assert the(ledger, key).turn_ids == (first.id, again.id)
+    change(ledger, Event.UPDATE, key, "in Berlin", told_by=later)
+    assert the(ledger, key).turn_ids == (later.id,)
+    assert the(ledger, key).observed_at == MAY_15
+    status = ledger.turn_status([first.id, again.id, later.id, "nobody"])
+    assert [status[t.id].replaced_by for t in (first, again, later)] == [key, key, None]
+    assert status[later.id].memory_ids == (key,) and "nobody" not in status
+
+
+def test_a_deleted_memory_is_a_tombstone_and_withholds_its_turns(ledger: Ledger) -> None:
+    told = say(ledger, "a")
+    key = add(ledger, "in Porto", told_by=told)
+    change(ledger, Event.DELETE, key)
+    assert ledger.memories(ANA) == []
+    assert [m.state for m in ledger.memories(ANA, deleted=True)] == [MemoryState.DELETED]
+    assert ledger.turn_status([told.id])[told.id].withheld
+    ledger.restore(ANA, key)
+    assert texts(ledger.memories(ANA)) == ["in Porto"]
+    assert not ledger.turn_status([told.id])[told.id].withheld
+
+
+def test_restore_undoes_updates_one_by_one_with_their_dates_and_evidence(ledger: Ledger) -> None:
+    first, later = say(ledger, "a"), say(ledger, "b", at=MAY_15)
+    key = add(ledger, "in Porto", told_by=first)
+    change(ledger, Event.UPDATE, key, "in Berlin", told_by=later)
+    change(ledger, Event.UPDATE, key, "in Rome")
+    assert ledger.restore(ANA, key).after == "in Berlin"
+    assert the(ledger, key).turn_ids == (later.id,)
+    assert ledger.restore(ANA, key).after == "in Porto"
+    assert (the(ledger, key).turn_ids, the(ledger, key).observed_at) == ((first.id,), MAY_8)
+    assert later.id not in ledger.turn_status([later.id])
+    with pytest.raises(NotFoundError, match="nothing to undo"):
+        ledger.restore(ANA, key)
+    with pytest.raises(NotFoundError):
+        ledger.restore(BEN, key)
+
+
+def test_restore_is_not_misled_by_words_that_come_back(ledger: Ledger) -> None:
+    key = add(ledger, "A")
+    change(ledger, Event.UPDATE, key, "X")
+    change(ledger, Event.UPDATE, key, "Y")
+    change(ledger, Event.UPDATE, key, "X")
+    assert [ledger.restore(ANA, key).after for _ in range(3)] == ["Y", "X", "A"]
+
+
+def test_one_turn_may_tell_a_fact_and_its_update(ledger: Ledger) -> None:
+    told = say(ledger, "I lived in Porto, now I live in Berlin")
+    key = add(ledger, "in Porto", told_by=told)
+    change(ledger, Event.UPDATE, key, "in Berlin", told_by=told)
+    assert the(ledger, key).turn_ids == (told.id,)
+    assert ledger.turn_status([told.id])[told.id].replaced_by is None
+    ledger.restore(ANA, key)
+    assert the(ledger, key).turn_ids == (told.id,)
+
+
+# -- scopes
+
+
+def test_readers_see_their_own_and_the_users_memories(ledger: Ledger) -> None:
+    for scope in (ANA, AGENT, RUN, Scope("ana", "chef"), BEN):
+        add(ledger, f"{scope.user_id}/{scope.agent_id}/{scope.run_id}", scope)
+    assert len(ledger.memories(ANA)) == 4
+    assert texts(ledger.memories(AGENT)) == ["ana/None/None", "ana/coach/None", "ana/None/monday"]
+    assert texts(ledger.memories(Scope("ana", "coach", "tuesday"))) == ["ana/None/None", "ana/coach/None"]
+    assert texts(ledger.memories(BEN)) == ["ben/None/None"]
+    assert len(ledger.history(AGENT)) == 3
+
+
+@pytest.mark.parametrize("event", [Event.UPDATE, Event.DELETE, Event.NONE])
+@pytest.mark.parametrize("writer", [AGENT, RUN, BEN])
+def test_a_writer_changes_only_its_own_scope(ledger: Ledger, event: Event, writer: Scope) -> None:
+    key = add(ledger, "in Porto")
+    with pytest.raises(NotFoundError):
+        change(ledger, event, key, "in Berlin", writer)
+    assert texts(ledger.memories(ANA)) == ["in Porto"]
+
+
+def test_vectors_are_kept_by_embedder_and_text(ledger: Ledger) -> None:
+    ledger.cache_vectors("one", {"tea": [0.5, 1.0]})
+    ledger.cache_vectors("one", {"tea": [9.0, 9.0], "\ud800": [1.0, 0.0]})
+    assert ledger.cached_vectors("one", ["tea", "milk"]) == {"tea": [0.5, 1.0]}
+    assert ledger.cached_vectors("one", ["\ud800"]) == {"\ud800": [1.0, 0.0]}
+    assert ledger.cached_vectors("two", ["tea"]) == {}

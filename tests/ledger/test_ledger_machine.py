@@ -1,0 +1,100 @@
+"""A machine of add, update, delete and restore over two users, against a dict."""
+
+from __future__ import annotations
+
+import tempfile
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from support import ANA, BEN, add, change, say, the
+
+from langchain_memlora.errors import NotFoundError
+from langchain_memlora.ledger import Ledger
+from langchain_memlora.types import Event, MemoryState, Scope
+
+USERS = st.sampled_from([ANA, BEN])
+TEXTS = st.sampled_from(["apple", "bread", "cheese"])
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """The model of a memory: the texts it has had and can go back to, and whether it is deleted."""
+
+    keys: Bundle[str] = Bundle("keys")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.ledger = Ledger(f"{self.folder.name}/l.db")
+        self.texts: dict[str, list[str]] = {}
+        self.owner: dict[str, Scope] = {}
+        self.deleted: set[str] = set()
+
+    def teardown(self) -> None:
+        self.ledger.close()
+        self.folder.cleanup()
+
+    @rule(target=keys, owner=USERS, text=TEXTS)
+    def add(self, owner: Scope, text: str) -> str:
+        told = say(self.ledger, f"{owner.user_id} said {text} {len(self.texts)}", owner)
+        key = add(self.ledger, f"{owner.user_id} {text}", owner, told)
+        self.texts[key], self.owner[key] = [f"{owner.user_id} {text}"], owner
+        return key
+
+    @rule(key=keys, text=TEXTS)
+    def update(self, key: str, text: str) -> None:
+        owner = self.owner[key]
+        if key not in self.deleted:
+            change(self.ledger, Event.UPDATE, key, f"{owner.user_id} {text}", owner)
+            self.texts[key].append(f"{owner.user_id} {text}")
+
+    @rule(target=keys, key=consumes(keys))
+    def delete(self, key: str) -> object:
+        if key not in self.deleted:
+            change(self.ledger, Event.DELETE, key, scope=self.owner[key])
+            self.deleted.add(key)
+        return multiple(key)
+
+    @rule(key=keys)
+    def restore(self, key: str) -> None:
+        if key in self.deleted:
+            self.deleted.discard(key)
+        elif len(self.texts[key]) > 1:
+            self.texts[key].pop()
+        else:
+            with pytest.raises(NotFoundError):
+                self.ledger.restore(self.owner[key], key)
+            return
+        assert self.ledger.restore(self.owner[key], key).after == self.texts[key][-1]
+
+    @rule(key=keys, text=TEXTS, event=st.sampled_from([Event.UPDATE, Event.DELETE, Event.NONE]))
+    def meddle(self, key: str, text: str, event: Event) -> None:
+        other = BEN if self.owner[key] == ANA else ANA
+        with pytest.raises(NotFoundError):
+            change(self.ledger, event, key, text, other)
+        with pytest.raises(NotFoundError):
+            self.ledger.restore(other, key)
+
+    @invariant()
+    def agrees(self) -> None:
+        for scope in (ANA, BEN):
+            mine = [key for key, owner in self.owner.items() if owner == scope]
+            alive = {key: self.texts[key][-1] for key in mine if key not in self.deleted}
+            assert {m.id: m.text for m in self.ledger.memories(scope)} == alive
+            everything = self.ledger.memories(scope, deleted=True)
+            assert {m.id for m in everything if m.state is MemoryState.DELETED} == self.deleted & set(mine)
+            found = self.ledger.lexical(scope, "memory", "apple bread cheese ana ben", 100)
+            assert sorted(found) == sorted(alive)
+            said = self.ledger.lexical(scope, "turn", "apple bread cheese ana ben", 100)
+            assert {t.scope for t in self.ledger.turns(said).values()} <= {scope}
+
+    @invariant()
+    def history_replays(self) -> None:
+        for key, owner in self.owner.items():
+            last = self.ledger.history(owner, key)[-1]
+            assert last.after == (None if key in self.deleted else the(self.ledger, key, owner).text)
+
+
+TestLedgerMachine = LedgerMachine.TestCase
+TestLedgerMachine.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)

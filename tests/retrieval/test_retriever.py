@@ -1,0 +1,118 @@
+"""Facts are keys, turns are evidence; what was deleted or replaced does not come up as if it were true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from langchain_core.vectorstores import InMemoryVectorStore
+from support import ANA, BEN, MAY_15, BagOfWords, add, change, say
+
+from langchain_memlora.indexes import VectorStoreIndex
+from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.ledger import Ledger
+from langchain_memlora.retrieval import Retriever
+from langchain_memlora.types import Event, Hit, Scope
+
+Search = Callable[..., list[Hit]]
+AGENT = Scope("ana", "coach")
+
+
+@pytest.fixture
+def retriever(ledger: Ledger) -> Retriever:
+    synced = Synced(VectorStoreIndex(InMemoryVectorStore(BagOfWords())), ledger, "bag")
+    return Retriever(ledger, lambda: synced)
+
+
+def of(hits: list[Hit]) -> list[str]:
+    return [hit.text for hit in hits]
+
+
+def test_a_fact_is_the_key_that_brings_its_turn(ledger: Ledger, retriever: Retriever) -> None:
+    told = say(ledger, "Finally got one, call her Luna!")
+    key = add(ledger, "Ana adopted a puppy named Luna", told_by=told)
+    for noise in ("I play chess", "We hiked all day", "Coffee again"):
+        say(ledger, noise)
+    best = retriever.search("Which puppy was adopted?", ANA)[0]
+    assert best.memory and best.memory.id == key
+    assert best.turns == (told,)
+    assert 0 < best.score <= 1
+
+
+def test_kinds_can_be_switched_off(ledger: Ledger, retriever: Retriever) -> None:
+    told, other = say(ledger, "green tea for me"), say(ledger, "green grass")
+    add(ledger, "likes green tea", told_by=told)
+    memories = retriever.search("green tea", ANA, include="memories")
+    assert of(memories) == ["likes green tea"] and memories[0].turns == (told,)
+    turns = retriever.search("green tea", ANA, include="turns")
+    assert of(turns) == [told.text, other.text] and all(hit.memory is None for hit in turns)
+    assert len(retriever.search("green tea", ANA, k=1)) == 1
+
+
+def test_a_superseded_turn_ranks_below_what_replaced_it(ledger: Ledger, retriever: Retriever) -> None:
+    old, new = say(ledger, "my home town is Porto"), say(ledger, "moved away to Berlin", at=MAY_15)
+    key = add(ledger, "home town is Porto", told_by=old)
+    change(ledger, Event.UPDATE, key, "lives in Berlin", told_by=new)
+    hits = retriever.search("my home town is Porto", ANA)
+    places = {hit.memory.id if hit.memory else hit.turns[0].id: i for i, hit in enumerate(hits)}
+    assert places[key] < places[old.id]
+    assert hits[places[old.id]].replaced_by == key
+    (only,) = [hit for hit in retriever.search("home town Porto", ANA, include="turns") if hit.turns == (old,)]
+    assert only.replaced_by == key
+
+
+def test_a_withheld_turn_is_never_a_hit(ledger: Ledger, retriever: Retriever) -> None:
+    told = say(ledger, "my pin is 1234")
+    key = add(ledger, "pin is 1234", told_by=told)
+    also = add(ledger, "Ana told her pin", told_by=told)
+    change(ledger, Event.DELETE, key)
+    for include in ("both", "memories", "turns"):
+        hits = retriever.search("my pin is 1234", ANA, include=include)
+        assert all(told not in hit.turns for hit in hits)
+        assert key not in {hit.memory.id for hit in hits if hit.memory}
+    assert [hit.memory.id for hit in retriever.search("pin", ANA, include="memories") if hit.memory] == [also]
+    ledger.restore(ANA, key)
+    assert told in retriever.search("my pin is 1234", ANA)[0].turns
+
+
+def test_scopes(ledger: Ledger, retriever: Retriever) -> None:
+    for scope in (ANA, AGENT, Scope("ana", "chef"), BEN):
+        add(ledger, f"tea of {scope}", scope, say(ledger, f"tea for {scope}", scope))
+    assert {hit.turns[0].scope for hit in retriever.search("tea", AGENT, k=20)} == {ANA, AGENT}
+    assert {hit.turns[0].scope for hit in retriever.search("tea", BEN, k=20)} == {BEN}
+    assert len({hit.text for hit in retriever.search("tea", ANA, k=20, include="turns")}) == 3
+    assert [m.scope for m in retriever.candidates("tea", AGENT)] == [AGENT]
+
+
+def test_filters_are_equality_on_metadata(ledger: Ledger, retriever: Retriever) -> None:
+    add(ledger, "tea at work", metadata={"where": "work"})
+    add(ledger, "tea at home", metadata={"where": "home"})
+    assert of(retriever.search("tea", ANA, filters={"where": "home"})) == ["tea at home"]
+    assert retriever.search("tea", ANA, filters={"where": "home", "x": 1}) == []
+
+
+def test_candidates_are_nearest_first_and_limited(ledger: Ledger, retriever: Retriever) -> None:
+    near, far = add(ledger, "lives in Porto"), add(ledger, "has a dog")
+    assert [m.id for m in retriever.candidates("lives in Berlin", ANA)] == [near, far]
+    assert [m.id for m in retriever.candidates("lives in Berlin", ANA, k=1)] == [near]
+    change(ledger, Event.DELETE, near)
+    assert [m.id for m in retriever.candidates("lives in Berlin", ANA)] == [far]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a turn that outranks its memory is a hit by itself and again as that memory's evidence"
+)
+def test_a_turn_is_shown_once_when_it_outranks_its_memory(ledger: Ledger, retriever: Retriever) -> None:
+    told = say(ledger, "green tea")
+    add(ledger, "likes green tea", told_by=told)
+    hits = retriever.search("green tea", ANA)
+    assert sum(told in hit.turns for hit in hits) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="the replacement's turns are not noted as shown, so they come up again by themselves")
+def test_a_turn_is_shown_once_when_its_memory_replaces_another_turn(ledger: Ledger, retriever: Retriever) -> None:
+    old, new = say(ledger, "my home town is Porto"), say(ledger, "moved away from home town", at=MAY_15)
+    key = add(ledger, "home town is Porto", told_by=old)
+    change(ledger, Event.UPDATE, key, "lives in Berlin", told_by=new)
+    hits = retriever.search("my home town is Porto", ANA)
+    assert sum(new in hit.turns for hit in hits) == 1
