@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test check lint format docs train clean
+.PHONY: help install demo test check lint format figures docs train clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 10
@@ -34,6 +34,11 @@ lint: install ## Check style and generated docs
 format: install ## Mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+figures: install ## Play the held-out scripts again and write what they scored into README
+	@mkdir -p runs
+	$(BIN)/memlora demo --script tests/scripts --json > runs/scripts.json
+	$(BIN)/python docs/generate.py --figures runs/scripts.json
 
 docs: install ## Regenerate what README and docs take from the program
 	$(BIN)/python docs/generate.py

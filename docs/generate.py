@@ -6,6 +6,8 @@ A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`. R
 from __future__ import annotations
 
 import json
+import os
+import platform
 import re
 import sys
 from collections.abc import Callable
@@ -44,12 +46,36 @@ def cli_help() -> str:
 
 
 def scripts() -> str:
-    """What the shipped experts scored on the held-out scripts; `docs/figures.json` is the run's own output."""
+    """What the shipped experts scored on the held-out scripts, by what a question checks."""
     figures = json.loads(FIGURES.read_text())
-    rows = [f"| {title} | {right} of {total} |" for title, right, total in figures["scripts"]]
-    table = "\n".join(["| script | answers as expected |", "|---|---|", *rows])
-    right, total = (sum(row[i] for row in figures["scripts"]) for i in (1, 2))
-    return f"{table}\n\n**{right} of {total}** ({right / total:.0%}), {figures['measured_on']}.\n"
+    rows = [f"| {kind} | {right} of {total} |" for kind, (right, total) in figures["by_kind"].items()]
+    table = "\n".join(["| what the question checks | answers as expected |", "|---|---|", *rows])
+    right, total = figures["right"], figures["questions"]
+    cost = f"{figures['seconds_per_exchange']:.1f} s an exchange and {figures['seconds_per_answer']:.1f} s an answer"
+    return f"{table}\n\n**{right} of {total} ({right / total:.0%})**, {cost}, on {figures['machine']}.\n"
+
+
+def take_figures(run: Path) -> None:
+    """Keep what the docs quote of a run of `memlora demo --script tests/scripts --json`."""
+    played = json.loads(run.read_text())
+    questions = [question for script in played["scripts"] for question in script["questions"]]
+    usage = [usage for script in played["scripts"] for usage in script["usage"]]
+    seconds = {stage: sum(u["seconds"] for u in usage if u["stage"] == stage) for stage in {u["stage"] for u in usage}}
+    asking = seconds.pop("answer", 0) + seconds.pop("retrieve", 0)
+    by_kind: dict[str, list[int]] = {}
+    for question in questions:
+        counts = by_kind.setdefault(question["shows"], [0, 0])
+        counts[0] += question["passed"]
+        counts[1] += 1
+    figures = {
+        "right": played["passed"],
+        "questions": played["of"],
+        "by_kind": dict(sorted(by_kind.items())),
+        "seconds_per_answer": round(asking / len(questions), 2),
+        "seconds_per_exchange": round(sum(seconds.values()) / sum(s["exchanges"] for s in played["scripts"]), 2),
+        "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+    }
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def card() -> str:
@@ -74,7 +100,9 @@ def render(page: Path) -> str:
 
 
 def main() -> int:
-    """Write the pages, or with `--check` say which ones are stale."""
+    """Write the pages (with `--figures FILE` from a new run), or with `--check` say which ones are stale."""
+    if "--figures" in sys.argv:
+        take_figures(Path(sys.argv[-1]))
     check = "--check" in sys.argv
     stale = []
     for name in PAGES:

@@ -177,6 +177,7 @@ def _as_dict(played: Played) -> dict[str, Any]:
         "passed": played.passed,
         "of": len(played.answers),
         "seconds": played.seconds,
+        "exchanges": len(played.results),
         "questions": [
             {
                 "ask": a.question.ask,

@@ -28,6 +28,9 @@ def train(
     work: Annotated[
         Path | None, typer.Option(file_okay=False, help="Folder for checkpoints. Default: beside the bundle.")
     ] = None,
+    more: Annotated[
+        bool, typer.Option("--more", help="Go on from the adapter that is there, on rows cut anew.")
+    ] = False,
 ) -> None:
     """Train one expert of a bundle. A run that was stopped goes on when started again."""
     if role not in TEXT_ROLES:
@@ -40,7 +43,7 @@ def train(
     material = load_stories(*(stories or ()))
     if not (bundle / "card.json").exists():
         start_bundle(setting.experts, bundle)
-    made = build.build_expert(role, bundle, material, work or bundle.with_name(f"{bundle.name}-work"))
+    made = build.build_expert(role, bundle, material, work or bundle.with_name(f"{bundle.name}-work"), more=more)
     print_json(made.card.training[role.value])
 
 

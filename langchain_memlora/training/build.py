@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts.bundle import Bundle, load_bundle
+from langchain_memlora.experts.bundle import BaseSpec, Bundle, load_bundle
 from langchain_memlora.experts.roles import Role
+from langchain_memlora.models import resolve_base_model
 from langchain_memlora.training.rows import Row, extraction_rows, story_sessions, update_rows
 from langchain_memlora.training.stories import Story
 from langchain_memlora.training.train import RECIPES, Recipe, train_expert
@@ -22,26 +24,35 @@ def split(stories: Sequence[Story]) -> tuple[list[Story], list[Story]]:
     return [s for i, s in enumerate(stories) if i % HELD_OUT], list(stories[::HELD_OUT])
 
 
-def story_rows(role: Role, bundle: Bundle, stories: Sequence[Story]) -> list[Row]:
-    """The rows of a role. Extraction sees every session cut in two different ways."""
+def story_rows(role: Role, bundle: Bundle, stories: Sequence[Story], *, seed: int = 0) -> list[Row]:
+    """The rows of a role. Extraction sees every session cut in two different ways, others with another seed."""
     match role:
         case Role.EXTRACTION:
             sessions = story_sessions(stories)
-            return [row for seed in (0, 1) for row in extraction_rows(bundle, sessions, seed=seed)]
+            return [row for s in (2 * seed, 2 * seed + 1) for row in extraction_rows(bundle, sessions, seed=s)]
         case Role.MEMORY_UPDATE:
-            return update_rows(bundle, stories)
+            return update_rows(bundle, stories, seed=seed)
         case Role.GENERATION:
             from langchain_memlora.training.reading import generation_rows
 
-            return generation_rows(bundle, stories)
+            return generation_rows(bundle, stories, seed=seed)
     msg = f"Stories hold no rows for the {role} expert. Choose extraction, memory_update or generation."
     raise InvalidInputError(msg)
 
 
 def build_expert(
-    role: Role, bundle_path: Path, stories: Sequence[Story], work: Path, recipe: Recipe | None = None
+    role: Role,
+    bundle_path: Path,
+    stories: Sequence[Story],
+    work: Path,
+    recipe: Recipe | None = None,
+    *,
+    more: bool = False,
 ) -> Bundle:
     """Train a role on stories, put the adapter into the bundle and the record on its card.
+
+    Args:
+        more: Go on from the adapter that is there, on rows cut anew; the card keeps both records.
 
     Returns:
         The bundle, loaded again with its new expert.
@@ -51,10 +62,29 @@ def build_expert(
         BundleError: The folder is not a bundle yet (it needs `card.json` and `prompts/`).
     """
     bundle = load_bundle(bundle_path)
+    recipe = recipe or RECIPES[role]
+    before = bundle.card.training.get(role.value) if more and role in bundle.adapters else None
+    if before:
+        recipe = replace(recipe, seed=before["recipe"]["seed"] + 1)
     training, held_out = split(stories)
-    rows, validation = story_rows(role, bundle, training), story_rows(role, bundle, held_out)
+    rows, validation = story_rows(role, bundle, training, seed=recipe.seed), story_rows(role, bundle, held_out)
     step = -(-len(validation) // VALIDATION_ROWS)
-    record = train_expert(role, bundle, rows, validation[::step], work, recipe or RECIPES[role])
-    card = bundle.card.model_copy(update={"training": {**bundle.card.training, role.value: record}})
+    start = bundle.adapters[role] if before else None
+    record = train_expert(role, bundle, rows, validation[::step], work / f"{role}-{recipe.seed}", recipe, start=start)
+    if before:
+        record["before"] = before
+    trained = {**bundle.card.training, role.value: record}
+    card = bundle.card.model_copy(update={"base": _fingerprinted(bundle.card.base), "training": trained})
     (bundle.path / "card.json").write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n")
     return load_bundle(bundle_path)
+
+
+def _fingerprinted(base: BaseSpec) -> BaseSpec:
+    """The base with the hashes that loading checks."""
+    from transformers import AutoTokenizer
+
+    from langchain_memlora.engines.loading import tokenizer_sha256
+
+    model = resolve_base_model(base.name)
+    hashes = {"tokenizer_sha256": tokenizer_sha256(AutoTokenizer.from_pretrained(model.source))}
+    return base.model_copy(update={**hashes, "tensors_sha256": model.sha256})

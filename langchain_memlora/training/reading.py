@@ -37,7 +37,6 @@ INCLUDES = ("both", "both", "both", "both", "memories", "turns")
 class Bank:
     """A story's facts and turns in a ledger, as a memory would hold them had every expert been right."""
 
-    ledger: Ledger
     scope: Scope
     facts: dict[str, Fact] = field(default_factory=dict)
     turns: dict[str, Turn] = field(default_factory=dict)
@@ -50,22 +49,23 @@ def generation_rows(
     chance = random.Random(seed)
     real = embeddings or default_embeddings()
     rows = []
-    with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "ledger.sqlite3") as ledger:
-        cached = CachedEmbeddings(lambda: real, "training", ledger)
-        synced = Synced(VectorStoreIndex(InMemoryVectorStore(cached)), ledger, "training")
-        retriever = Retriever(ledger, lambda: synced)
-        for story in stories:
-            bank = fill(ledger, story)
-            for question in story.questions:
-                answer = _answer(question, bank)
-                if answer is not None:
-                    rows.append(_row(bundle, retriever, bank, question, answer, chance))
+    with tempfile.TemporaryDirectory() as folder:
+        for number, story in enumerate(stories):
+            with Ledger(Path(folder) / f"{number}.sqlite3") as ledger:
+                bank = fill(ledger, story)
+                cached = CachedEmbeddings(lambda: real, "training", ledger)
+                synced = Synced(VectorStoreIndex(InMemoryVectorStore(cached)), ledger, "training")
+                retriever = Retriever(ledger, lambda synced=synced: synced)
+                for question in story.questions:
+                    answer = _answer(question, bank)
+                    if answer is not None:
+                        rows.append(_row(bundle, retriever, bank, question, answer, chance))
     return rows
 
 
 def fill(ledger: Ledger, story: Story) -> Bank:
     """Put a story into a ledger: its turns, and its facts with the operations its annotations call for."""
-    bank = Bank(ledger, Scope(story.id))
+    bank = Bank(Scope(story.id))
     memory_of: dict[str, str] = {}
     for given, said in story.turns():
         turn = ledger.append(bank.scope, [_as_message(given)], lambda new, before: [])[0][0]

@@ -108,7 +108,10 @@ class Story(BaseModel):
         for s, session in enumerate(self.sessions):
             for t, turn in enumerate(session.turns):
                 speaker = None if turn.by in {"user", "assistant"} else turn.by
-                yield Turn(f"{self.id}/{s}.{t}", scope, turn.role, turn.say, session.observed_at, "given", speaker), turn
+                yield (
+                    Turn(f"{self.id}/{s}.{t}", scope, turn.role, turn.say, session.observed_at, "given", speaker),
+                    turn,
+                )
 
 
 def load_stories(*paths: Path) -> list[Story]:

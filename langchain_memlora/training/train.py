@@ -36,7 +36,7 @@ class Example(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How an expert is trained. Rank, alpha, dropout and targets are the paper's (arXiv 2512.04763, D.3).
+    """How an expert is trained. Rank, alpha and dropout are the paper's (arXiv 2512.04763, D.3).
 
     Attributes:
         targets: Names of the linear layers to adapt, or `all-linear`.
@@ -52,20 +52,27 @@ class Recipe:
     batch: int = 16
     epochs: float = 1.0
     max_length: int = 1024
-    evaluations: int = 4
+    evaluations: int = 3
     patience: int = 3
     seed: int = 0
 
 
 RECIPES: dict[Role, Recipe] = {
-    Role.EXTRACTION: Recipe(),
+    Role.EXTRACTION: Recipe(targets="all-linear", learning_rate=7e-4),
     Role.MEMORY_UPDATE: Recipe(),
-    Role.GENERATION: Recipe(targets="all-linear", learning_rate=5e-4, batch=8),
+    Role.GENERATION: Recipe(targets="all-linear", learning_rate=5e-4, batch=8, epochs=0.6, evaluations=2),
 }
 
 
 def train_expert(
-    role: Role, bundle: Bundle, rows: Sequence[Row], validation: Sequence[Row], work: Path, recipe: Recipe | None = None
+    role: Role,
+    bundle: Bundle,
+    rows: Sequence[Row],
+    validation: Sequence[Row],
+    work: Path,
+    recipe: Recipe | None = None,
+    *,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train a role's adapter and put it into the bundle's folder.
 
@@ -75,18 +82,18 @@ def train_expert(
     Args:
         rows: Training rows.
         validation: Rows that only judge.
-        work: Folder for checkpoints and the log.
+        work: Folder for checkpoints and the log of this run.
         recipe: Defaults to the role's own.
+        start: Folder of an adapter to go on from; layers it does not have start afresh.
 
     Returns:
-        What the card records: the recipe, counts and losses.
+        What the card records: the recipe, counts and losses. `seconds` counts from `resumed_at_step`.
 
     Raises:
         InvalidInputError: There are no rows.
     """
     import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, AutoTokenizer, EarlyStoppingCallback, Trainer, TrainingArguments
+    from transformers import AutoTokenizer, EarlyStoppingCallback, Trainer
 
     recipe = recipe or RECIPES[role]
     source = resolve_base_model(bundle.card.base.name).source
@@ -95,14 +102,68 @@ def train_expert(
     kept, dropped = _fitting([tokenize_row(row, tokenizer) for row in rows], recipe.max_length)
     judged, _ = _fitting([tokenize_row(row, tokenizer) for row in validation], recipe.max_length)
     if not kept or not judged:
-        msg = f"No rows to train the {role} expert on ({len(kept)} rows, {len(judged)} validation rows). Give more data."
+        msg = (
+            f"No rows to train the {role} expert on ({len(kept)} rows, {len(judged)} validation rows). Give more data."
+        )
         raise InvalidInputError(msg)
-    steps = max(1, int(len(kept) * recipe.epochs / recipe.batch))
-    every = max(1, steps // recipe.evaluations)
-    print(f"{role}: {len(kept)} rows ({dropped} too long), {len(judged)} to validate, {steps} steps", file=sys.stderr)
+    print(f"{role}: {len(kept)} rows to train on ({dropped} too long), {len(judged)} to validate", file=sys.stderr)
+    trainer = Trainer(
+        model=_student(source, recipe, start),
+        args=_arguments(recipe, len(kept), work),
+        train_dataset=kept,
+        eval_dataset=judged,
+        data_collator=partial(collate, pad_id=tokenizer.pad_token_id),
+        callbacks=[EarlyStoppingCallback(early_stopping_patience=recipe.patience)],
+    )
+    begun = max((int(path.name.split("-")[1]) for path in work.glob("checkpoint-*")), default=0)
+    result = trainer.train(resume_from_checkpoint=begun > 0)
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    (work / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
+    _install(trainer.model, work / "adapter", bundle.path / role)
+    return {
+        "recipe": asdict(recipe),
+        "rows": len(kept),
+        "rows_too_long": dropped,
+        "validation_rows": len(judged),
+        "steps": result.global_step,
+        "resumed_at_step": begun,
+        "validation_loss": round(min(losses), 4) if losses else None,
+        "seconds": round(result.metrics.get("train_runtime", 0.0)),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+
+
+def _student(source: str, recipe: Recipe, start: Path | None) -> Any:
+    """The base model with a fresh adapter, or with one to go on from."""
+    import torch
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(recipe.seed)
+    lora = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=recipe.targets if isinstance(recipe.targets, str) else list(recipe.targets),
+        task_type="CAUSAL_LM",
+    )
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16), lora)
+    if start:
+        set_peft_model_state_dict(model, load_file(start / "adapter_model.safetensors"))
+    return model
+
+
+def _arguments(recipe: Recipe, rows: int, work: Path) -> Any:
+    """The Trainer's settings. On a CPU the base runs in bf16 by itself; on a GPU through autocast."""
+    import torch
+    from transformers import TrainingArguments
+
     cuda = torch.cuda.is_available()
-    config = TrainingArguments(
-        output_dir=str(work / role),
+    steps = max(1, int(rows * recipe.epochs / recipe.batch))
+    every = max(1, steps // recipe.evaluations)
+    return TrainingArguments(
+        output_dir=str(work),
         remove_unused_columns=False,
         per_device_train_batch_size=recipe.batch,
         per_device_eval_batch_size=recipe.batch,
@@ -127,38 +188,6 @@ def train_expert(
         seed=recipe.seed,
         data_seed=recipe.seed,
     )
-    lora = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
-        target_modules=recipe.targets if isinstance(recipe.targets, str) else list(recipe.targets),
-        task_type="CAUSAL_LM",
-    )
-    torch.manual_seed(recipe.seed)
-    trainer = Trainer(
-        model=get_peft_model(AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16), lora),
-        args=config,
-        train_dataset=kept,
-        eval_dataset=judged,
-        data_collator=partial(collate, pad_id=tokenizer.pad_token_id),
-        callbacks=[EarlyStoppingCallback(early_stopping_patience=recipe.patience)],
-    )
-    resume = any((work / role).glob("checkpoint-*"))
-    result = trainer.train(resume_from_checkpoint=resume)
-    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
-    record = {
-        "recipe": asdict(recipe),
-        "rows": len(kept),
-        "rows_too_long": dropped,
-        "validation_rows": len(judged),
-        "steps": result.global_step,
-        "validation_loss": round(min(losses), 4) if losses else None,
-        "seconds": round(result.metrics.get("train_runtime", 0.0)),
-        "device": torch.cuda.get_device_name() if cuda else "cpu",
-    }
-    (work / role / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
-    _install(trainer.model, work / role / "adapter", bundle.path / role)
-    return record
 
 
 def tokenize_row(row: Row, tokenizer: PreTrainedTokenizerBase) -> Example:

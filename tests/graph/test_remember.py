@@ -14,8 +14,9 @@ from support import ANA, MAY_8, MAY_15, add, judge, pair, tell, texts, turn
 
 from langchain_memlora import MemLoRAMemory, Services, build_remember_graph
 from langchain_memlora.errors import ConflictError, EngineError, VisionNotConfiguredError
-from langchain_memlora.experts import Bundle
-from langchain_memlora.types import Event, Scope
+from langchain_memlora.graph.commit import make_commit
+from langchain_memlora.graph.state import Read, RememberState
+from langchain_memlora.types import Decision, Event, Fact, Scope
 
 Make = Callable[..., MemLoRAMemory]
 PHOTO = HumanMessage([{"type": "text", "text": "I have a dog"}, {"type": "image_url", "image_url": {"url": "x"}}])
@@ -210,12 +211,8 @@ def test_left_over_work_that_fails_again_does_not_keep_new_messages_out(make_mem
     assert len(memory.ledger.jobs("pending")) == 1
 
 
-def test_a_retraction_of_a_fact_that_could_not_be_decided(make_memory: Make, bundle: Bundle) -> None:
+def test_a_retraction_of_a_fact_that_could_not_be_decided(make_memory: Make) -> None:
     """Only a dialect that writes its updates can leave a fact undecided; what builds on it then does nothing."""
-    from langchain_memlora.graph.commit import make_commit
-    from langchain_memlora.graph.state import Read
-    from langchain_memlora.types import Decision, Fact
-
     memory = make_memory()
     jobs = [memory.ledger.append(ANA, [turn(text)], lambda n, b: [(b, n)])[1][0] for text in ("tea", "forget tea")]
     reads = [
@@ -224,7 +221,7 @@ def test_a_retraction_of_a_fact_that_could_not_be_decided(make_memory: Make, bun
     ]
     state = {"scope": ANA, "working": jobs, "facts": reads, "revision": 0, "conflicts": 0, "operations": [], "usage": []}
     state |= {"decisions": [None, Decision(Event.DELETE, reads[1].fact, "new-1")], "finished": 0}
-    graph = StateGraph(dict)
+    graph = StateGraph(RememberState)
     graph.add_node("commit", make_commit(memory.services))
     graph.add_edge(START, "commit")
     out = graph.compile().invoke(state)
