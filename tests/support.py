@@ -113,7 +113,13 @@ def add(ledger: Ledger, text: str, scope: Scope = ANA, told_by: Turn | None = No
 
 
 def change(
-    ledger: Ledger, event: Event, key: str, text: str = "", scope: Scope = ANA, told_by: Turn | None = None, **fields: object
+    ledger: Ledger,
+    event: Event,
+    key: str,
+    text: str = "",
+    scope: Scope = ANA,
+    told_by: Turn | None = None,
+    **fields: object,
 ) -> Operation:
     """Apply one change."""
     observed_at = told_by.observed_at if told_by else None

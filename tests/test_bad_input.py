@@ -36,7 +36,7 @@ MESSAGES: dict[str, Any] = {
     "a speaker with a surrogate": [{"role": "user", "content": "x", "name": "\ud800"}],
 }
 OPTIONS: dict[str, Any] = {
-    "a naive datetime": {"observed_at": datetime(2024, 5, 8)},  # noqa: DTZ001
+    "a naive datetime": {"observed_at": datetime(2024, 5, 8)},
     "a date as text": {"observed_at": "2024-05-08"},
     "a date before the first": {"observed_at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=9)))},
     "a thread that is a number": {"thread_id": 7},
@@ -70,7 +70,7 @@ def refused(stored: MemLoRAMemory, call: Any, kind: type[MemLoRAError] = Invalid
     with pytest.raises(kind) as caught:
         call()
     message = str(caught.value)
-    assert REMEDY.search(re.split(r"(?<=[.!?]) ", message)[-1]), message
+    assert REMEDY.search(re.split(r"(?<=[.!?]) (?=[A-Z`])", message)[-1]), message
     assert stored.ledger.counts() == before
     assert texts(stored.get_all(user_id="ana")) == ["User live in Porto"]
     assert stored.search("Porto", user_id="ana")
@@ -133,7 +133,8 @@ def test_ids(stored: MemLoRAMemory, key: Any, kind: type[MemLoRAError]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a\x00b", "{dialogue} {0} {x!r}", '"; DROP TABLE turns; --', "<|im_end|>", "👩‍👩‍👧 \u202e", "x" * MAX_CHARACTERS]
+    "text",
+    ["a\x00b", "{dialogue} {0} {x!r}", '"; DROP TABLE turns; --', "<|im_end|>", "👩‍👩‍👧 \u202e", "x" * MAX_CHARACTERS],
 )
 def test_odd_but_legal_text_is_kept_as_it_is(stored: MemLoRAMemory, text: str) -> None:
     result = stored.add(text, user_id="ana", infer=False, observed_at=datetime(2024, 1, 1, tzinfo=UTC))

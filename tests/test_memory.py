@@ -37,9 +37,12 @@ def one(memory: MemLoRAMemory, text: str = "I live in Porto", user: str = "ana",
 
 
 @pytest.mark.parametrize("verb", verbs())
-def test_every_verb_has_a_twin_with_its_signature_that_does_the_same(make_memory: Make, tmp_path: Any, verb: str) -> None:
+def test_every_verb_has_a_twin_with_its_signature_that_does_the_same(
+    make_memory: Make, tmp_path: Any, verb: str
+) -> None:
     plain, twin = getattr(MemLoRAMemory, verb), getattr(MemLoRAMemory, f"a{verb}")
-    assert inspect.iscoroutinefunction(twin) and inspect.signature(plain) == inspect.signature(twin)
+    assert inspect.iscoroutinefunction(twin)
+    assert inspect.signature(plain) == inspect.signature(twin)
     results = []
     for name in ("sync", "async"):
         memory = make_memory(path=tmp_path / name, index=InMemoryVectorStore(BagOfWords()))
@@ -55,7 +58,9 @@ def test_every_verb_has_a_twin_with_its_signature_that_does_the_same(make_memory
         options = {"user_id": "ana"} if "user_id" in inspect.signature(plain).parameters else {}
         call = getattr(memory, verb if name == "sync" else f"a{verb}")(*given.get(verb, ()), **options)
         result = asyncio.run(call) if inspect.iscoroutine(call) else call
-        results.append((bare(result), bare(memory.get_all(user_id="ana", deleted=True)), bare(memory.history(user_id="ana"))))
+        results.append(
+            (bare(result), bare(memory.get_all(user_id="ana", deleted=True)), bare(memory.history(user_id="ana")))
+        )
     assert results[0] == results[1]
 
 
@@ -63,7 +68,20 @@ def bare(value: Any) -> Any:
     """A result without ids, times and clocks."""
     if isinstance(value, list | tuple):
         return [bare(item) for item in value]
-    shown = {"text", "event", "before", "after", "by", "state", "known", "context", "status", "skipped", "operations", "hits"}
+    shown = {
+        "text",
+        "event",
+        "before",
+        "after",
+        "by",
+        "state",
+        "known",
+        "context",
+        "status",
+        "skipped",
+        "operations",
+        "hits",
+    }
     shown |= {"memory", "turns"}
     fields = [name for name in getattr(type(value), "__slots__", ()) if name in shown]
     return [(name, bare(getattr(value, name))) for name in fields] or value
@@ -84,7 +102,10 @@ def test_a_memorys_life(memory: MemLoRAMemory) -> None:
         memory.get(key, user_id="ana")
     assert texts(memory.get_all(user_id="ana", deleted=True)) == ["User live in Berlin"]
     memory.restore(key, user_id="ana")
-    assert {hit.text for hit in memory.search("Berlin Porto", user_id="ana")} >= {"User live in Berlin", "I live in Porto"}
+    assert {hit.text for hit in memory.search("Berlin Porto", user_id="ana")} >= {
+        "User live in Berlin",
+        "I live in Porto",
+    }
     memory.restore(key, user_id="ana")
     assert memory.get(key, user_id="ana").text == "User live in Porto"
     assert [op.by for op in memory.history(key, user_id="ana")] == ["expert", "update", "delete", "restore", "restore"]
@@ -97,7 +118,12 @@ def test_another_users_id_is_not_found(memory: MemLoRAMemory) -> None:
             call(key, user_id="ben")
     with pytest.raises(NotFoundError):
         memory.update(key, "x", user_id="ben")
-    assert memory.history(key, user_id="ben") == memory.get_all(user_id="ben") == memory.search("Porto", user_id="ben") == []
+    assert (
+        memory.history(key, user_id="ben")
+        == memory.get_all(user_id="ben")
+        == memory.search("Porto", user_id="ben")
+        == []
+    )
     assert memory.get(key, user_id="ana").revision == 1
 
 
@@ -118,7 +144,9 @@ def test_reset_forgets_everybody(memory: MemLoRAMemory) -> None:
     assert texts(memory.get_all(user_id="ana")) == ["User live in Porto"]
 
 
-@pytest.mark.xfail(strict=True, reason="Chroma deletes rows but keeps their bytes in chroma.sqlite3; `reset` does not vacuum it")
+@pytest.mark.xfail(
+    strict=True, reason="Chroma deletes rows but keeps their bytes in chroma.sqlite3; `reset` does not vacuum it"
+)
 @pytest.mark.parametrize("backend", ["chroma"])
 def test_reset_leaves_no_byte(memory: MemLoRAMemory) -> None:
     one(memory, "I own a zebrafish")
@@ -144,7 +172,11 @@ def test_adding_again_adds_nothing(memory: MemLoRAMemory) -> None:
 
 
 def test_streamed_and_generic_messages_count_as_what_they_are(memory: MemLoRAMemory) -> None:
-    given = [AIMessageChunk("Where do ") + AIMessageChunk("you live?"), ChatMessage("In Porto", role="user"), HumanMessage("Yes")]
+    given = [
+        AIMessageChunk("Where do ") + AIMessageChunk("you live?"),
+        ChatMessage("In Porto", role="user"),
+        HumanMessage("Yes"),
+    ]
     memory.add(given, user_id="ana")
     assert [(t.role, t.text) for t in memory.ledger.all_turns(ANA)] == [
         ("assistant", "Where do you live?"),
@@ -160,7 +192,8 @@ def test_verbatim(memory: MemLoRAMemory) -> None:
     assert [(op.after, op.by) for op in result.operations] == [("I live in Porto", "add")]
     assert memory.engine.calls == []  # type: ignore[attr-defined]
     kept = memory.get_all(user_id="ana")[0]
-    assert kept.metadata == {"n": 1, "at": str(MAY_8)} and kept.turn_ids == result.turn_ids[:1]
+    assert kept.metadata == {"n": 1, "at": str(MAY_8)}
+    assert kept.turn_ids == result.turn_ids[:1]
     assert memory.add(said, user_id="ana", infer=False, observed_at=MAY_8).operations == ()
     assert len(memory.ledger.all_turns(ANA)) == 2
 
@@ -172,11 +205,17 @@ def test_a_view_is_bound_to_its_scope(memory: MemLoRAMemory) -> None:
     view = memory.for_user("ana", agent_id="coach")
     key = str(view.add("I live in Porto").operations[0].memory_id)
     one(memory, agent_id="chef")
-    assert [m.id for m in view.get_all()] == [key] and view.get(key).scope == view.scope
-    assert "Porto" in view.answer("Where?").text and view.search("Porto")[0].text
-    assert asyncio.run(view.aadd("I like tea")).status == "ok" and asyncio.run(view.aanswer("Tea?")).hits
-    assert view.update(key, "x").event is Event.UPDATE and view.restore(key) and view.delete(key)
-    assert len(view.history(key)) == 4 and len(view.delete_all()) == 1
+    assert [m.id for m in view.get_all()] == [key]
+    assert view.get(key).scope == view.scope
+    assert "Porto" in view.answer("Where?").text
+    assert view.search("Porto")[0].text
+    assert asyncio.run(view.aadd("I like tea")).status == "ok"
+    assert asyncio.run(view.aanswer("Tea?")).hits
+    assert view.update(key, "x").event is Event.UPDATE
+    assert view.restore(key)
+    assert view.delete(key)
+    assert len(view.history(key)) == 4
+    assert len(view.delete_all()) == 1
     with pytest.raises(NotFoundError):
         memory.for_user("ben").get(key)
     with pytest.raises(AttributeError, match="It has add, answer"):
@@ -253,7 +292,7 @@ def test_eight_threads_with_the_same_facts_leave_no_duplicates(memory: MemLoRAMe
             memory.add(facts, user_id="ana", thread_id=str(number), observed_at=MAY_8)
         except ConflictError:
             pass  # the messages are stored; `retry` decides them
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
@@ -262,7 +301,8 @@ def test_eight_threads_with_the_same_facts_leave_no_duplicates(memory: MemLoRAMe
     for thread in threads:
         thread.join()
     memory.retry()
-    assert failures == [] and memory.ledger.jobs("pending", "failed") == []
+    assert failures == []
+    assert memory.ledger.jobs("pending", "failed") == []
     kept = memory.get_all(user_id="ana")
     assert sorted(texts(kept)) == sorted(f"User like thing{i}" for i in range(20))
     assert all(len(m.turn_ids) == 8 for m in kept)

@@ -68,7 +68,7 @@ def test_all_is_sorted_and_resolves() -> None:
     for name in names:
         assert getattr(langchain_memlora, name) is not None
     with pytest.raises(AttributeError, match="nothing_like_it"):
-        langchain_memlora.nothing_like_it  # noqa: B018
+        langchain_memlora.nothing_like_it
 
 
 @pytest.mark.parametrize("name", ["experts", "graph", "indexes", "ledger", "retrieval", "models", "engines", "testing"])

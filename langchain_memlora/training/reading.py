@@ -7,7 +7,6 @@ the evidence was found, the right answer is `unknown`.
 from __future__ import annotations
 
 import random
-import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,10 +25,9 @@ from langchain_memlora.ledger import Change, Ledger, new_id
 from langchain_memlora.models import default_embeddings
 from langchain_memlora.retrieval import Retriever, build_context, find_dates
 from langchain_memlora.training.rows import Row, as_row
-from langchain_memlora.training.stories import Story, StoryQuestion
+from langchain_memlora.training.stories import WHEN, Story, StoryQuestion
 from langchain_memlora.types import Event, Fact, Scope, Turn
 
-_WHEN = re.compile(r"\{when:(\w+)\}")
 INCLUDES = ("both", "both", "both", "both", "memories", "turns")
 
 
@@ -91,7 +89,7 @@ def _answer(question: StoryQuestion, bank: Bank) -> str | None:
     """The gold answer; `None` if it is a date that can't be resolved."""
     if question.a is None:
         return UNKNOWN
-    match = _WHEN.fullmatch(question.a)
+    match = WHEN.fullmatch(question.a)
     if not match:
         return question.a
     fact = bank.facts[match[1]]

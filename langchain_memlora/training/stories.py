@@ -7,6 +7,7 @@ A story is dated sessions of turns; each turn by a person lists the facts it tel
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import resources
@@ -17,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.types import Event, Scope, Turn
+
+
+WHEN = re.compile(r"\{when:(\w+)\}")
 
 
 class StoryFact(BaseModel):
@@ -92,12 +96,17 @@ class Story(BaseModel):
         seen: set[str] = set()
         for _, turn in self.turns():
             for fact in turn.facts:
+                if fact.id in seen:
+                    msg = f"story {self.id} has two facts {fact.id}"
+                    raise ValueError(msg)
                 target = fact.relation[1]
                 if target and target not in seen:
                     msg = f"fact {fact.id} of story {self.id} relates to {target}, which does not come before it"
                     raise ValueError(msg)
                 seen.add(fact.id)
-        if lost := {source for question in self.questions for source in question.sources} - seen:
+        named = {source for question in self.questions for source in question.sources}
+        dated = {key for question in self.questions for key in WHEN.findall(question.a or "")}
+        if lost := (named | dated) - seen:
             msg = f"questions of story {self.id} name unknown facts {sorted(lost)}"
             raise ValueError(msg)
         return self
@@ -130,7 +139,7 @@ def load_stories(*paths: Path) -> list[Story]:
     shipped = Path(str(resources.files("langchain_memlora"))) / "training" / "stories"
     stories = []
     for path in paths or sorted(shipped.glob("*.jsonl")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
             if line.strip():
                 try:
                     stories.append(Story.model_validate(json.loads(line)))

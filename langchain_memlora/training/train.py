@@ -95,6 +95,8 @@ def train_expert(
     import torch
     from transformers import AutoTokenizer, EarlyStoppingCallback, Trainer
 
+    from langchain_memlora.engines.loading import pad_id
+
     recipe = recipe or RECIPES[role]
     source = resolve_base_model(bundle.card.base.name).source
     tokenizer = AutoTokenizer.from_pretrained(source)
@@ -112,10 +114,10 @@ def train_expert(
         args=_arguments(recipe, len(kept), work),
         train_dataset=kept,
         eval_dataset=judged,
-        data_collator=partial(collate, pad_id=tokenizer.pad_token_id),
+        data_collator=partial(collate, pad_id=pad_id(tokenizer)),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=recipe.patience)],
     )
-    begun = max((int(path.name.split("-")[1]) for path in work.glob("checkpoint-*")), default=0)
+    begun = _begun(work)
     result = trainer.train(resume_from_checkpoint=begun > 0)
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     (work / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
@@ -131,6 +133,17 @@ def train_expert(
         "seconds": round(result.metrics.get("train_runtime", 0.0)),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     }
+
+
+def _begun(work: Path) -> int:
+    """The step of the last whole checkpoint; one that was being written when the run was killed is thrown away."""
+    steps = [0]
+    for path in work.glob("checkpoint-*"):
+        if (path / "trainer_state.json").exists():  # it is written last
+            steps.append(int(path.name.split("-")[1]))
+        else:
+            shutil.rmtree(path)
+    return max(steps)
 
 
 def _student(source: str, recipe: Recipe, start: Path | None) -> Any:

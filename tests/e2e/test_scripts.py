@@ -10,9 +10,9 @@ from langchain_memlora.cli.player import play
 from langchain_memlora.cli.script import load_script
 from tests.e2e.conftest import Open
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1800)]
 SCRIPTS = sorted((Path(__file__).parent.parent / "scripts").glob("*.yaml"))
-REQUIRED = 0.6
+REQUIRED = 0.5
 
 
 def test_most_held_out_questions_are_answered(open_memory: Open) -> None:

@@ -41,7 +41,8 @@ def safetensors(data: bytes = b"\0" * 8) -> bytes:
 def test_the_default_is_shipped_and_loads_by_name() -> None:
     assert DEFAULT_BUNDLE in shipped_bundles()
     bundle = load_bundle()
-    assert bundle.card.name == DEFAULT_BUNDLE and set(bundle.prompts) == {"extraction", "memory_update", "generation"}
+    assert bundle.card.name == DEFAULT_BUNDLE
+    assert set(bundle.prompts) == {"extraction", "memory_update", "generation"}
 
 
 def test_a_bundle_loads_by_path_with_the_adapters_it_has(folder: Path) -> None:
@@ -66,23 +67,24 @@ def test_a_missing_prompt(folder: Path, role: str) -> None:
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_another_format(folder: Path, version: object) -> None:
     edit_card(folder, format=version)
-    with pytest.raises(BundleMismatchError, match="format.*Train the bundle again"):
+    with pytest.raises(BundleMismatchError, match=r"format.*Train the bundle again"):
         load_bundle(folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format": 1}'])
 def test_a_card_that_is_no_card(folder: Path, text: str) -> None:
     (folder / "card.json").write_text(text)
-    with pytest.raises(BundleError, match="Restore it"):
+    with pytest.raises(BundleError, match=r"Restore it"):
         load_bundle(folder)
 
 
 @pytest.mark.parametrize(
-    "values", [{"extra": 1}, {"dialect": "prose"}, {"window": {"new_turns": 0}}, {"update": {"confidence": 2}}, {"base": {}}]
+    "values",
+    [{"extra": 1}, {"dialect": "prose"}, {"window": {"new_turns": 0}}, {"update": {"confidence": 2}}, {"base": {}}],
 )
 def test_a_card_with_wrong_values(folder: Path, values: dict[str, object]) -> None:
     edit_card(folder, **values)
-    with pytest.raises(BundleError, match="can't be read as a card"):
+    with pytest.raises(BundleError, match=r"can't be read as a card"):
         load_bundle(folder)
 
 
@@ -92,19 +94,20 @@ def test_a_card_with_wrong_values(folder: Path, values: dict[str, object]) -> No
 )  # fmt: skip
 def test_a_damaged_adapter(folder: Path, weights: bytes) -> None:
     put_adapter(folder, weights)
-    with pytest.raises(BundleError, match="extraction adapter.*Restore it"):
+    with pytest.raises(BundleError, match=r"extraction adapter.*Restore it"):
         load_bundle(folder)
 
 
 def test_an_adapter_without_weights(folder: Path) -> None:
     put_adapter(folder, b"")
     (folder / "extraction" / "adapter_model.safetensors").unlink()
-    with pytest.raises(BundleError, match="missing or corrupt"):
+    with pytest.raises(BundleError, match=r"missing or corrupt"):
         load_bundle(folder)
 
 
 def test_slots_are_filled_and_never_read_as_templates(bundle: Bundle) -> None:
     text = render(bundle, Role.MEMORY_UPDATE, old="{new}", new="{0} {x!r}", more="unused")
-    assert "Old: {new}" in text and "New: {0} {x!r}" in text
+    assert "Old: {new}" in text
+    assert "New: {0} {x!r}" in text
     with pytest.raises(BundleError, match=r"uses \['new'\]"):
         render(bundle, Role.MEMORY_UPDATE, old="a")

@@ -20,7 +20,8 @@ RETRACTION = Fact("Ana lives in Porto", "t", MAY_8, retracts=True)
 def decide(bundle: Bundle, fact: Fact, chances: dict[str, float]) -> Decision:
     with ScriptedEngine(memory_update=[chances]) as engine:
         answers, usage = Experts(bundle, engine).decide([Question(fact, (OLD,))])
-    assert usage.calls == 1 and isinstance(answers[0], Decision)
+    assert usage.calls == 1
+    assert isinstance(answers[0], Decision)
     return answers[0]
 
 
@@ -48,7 +49,8 @@ def test_without_candidates_nobody_is_asked(bundle: Bundle) -> None:
     with ScriptedEngine() as engine:
         answers, usage = Experts(bundle, engine).decide([Question(NEWS, ()), Question(RETRACTION, ())])
     assert [answer.event for answer in answers if isinstance(answer, Decision)] == [Event.ADD, Event.NONE]
-    assert usage.calls == 0 and engine.calls == []
+    assert usage.calls == 0
+    assert engine.calls == []
 
 
 def test_one_unreadable_update_does_not_spoil_the_others(bundle: Bundle) -> None:
@@ -58,7 +60,8 @@ def test_one_unreadable_update_does_not_spoil_the_others(bundle: Bundle) -> None
         experts = Experts(dataclasses.replace(bundle, card=card), engine)
         answers, _ = experts.decide([Question(NEWS, (OLD,)), Question(NEWS, (OLD,))])
     assert isinstance(answers[0], ExpertOutputError)
-    assert isinstance(answers[1], Decision) and answers[1].event is Event.NONE
+    assert isinstance(answers[1], Decision)
+    assert answers[1].event is Event.NONE
 
 
 def test_a_role_without_adapter_runs_on_the_base(bundle: Bundle) -> None:
@@ -76,5 +79,5 @@ def test_a_role_without_adapter_runs_on_the_base(bundle: Bundle) -> None:
 
 
 def test_images_need_a_vision_expert(bundle: Bundle) -> None:
-    with ScriptedEngine() as engine, pytest.raises(VisionNotConfiguredError, match="1 image.*Leave the images out"):
+    with ScriptedEngine() as engine, pytest.raises(VisionNotConfiguredError, match=r"1 image.*Leave the images out"):
         Experts(bundle, engine).see(["x"])

@@ -50,15 +50,19 @@ def test_an_empty_list_is_nothing() -> None:
     assert read('{"facts": []}') == Reading((), ())
 
 
-@pytest.mark.parametrize("text", ["", "no json", '{"facts": ["Ana mo', '{"facts": "Ana"}', '{"memory": []}', "[1]", "{" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "no json", '{"facts": ["Ana mo', '{"facts": "Ana"}', '{"memory": []}', "[1]", "{" * 5000]
+)
 def test_what_cannot_be_read_is_an_error(text: str) -> None:
     reading = read(text)
-    assert reading.facts == () and isinstance(reading.rejected[0], ExpertOutputError)
+    assert reading.facts == ()
+    assert isinstance(reading.rejected[0], ExpertOutputError)
 
 
 def test_a_bad_row_is_reported_and_the_others_are_kept() -> None:
     reading = read('{"facts": ["Ana moved", 7, "", null, {"a": 1}]}')
-    assert len(reading.facts) == 1 and len(reading.rejected) == 4
+    assert len(reading.facts) == 1
+    assert len(reading.rejected) == 4
 
 
 @given(st.text() | ANY_JSON.map(json.dumps) | ANY_JSON.map(lambda x: json.dumps({"facts": x})))
@@ -71,7 +75,8 @@ def test_any_text_is_read_or_reported(text: str) -> None:
 def test_update_prompts_show_numbers_never_ids() -> None:
     (ask,) = JSON.ask_update(FACT, OLD)
     assert json.loads(ask.slots["old"])[1] == {"id": "1", "text": "old b"}
-    assert "real-" not in str(ask.slots) and ask.choices == ()
+    assert "real-" not in str(ask.slots)
+    assert ask.choices == ()
 
 
 def test_the_first_operation_decides() -> None:

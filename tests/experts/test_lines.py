@@ -63,12 +63,15 @@ def test_a_bad_row_is_reported_and_the_others_are_kept(row: str) -> None:
     reading = read(f"1 moved\n{row}\n2 runs")
     assert [fact.text for fact in reading.facts] == ["Ana moved", "User runs"]
     (error,) = reading.rejected
-    assert isinstance(error, ExpertOutputError) and row in str(error) and "1, 2" in str(error)
+    assert isinstance(error, ExpertOutputError)
+    assert row in str(error)
+    assert "1, 2" in str(error)
 
 
 def test_silence_is_an_error() -> None:
     for text in ("", " \n "):
-        assert read(text).facts == () and len(read(text).rejected) == 1
+        assert read(text).facts == ()
+        assert len(read(text).rejected) == 1
 
 
 def test_a_cut_off_row_is_left_out_and_said_so() -> None:
@@ -78,7 +81,9 @@ def test_a_cut_off_row_is_left_out_and_said_so() -> None:
     assert len(read("1 mov", finished=False).rejected) == 1
 
 
-@given(st.text() | st.lists(st.from_regex(r"\d{0,3} ?(forget:)? ?\w{0,5}", fullmatch=True)).map("\n".join), st.booleans())
+@given(
+    st.text() | st.lists(st.from_regex(r"\d{0,3} ?(forget:)? ?\w{0,5}", fullmatch=True)).map("\n".join), st.booleans()
+)
 def test_any_text_is_read_or_reported(text: str, finished: bool) -> None:
     reading = read(text, finished=finished)
     assert {fact.turn_id for fact in reading.facts} <= {"t1", "t3"}

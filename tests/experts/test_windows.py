@@ -55,7 +55,8 @@ def test_a_message_stays_one_line() -> None:
 
 def test_long_context_keeps_its_end() -> None:
     (window,) = cut_windows([user("a")], [bot("x" * 500 + "the end?")])
-    assert window.lines[0].text.startswith("... x") and window.lines[0].text.endswith("the end?")
+    assert window.lines[0].text.startswith("... x")
+    assert window.lines[0].text.endswith("the end?")
     assert len(window.lines[0].text) == 244
 
 
@@ -65,7 +66,8 @@ def test_a_long_message_comes_in_pieces_that_end_at_sentences() -> None:
     pieces = [line.text for window in windows for line in window.lines]
     assert " ".join(pieces) == (sentence * 100).strip()
     assert all(piece.endswith("thing.") and len(piece) <= 1202 for piece in pieces)
-    assert len(windows) > 1 and all(w.turns == windows[0].turns for w in windows)
+    assert len(windows) > 1
+    assert all(w.turns == windows[0].turns for w in windows)
 
 
 @given(st.lists(st.tuples(ROLES, st.text(max_size=20) | st.text(max_size=9).map(lambda text: text * 200)), max_size=6))
@@ -78,5 +80,6 @@ def test_no_word_of_a_source_is_lost_or_told_by_another(said: list[tuple[str, st
         assert "".join("".join(pieces).split()) == expected
     for window in windows:
         numbers = [line.number for line in window.lines if line.number]
-        assert numbers == list(range(1, len(numbers) + 1)) and numbers
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert numbers
         assert sum(len(line.text) for line in window.lines if line.number) <= 2410

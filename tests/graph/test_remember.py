@@ -67,7 +67,8 @@ def test_a_group_sees_earlier_facts_of_the_same_add(memory: MemLoRAMemory) -> No
 def test_a_request_to_forget_in_the_same_add(memory: MemLoRAMemory) -> None:
     result = memory.add(["I live in Porto", "forget I live in Porto"], user_id="ana")
     assert events(result.operations) == ["ADD", "DELETE"]
-    assert contents(memory) == [] and memory.search("Porto", user_id="ana") == []
+    assert contents(memory) == []
+    assert memory.search("Porto", user_id="ana") == []
 
 
 def test_the_same_words_of_the_same_day_are_not_asked_about(memory: MemLoRAMemory) -> None:
@@ -77,7 +78,8 @@ def test_the_same_words_of_the_same_day_are_not_asked_about(memory: MemLoRAMemor
     assert [call.role for call in memory.engine.calls] == ["extraction", "extraction"]  # type: ignore[attr-defined]
     assert len(memory.get_all(user_id="ana")[0].turn_ids) == 2
     result = memory.add("I ran yesterday", user_id="ana", observed_at=MAY_15)
-    assert events(result.operations) == ["ADD"] and len(contents(memory)) == 2
+    assert events(result.operations) == ["ADD"]
+    assert len(contents(memory)) == 2
 
 
 def test_metadata_of_a_message_is_found_on_its_memories(memory: MemLoRAMemory) -> None:
@@ -121,10 +123,12 @@ def test_three_conflicts_are_an_error_and_retry_finishes(make_memory: Make) -> N
     with pytest.raises(ConflictError, match="Decide again"):
         memory.add("I live in Berlin", user_id="ana")
     assert "User live in Berlin" not in contents(memory)
-    assert len(memory.ledger.jobs("pending")) == 1 and len(memory.ledger.all_turns(ANA)) == 1
+    assert len(memory.ledger.jobs("pending")) == 1
+    assert len(memory.ledger.all_turns(ANA)) == 1
     asked += ["quiet"] * 6
     assert events(memory.retry().operations) == ["UPDATE"]
-    assert "User live in Berlin" in contents(memory) and memory.ledger.jobs("pending") == []
+    assert "User live in Berlin" in contents(memory)
+    assert memory.ledger.jobs("pending") == []
 
 
 def test_other_scopes_do_not_compete(make_memory: Make) -> None:
@@ -142,7 +146,8 @@ def test_a_job_that_somebody_else_finished_is_dropped(make_memory: Make) -> None
     memory = make_memory(memory_update=finish_first)
     add(memory.ledger, "User live in Porto")
     result = memory.add("I live in Berlin", user_id="ana")
-    assert result.operations == () and contents(memory) == ["User live in Porto"]
+    assert result.operations == ()
+    assert contents(memory) == ["User live in Porto"]
 
 
 # -- failing
@@ -158,7 +163,8 @@ def test_a_window_that_cannot_be_read_waits_for_retry(make_memory: Make) -> None
     assert [job.attempts for job in memory.ledger.jobs("pending")] == [1]
     assert memory.search("Porto", user_id="ana")[0].text == "I live in Porto"  # the turn is kept
     assert memory.retry().errors[0].attempts == 2
-    assert memory.retry().status == "ok" and contents(memory) == ["User live in Porto"]
+    assert memory.retry().status == "ok"
+    assert contents(memory) == ["User live in Porto"]
     assert memory.retry().operations == ()
 
 
@@ -219,19 +225,29 @@ def test_a_retraction_of_a_fact_that_could_not_be_decided(make_memory: Make) -> 
         Read(Fact("tea", jobs[0].turns[0], MAY_8), jobs[0].id, "new-1"),
         Read(Fact("tea", jobs[1].turns[0], MAY_8, retracts=True), jobs[1].id, "new-2"),
     ]
-    state = {"scope": ANA, "working": jobs, "facts": reads, "revision": 0, "conflicts": 0, "operations": [], "usage": []}
+    state = {
+        "scope": ANA,
+        "working": jobs,
+        "facts": reads,
+        "revision": 0,
+        "conflicts": 0,
+        "operations": [],
+        "usage": [],
+    }
     state |= {"decisions": [None, Decision(Event.DELETE, reads[1].fact, "new-1")], "finished": 0}
     graph = StateGraph(RememberState)
     graph.add_node("commit", make_commit(memory.services))
     graph.add_edge(START, "commit")
     out = graph.compile().invoke(state)
-    assert events(out["operations"]) == ["NONE"] and contents(memory) == []
+    assert events(out["operations"]) == ["NONE"]
+    assert contents(memory) == []
 
 
 def test_images_are_refused_before_anything_is_stored(memory: MemLoRAMemory) -> None:
     with pytest.raises(VisionNotConfiguredError, match="Leave the images out"):
         memory.add(["I have a cat", PHOTO], user_id="ana")
-    assert memory.ledger.all_turns(ANA) == [] and memory.ledger.jobs("pending") == []
+    assert memory.ledger.all_turns(ANA) == []
+    assert memory.ledger.jobs("pending") == []
 
 
 # -- inside other graphs
@@ -245,7 +261,8 @@ class Outer(TypedDict, total=False):
 def test_nothing_is_left_in_a_callers_checkpointer(memory: MemLoRAMemory) -> None:
     def remember(state: Outer) -> Outer:
         out = memory.graph.invoke({"scope": ANA, "turns": [turn("I own a zebrafish")], "question": "What do I own?"})
-        assert out["operations"] and "zebrafish" in out["answer"]
+        assert out["operations"]
+        assert "zebrafish" in out["answer"]
         return {"answer": "done"}
 
     saver = InMemorySaver()
@@ -256,12 +273,17 @@ def test_nothing_is_left_in_a_callers_checkpointer(memory: MemLoRAMemory) -> Non
     config = {"configurable": {"thread_id": "t"}}
     graph.compile(checkpointer=saver).invoke({"text": "hi"}, config)
     kept = list(saver.list(None))
-    assert kept and {c.config["configurable"]["checkpoint_ns"] for c in kept} == {""}
-    assert "zebrafish" not in repr(kept) + repr(dict(saver.storage)) + repr(dict(saver.blobs)) + repr(dict(saver.writes))
+    assert kept
+    assert {c.config["configurable"]["checkpoint_ns"] for c in kept} == {""}
+    assert "zebrafish" not in repr(kept) + repr(dict(saver.storage)) + repr(dict(saver.blobs)) + repr(
+        dict(saver.writes)
+    )
 
 
 def test_services_are_parts_that_can_be_exchanged(memory: MemLoRAMemory) -> None:
     services = dataclasses.replace(memory.services, sources=("user", "assistant"))
     assert isinstance(services, Services)
-    out = build_remember_graph(services).compile().invoke({"scope": ANA, "turns": [turn("I am a bot", role="assistant")]})
+    out = (
+        build_remember_graph(services).compile().invoke({"scope": ANA, "turns": [turn("I am a bot", role="assistant")]})
+    )
     assert [op.after for op in out["operations"]] == ["Assistant am a bot"]

@@ -25,7 +25,7 @@ class Flaky(VectorStoreIndex):
         super().write(entries, removed)
         if self.crashes:
             self.crashes -= 1
-            raise OSError
+            raise OSError("crashed")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_crash_between_ledger_and_index_heals(ledger: Ledger, index: Flaky) ->
     synced = Synced(index, ledger, "bag")
     first = add(ledger, "green tea")
     index.crashes = 1
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="crashed"):
         synced.catch_up()
     second = add(ledger, "black tea")
     again = Synced(index, ledger, "bag")
@@ -87,7 +87,7 @@ def test_a_crash_between_ledger_and_index_heals(ledger: Ledger, index: Flaky) ->
 
 def test_another_embedder_is_refused(ledger: Ledger, index: Flaky) -> None:
     Synced(index, ledger, "bag")
-    with pytest.raises(IndexMismatchError, match="1/bag.*1/other.*Pass the embedder"):
+    with pytest.raises(IndexMismatchError, match=r"1/bag.*1/other.*Pass the embedder"):
         Synced(index, ledger, "other")
     Synced(index, ledger, "other", name="second")
 

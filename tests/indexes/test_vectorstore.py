@@ -76,7 +76,7 @@ def test_a_broken_filter_does_not_leak(broken: Any) -> None:
 
 def test_a_chroma_folder_has_one_owner(tmp_path: Path) -> None:
     first = ChromaIndex(tmp_path, BagOfWords())
-    with pytest.raises(StoreInUseError, match="Close that one first"):
+    with pytest.raises(StoreInUseError, match=r"Close that one first"):
         ChromaIndex(tmp_path, BagOfWords())
     first.write([entry("1", "green tea")], [])
     first.close()
@@ -87,5 +87,5 @@ def test_a_chroma_folder_has_one_owner(tmp_path: Path) -> None:
 
 def test_a_chroma_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "chroma").write_text("I am a file")
-    with pytest.raises(LedgerError, match="choose another `path`"):
+    with pytest.raises(LedgerError, match=r"choose another `path`"):
         ChromaIndex(tmp_path / "chroma", BagOfWords())

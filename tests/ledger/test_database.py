@@ -19,7 +19,8 @@ def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l.db") as ledger:
         add(ledger, "in Porto")
     with Ledger(tmp_path / "l.db") as ledger:
-        assert texts(ledger.memories(ANA)) == ["in Porto"] and ledger.check() == []
+        assert texts(ledger.memories(ANA)) == ["in Porto"]
+        assert ledger.check() == []
 
 
 @pytest.mark.parametrize("name", ["what? 100% #1", "a b&c=d", "ünï:cødé"])
@@ -34,13 +35,13 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "l.db") as raw:
         raw.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     raw.close()
-    with pytest.raises(LedgerError, match="schema 99.*Use the version that wrote it"):
+    with pytest.raises(LedgerError, match=r"schema 99.*Use the version that wrote it"):
         Ledger(tmp_path / "l.db")
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "l.db").write_bytes(b"not a ledger at all " * 500)
-    with pytest.raises(LedgerError, match="not a database.*choose another"):
+    with pytest.raises(LedgerError, match=r"not a database.*choose another"):
         Ledger(tmp_path / "l.db")
     assert (tmp_path / "l.db").read_bytes().startswith(b"not a ledger")
 
@@ -52,18 +53,18 @@ def test_a_damaged_file(tmp_path: Path) -> None:
         ledger.database.shrink()
     whole = (tmp_path / "l.db").read_bytes()
     (tmp_path / "l.db").write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
-    with pytest.raises(LedgerError, match="damaged|backup|doctor"), Ledger(tmp_path / "l.db") as ledger:
+    with pytest.raises(LedgerError, match=r"damaged|backup|doctor"), Ledger(tmp_path / "l.db") as ledger:
         ledger.memories(ANA)
 
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("I am a file")
-    with pytest.raises(LedgerError, match="Choose another `path`"):
+    with pytest.raises(LedgerError, match=r"Choose another `path`"):
         Ledger(tmp_path / "home" / "l.db")
 
 
 def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="choose another `path`"):
+    with pytest.raises(LedgerError, match=r"choose another `path`"):
         Ledger(tmp_path)
 
 
@@ -71,7 +72,7 @@ def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:
 def test_a_read_only_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(LedgerError, match="writable"):
+        with pytest.raises(LedgerError, match=r"writable"):
             Ledger(tmp_path / "l.db")
     finally:
         tmp_path.chmod(0o700)
@@ -86,7 +87,7 @@ def test_a_lock_held_too_long_is_an_error_and_readers_go_on(ledger: Ledger) -> N
 
     other = sqlite3.connect(ledger.database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(LedgerError, match="locked.*try again"):
+    with pytest.raises(LedgerError, match=r"locked.*try again"):
         add(ledger, "in Berlin")
     assert texts(ledger.memories(ANA)) == ["in Porto"]
     other.rollback()

@@ -29,7 +29,9 @@ def test_a_turn_comes_back_as_it_was_given(ledger: Ledger) -> None:
     given = turn("tea\x00é", "1", speaker="Ana", images=("sha256:1",), metadata={"a": [1, None]}, observed_from="clock")
     stored = ledger.append(ANA, [given], no_jobs)[0][0]
     assert ledger.turns([stored.id, "nobody"]) == {stored.id: stored}
-    assert stored.text == given.text and stored.metadata == given.metadata and stored.images == given.images
+    assert stored.text == given.text
+    assert stored.metadata == given.metadata
+    assert stored.images == given.images
 
 
 def test_threads_do_not_mix_context(ledger: Ledger) -> None:
@@ -47,7 +49,8 @@ def test_turns_and_jobs_are_one_transaction(ledger: Ledger) -> None:
 
     with pytest.raises(RuntimeError):
         ledger.append(ANA, [turn("tea")], broken)
-    assert ledger.all_turns(ANA) == [] and ledger.jobs("pending") == []
+    assert ledger.all_turns(ANA) == []
+    assert ledger.jobs("pending") == []
     _, jobs = ledger.append(ANA, [turn("tea")], one_job)
     assert ledger.jobs("pending") == jobs
 
@@ -72,7 +75,8 @@ def test_a_stale_commit_writes_nothing(ledger: Ledger) -> None:
     with pytest.raises(ConflictError):
         ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes milk")], expected=seen, done=[job.id])
     assert texts(ledger.memories(ANA)) == ["likes tea"]
-    assert len(ledger.jobs("pending")) == 1 and len(ledger.history(ANA)) == 1
+    assert len(ledger.jobs("pending")) == 1
+    assert len(ledger.history(ANA)) == 1
 
 
 def test_a_job_is_finished_once(ledger: Ledger) -> None:
@@ -87,7 +91,9 @@ def test_a_job_is_finished_once(ledger: Ledger) -> None:
 def test_one_bad_change_undoes_the_whole_commit(ledger: Ledger) -> None:
     with pytest.raises(NotFoundError):
         ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes tea"), Change(Event.UPDATE, "nothing", "x")])
-    assert ledger.memories(ANA) == [] and ledger.history(ANA) == [] and ledger.revision(ANA) == 0
+    assert ledger.memories(ANA) == []
+    assert ledger.history(ANA) == []
+    assert ledger.revision(ANA) == 0
 
 
 # -- history, evidence, tombstones
@@ -118,7 +124,8 @@ def test_none_adds_evidence_and_update_supersedes_it(ledger: Ledger) -> None:
     assert the(ledger, key).observed_at == MAY_15
     status = ledger.turn_status([first.id, again.id, later.id, "nobody"])
     assert [status[t.id].replaced_by for t in (first, again, later)] == [key, key, None]
-    assert status[later.id].memory_ids == (key,) and "nobody" not in status
+    assert status[later.id].memory_ids == (key,)
+    assert "nobody" not in status
 
 
 def test_a_deleted_memory_is_a_tombstone_and_withholds_its_turns(ledger: Ledger) -> None:
@@ -143,7 +150,7 @@ def test_restore_undoes_updates_one_by_one_with_their_dates_and_evidence(ledger:
     assert ledger.restore(ANA, key).after == "in Porto"
     assert (the(ledger, key).turn_ids, the(ledger, key).observed_at) == ((first.id,), MAY_8)
     assert later.id not in ledger.turn_status([later.id])
-    with pytest.raises(NotFoundError, match="nothing to undo"):
+    with pytest.raises(NotFoundError, match=r"nothing to undo"):
         ledger.restore(ANA, key)
     with pytest.raises(NotFoundError):
         ledger.restore(BEN, key)

@@ -51,7 +51,9 @@ def test_a_replaced_message_says_so() -> None:
 
 def test_the_same_message_is_written_once_but_the_same_words_on_two_days_twice() -> None:
     told = turn("I ran 5 km")
-    text = build_context([hit("Runs", MAY_8, told), hit("Ran", MAY_8, told), Hit(None, (turn("I ran 5 km", at=MAY_15),), 1)])
+    text = build_context(
+        [hit("Runs", MAY_8, told), hit("Ran", MAY_8, told), Hit(None, (turn("I ran 5 km", at=MAY_15),), 1)]
+    )
     assert text.count("user: I ran 5 km") == 2
     assert text.endswith("15 May 2024\nuser: I ran 5 km")
 

@@ -34,7 +34,8 @@ def test_a_fact_is_the_key_that_brings_its_turn(ledger: Ledger, retriever: Retri
     for noise in ("I play chess", "We hiked all day", "Coffee again"):
         say(ledger, noise)
     best = retriever.search("Which puppy was adopted?", ANA)[0]
-    assert best.memory and best.memory.id == key
+    assert best.memory
+    assert best.memory.id == key
     assert best.turns == (told,)
     assert 0 < best.score <= 1
 
@@ -43,9 +44,11 @@ def test_kinds_can_be_switched_off(ledger: Ledger, retriever: Retriever) -> None
     told, other = say(ledger, "green tea for me"), say(ledger, "green grass")
     add(ledger, "likes green tea", told_by=told)
     memories = retriever.search("green tea", ANA, include="memories")
-    assert of(memories) == ["likes green tea"] and memories[0].turns == (told,)
+    assert of(memories) == ["likes green tea"]
+    assert memories[0].turns == (told,)
     turns = retriever.search("green tea", ANA, include="turns")
-    assert of(turns) == [told.text, other.text] and all(hit.memory is None for hit in turns)
+    assert of(turns) == [told.text, other.text]
+    assert all(hit.memory is None for hit in turns)
     assert len(retriever.search("green tea", ANA, k=1)) == 1
 
 
@@ -109,7 +112,9 @@ def test_a_turn_is_shown_once_when_it_outranks_its_memory(ledger: Ledger, retrie
     assert sum(told in hit.turns for hit in hits) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the replacement's turns are not noted as shown, so they come up again by themselves")
+@pytest.mark.xfail(
+    strict=True, reason="the replacement's turns are not noted as shown, so they come up again by themselves"
+)
 def test_a_turn_is_shown_once_when_its_memory_replaces_another_turn(ledger: Ledger, retriever: Retriever) -> None:
     old, new = say(ledger, "my home town is Porto"), say(ledger, "moved away from home town", at=MAY_15)
     key = add(ledger, "home town is Porto", told_by=old)
