@@ -86,7 +86,9 @@ def card() -> str:
         targets = record["recipe"]["targets"]
         layers = targets if isinstance(targets, str) else ", ".join(targets)
         time = f"{record['seconds'] // 60} min ({record['device']})"
-        rows.append(f"| {role} | {record['rows']} | {record['steps']} | {layers} | {record['validation_loss']} | {time} |")
+        rows.append(
+            f"| {role} | {record['rows']} | {record['steps']} | {layers} | {record['validation_loss']} | {time} |"
+        )
     head = ["| expert | rows | steps | layers | validation loss | time |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *rows]) + "\n"
 

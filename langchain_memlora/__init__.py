@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from langchain_memlora.graph import Services, build_memory_graph, build_remember_graph, build_respond_graph
     from langchain_memlora.indexes import Index, VectorStoreIndex
     from langchain_memlora.ledger import Ledger
-    from langchain_memlora.memory import MemLoRAMemory, UserMemory
+    from langchain_memlora.memory import MemLoRAMemory
     from langchain_memlora.types import AddResult, Answer, Hit, Memory, Operation, Scope, Turn
+    from langchain_memlora.user_memory import UserMemory
 
 _HOMES = {
     "AddResult": "types",
@@ -36,7 +37,7 @@ _HOMES = {
     "Services": "graph",
     "TransformersEngine": "engines",
     "Turn": "types",
-    "UserMemory": "memory",
+    "UserMemory": "user_memory",
     "VectorStoreIndex": "indexes",
     "build_memory_graph": "graph",
     "build_remember_graph": "graph",

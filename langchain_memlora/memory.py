@@ -39,6 +39,7 @@ from langchain_memlora.messages import check_name, check_text, to_scope, to_turn
 from langchain_memlora.models import DEFAULT_EMBEDDER, default_embeddings, embedder_id
 from langchain_memlora.retrieval import Include, Retriever
 from langchain_memlora.types import AddResult, Answer, Event, Hit, Memory, Operation, Scope, Turn
+from langchain_memlora.user_memory import UserMemory
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -422,10 +423,18 @@ class MemLoRAMemory:
                 _log.warning("%d window(s) of an earlier run are still unread: %s", len(jobs), error)
 
     def _add_verbatim(self, scope: Scope, turns: list[Turn], skipped: int, start: float) -> AddResult:
+        if images := [image for turn in turns for image in turn.images]:
+            self.services.experts.see(images)
         stored = self.ledger.append(scope, turns, lambda new, before: [])[0] if turns else []
         changes = [
             Change(
-                Event.ADD, new_id(), t.text.strip(), turn_id=t.id, observed_at=t.observed_at, by="add", metadata=t.metadata
+                Event.ADD,
+                new_id(),
+                t.text.strip(),
+                turn_id=t.id,
+                observed_at=t.observed_at,
+                by="add",
+                metadata=t.metadata,
             )
             for t in stored
             if t.role == "user" and t.text.strip()
@@ -452,37 +461,6 @@ class MemLoRAMemory:
             msg = f"{user_id!r} has no memory {memory_id!r}. `get_all` lists what is there."
             raise NotFoundError(msg)
         return found[0]
-
-
-class UserMemory:
-    """A memory bound to one scope: the same verbs without `user_id`. Made by `MemLoRAMemory.for_user`.
-
-    Example:
-        ```python
-        from langchain_memlora import MemLoRAMemory
-
-        with MemLoRAMemory(path="/tmp/memlora-example") as memory:
-            print(memory.for_user("ana").get_all())
-        ```
-    """
-
-    _BY_SCOPE = frozenset({"add", "search", "answer", "get_all", "delete_all"})
-    _BY_USER = frozenset({"get", "update", "delete", "history", "restore"})
-
-    def __init__(self, memory: MemLoRAMemory, scope: Scope) -> None:
-        self._memory = memory
-        self.scope = scope
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        verb = name.removeprefix("a") if name.startswith("a") and name not in {"add", "answer"} else name
-        if verb in self._BY_SCOPE:
-            bound = {"user_id": self.scope.user_id, "agent_id": self.scope.agent_id, "run_id": self.scope.run_id}
-        elif verb in self._BY_USER:
-            bound = {"user_id": self.scope.user_id}
-        else:
-            msg = f"UserMemory has no {name!r}. It has {', '.join(sorted(self._BY_SCOPE | self._BY_USER))} and async twins."
-            raise AttributeError(msg)
-        return functools.partial(getattr(self._memory, name), **bound)
 
 
 def _default_engine(bundle: Bundle) -> Engine:

@@ -151,7 +151,9 @@ def _role(message: BaseMessage) -> str:
 
 def _content(message: BaseMessage) -> tuple[str, tuple[str, ...]]:
     """Text and references to images; an image is named by the hash of how it was given."""
-    blocks = [block for block in message.content if isinstance(block, dict)] if isinstance(message.content, list) else []
+    blocks = (
+        [block for block in message.content if isinstance(block, dict)] if isinstance(message.content, list) else []
+    )
     images = [block for block in blocks if block.get("type") in {"image", "image_url"}]
     text = message.text
     if text.strip():
@@ -177,6 +179,10 @@ def check_name(name: str, value: Any) -> None:
     Raises:
         InvalidInputError: It is not a string, too long, or holds control characters.
     """
-    if not isinstance(value, str) or len(value) > MAX_NAME or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value):
+    if (
+        not isinstance(value, str)
+        or len(value) > MAX_NAME
+        or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value)
+    ):
         msg = f"{name}={value!r:.80} is not usable. Pass a string of at most {MAX_NAME} characters without control characters."
         raise InvalidInputError(msg)

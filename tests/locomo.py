@@ -12,7 +12,10 @@ import pytest
 
 from langchain_memlora.types import Scope, Turn
 
-FILE = Path(os.environ.get("MEMLORA_DATA", Path(__file__).parent.parent.parent / "shared" / "data")) / "locomo/locomo10.json"
+FILE = (
+    Path(os.environ.get("MEMLORA_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+    / "locomo/locomo10.json"
+)
 needs_locomo = pytest.mark.skipif(not FILE.exists(), reason=f"LoCoMo is not at {FILE} (set MEMLORA_DATA)")
 
 

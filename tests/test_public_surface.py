@@ -36,7 +36,8 @@ ARROWS = {
     "engines": LEAVES | {"models", "experts.bundle", "experts.roles"},
     "testing": LEAVES | {"engines.base"},
     "graph": FIND | DECIDE,
-    "memory": FIND | DECIDE | {"graph", "models", "engines.lazy", "engines.transformers"},
+    "user_memory": LEAVES,
+    "memory": FIND | DECIDE | {"user_memory", "graph", "models", "engines.lazy", "engines.transformers"},
 }
 
 
@@ -68,7 +69,7 @@ def test_all_is_sorted_and_resolves() -> None:
     for name in names:
         assert getattr(langchain_memlora, name) is not None
     with pytest.raises(AttributeError, match="nothing_like_it"):
-        langchain_memlora.nothing_like_it
+        _ = langchain_memlora.nothing_like_it
 
 
 @pytest.mark.parametrize("name", ["experts", "graph", "indexes", "ledger", "retrieval", "models", "engines", "testing"])

@@ -178,7 +178,9 @@ class Engine(ABC):
         everything = [request for requests, _ in jobs for request in requests]
         completions = self.compute(everything) if everything else []
         if len(completions) != len(everything):
-            msg = f"{type(self).__name__}.compute returned {len(completions)} completions for {len(everything)} requests."
+            msg = (
+                f"{type(self).__name__}.compute returned {len(completions)} completions for {len(everything)} requests."
+            )
             raise EngineError(msg)
         done = 0
         for requests, future in jobs:

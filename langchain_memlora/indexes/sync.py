@@ -55,7 +55,9 @@ class Synced:
                 changed, seq = self._ledger.changed_since(self._name)
                 if not changed:
                     return applied
-                self._apply([item for kind, item in changed if kind == MEMORY], [i for kind, i in changed if kind == TURN])
+                self._apply(
+                    [item for kind, item in changed if kind == MEMORY], [i for kind, i in changed if kind == TURN]
+                )
                 self._ledger.mark_applied(self._name, seq)
                 applied += len(changed)
 

@@ -160,7 +160,9 @@ class Ledger:
             owner = scope_id(connection, scope, create=True)
             found = connection.execute(select(scopes.c.revision).where(scopes.c.id == owner)).scalar_one()
             if expected is not None and found != expected:
-                msg = f"Memories of {scope.user_id!r} changed meanwhile (revision {found}, not {expected}). Decide again."
+                msg = (
+                    f"Memories of {scope.user_id!r} changed meanwhile (revision {found}, not {expected}). Decide again."
+                )
                 raise ConflictError(msg)
             for job_id in done:
                 mine = (jobs.c.id == job_id) & (jobs.c.status != "done")

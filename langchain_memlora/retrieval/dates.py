@@ -58,7 +58,9 @@ def find_dates(text: str, observed_at: datetime) -> list[DateSpan]:
         ```
     """
     if observed_at.utcoffset() is None:
-        msg = f"observed_at={observed_at!r} has no time zone. Pass an aware datetime, such as datetime.now(timezone.utc)."
+        msg = (
+            f"observed_at={observed_at!r} has no time zone. Pass an aware datetime, such as datetime.now(timezone.utc)."
+        )
         raise InvalidInputError(msg)
     today = observed_at.date()
     found: list[DateSpan] = []

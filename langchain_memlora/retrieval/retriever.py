@@ -32,7 +32,13 @@ class Retriever:
         self._index = index
 
     def search(
-        self, query: str, scope: Scope, *, k: int = 5, include: Include = "both", filters: Mapping[str, Any] | None = None
+        self,
+        query: str,
+        scope: Scope,
+        *,
+        k: int = 5,
+        include: Include = "both",
+        filters: Mapping[str, Any] | None = None,
     ) -> list[Hit]:
         """Hits for a question, best first.
 
@@ -76,29 +82,32 @@ class Retriever:
         include: Include,
         scope: Scope,
     ) -> list[Hit]:
-        """Each memory once with its evidence, each turn at most once; a superseded turn below what replaced it."""
+        """Each memory once with its evidence; a turn by itself only if no hit shows it; superseded ones below what came."""
         hits: list[Hit] = []
         shown: set[str] = set()
         placed: set[str] = set()
+
+        def place(memory: Memory, score: float) -> None:
+            evidence = [turn for turn in memory.turn_ids if turn in turns]
+            hits.append(Hit(memory, tuple(turns[turn] for turn in evidence), score))
+            placed.add(memory.id)
+            shown.update(evidence)
+
         for key in sorted(scores, key=lambda key: (-scores[key], key not in found)):
             if key in found and key not in placed:
-                hits.append(Hit(found[key], tuple(turns[t] for t in told_by[key]), scores[key]))
-                placed.add(key)
-                shown.update(told_by[key])
+                place(found[key], scores[key])
             elif key in turns and key not in shown:
+                told = [memory for memory in found if key in told_by[memory] and memory not in placed]
                 newer = status.get(key, TurnStatus()).replaced_by
+                if told:  # a turn that outranks what it tells brings it up, rather than standing beside it
+                    place(found[max(told, key=lambda memory: scores[memory])], scores[key])
+                    continue
                 if newer and newer not in placed and include == "both":
-                    hits += self._replacement(newer, scores[key], turns, scope)
-                    placed.add(newer)
+                    for memory in self._ledger.memories(scope, ids=[newer]):
+                        place(memory, scores[key])
                 hits.append(Hit(None, (turns[key],), scores[key], newer))
                 shown.add(key)
         return hits
-
-    def _replacement(self, memory_id: str, score: float, turns: Mapping[str, Turn], scope: Scope) -> list[Hit]:
-        return [
-            Hit(memory, tuple(turns[t] for t in memory.turn_ids if t in turns), score)
-            for memory in self._ledger.memories(scope, ids=[memory_id])
-        ]
 
 
 def _scores(

@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.types import Event, Scope, Turn
 
-
 WHEN = re.compile(r"\{when:(\w+)\}")
 
 

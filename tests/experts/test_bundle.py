@@ -90,7 +90,8 @@ def test_a_card_with_wrong_values(folder: Path, values: dict[str, object]) -> No
 
 @pytest.mark.parametrize(
     "weights", [b"", b"\x01", safetensors()[:-1], safetensors() + b"\0", b"\xff" * 100, b"<html>not found</html>",
-                (2).to_bytes(8, "little") + b"{}", (2).to_bytes(8, "little") + b"[]", (9).to_bytes(8, "little") + b'{"w":7   }'],
+                (2).to_bytes(8, "little") + b"{}", (2).to_bytes(8, "little") + b"[]", 
+                (9).to_bytes(8, "little") + b'{"w":7   }'],
 )  # fmt: skip
 def test_a_damaged_adapter(folder: Path, weights: bytes) -> None:
     put_adapter(folder, weights)

@@ -72,7 +72,7 @@ def test_manifest(tmp_path: Path) -> None:
         check_manifest(folder, deep=True)
     assert sha256_of(weights) in str(caught.value)
     weights.write_bytes(b"wei")
-    with pytest.raises(ModelMismatchError, match="expected 7 bytes.*found 3 bytes"):
+    with pytest.raises(ModelMismatchError, match=r"expected 7 bytes.*found 3 bytes"):
         check_manifest(folder)
     weights.unlink()
     with pytest.raises(ModelMismatchError, match=r"model\.safetensors"):

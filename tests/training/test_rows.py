@@ -124,7 +124,9 @@ def test_update_labels_follow_the_relations(bundle: Bundle) -> None:
     later = {old for old, new in pairs if new in {"User bakes bread", "forget that User has a cat"}}
     assert "User lives in Rome" not in later
     assert ("User has a cat", "User bakes bread") not in pairs
-    assert all(label == "ADD" for (old, new), found in pairs.items() for label in found if "bread" in new and old != new)
+    assert all(
+        label == "ADD" for (old, new), found in pairs.items() for label in found if "bread" in new and old != new
+    )
 
 
 def test_update_rows_of_the_shipped_stories(bundle: Bundle) -> None:

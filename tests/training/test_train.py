@@ -60,7 +60,11 @@ def _tokenizer(tiny: Tiny) -> Any:
     return tokenizer
 
 
-MIXED = [as_row("a", "none"), as_row("Ana lives in Berlin and works", "1 lives in Berlin\n2 moved"), as_row("ab c", "x")]
+MIXED = [
+    as_row("a", "none"),
+    as_row("Ana lives in Berlin and works", "1 lives in Berlin\n2 moved"),
+    as_row("ab c", "x"),
+]
 
 
 def test_collate(tiny: Tiny) -> None:
@@ -119,7 +123,10 @@ def test_a_trivial_task_is_learnt_and_loads(fresh: Path, tmp_path: Path) -> None
     assert config["base_model_name_or_path"] is None
     tensors = load_file(fresh / ROLE / "adapter_model.safetensors")
     assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
-    assert sorted(path.name for path in (fresh / ROLE).iterdir()) == ["adapter_config.json", "adapter_model.safetensors"]
+    assert sorted(path.name for path in (fresh / ROLE).iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
     with TransformersEngine(bundle, dtype="float32", device="cpu") as engine:
         prompt = ROWS[0]["prompt"][0]["content"]
         choices = ("unknown", "none")
@@ -164,7 +171,7 @@ def test_no_rows(fresh: Path, tmp_path: Path) -> None:
 
 
 def test_build(fresh: Path, tmp_path: Path, tiny: Tiny) -> None:
-    stories = load_stories()[:13]
+    stories = [s.model_copy(update={"sessions": s.sessions[:1], "questions": []}) for s in load_stories()[:13]]
     training, held_out = split(stories)
     assert [story.id for story in held_out] == [stories[0].id, stories[12].id]
     assert not {story.id for story in training} & {story.id for story in held_out}

@@ -46,13 +46,17 @@ class Json(Dialect):
         return Reading(tuple(dict.fromkeys(facts)), tuple(rejected))
 
     def ask_update(self, fact: Fact, candidates: Sequence[Memory]) -> list[Ask]:
-        old = json.dumps([{"id": str(i), "text": memory.text} for i, memory in enumerate(candidates)], ensure_ascii=False)
+        old = json.dumps(
+            [{"id": str(i), "text": memory.text} for i, memory in enumerate(candidates)], ensure_ascii=False
+        )
         return [Ask({"old": old, "new": json.dumps([written_fact(fact)], ensure_ascii=False)})]
 
     def read_update(self, completions: Sequence[Completion], fact: Fact, candidates: Sequence[Memory]) -> Decision:
         ids = {str(i): memory.id for i, memory in enumerate(candidates)}
         for row in _rows(completions[0].text, "memory"):
-            event, shown = (str(row.get("event", "")).upper(), str(row.get("id"))) if isinstance(row, dict) else ("", "")
+            event, shown = (
+                (str(row.get("event", "")).upper(), str(row.get("id"))) if isinstance(row, dict) else ("", "")
+            )
             if event == Event.ADD:
                 return Decision(Event.ADD, fact)
             if event in {Event.UPDATE, Event.DELETE}:
