@@ -63,13 +63,13 @@ def build_expert(
     """
     bundle = load_bundle(bundle_path)
     recipe = recipe or RECIPES[role]
-    before = bundle.card.training.get(role.value) if more and role in bundle.adapters else None
-    if before:
-        recipe = replace(recipe, seed=before["recipe"]["seed"] + 1)
+    start = bundle.adapters.get(role) if more else None
+    before = bundle.card.training.get(role.value) if start else None
+    if start:
+        recipe = replace(recipe, seed=before["recipe"]["seed"] + 1 if before else 1)
     training, held_out = split(stories)
     rows, validation = story_rows(role, bundle, training, seed=recipe.seed), story_rows(role, bundle, held_out)
     step = -(-len(validation) // VALIDATION_ROWS)
-    start = bundle.adapters[role] if before else None
     record = train_expert(role, bundle, rows, validation[::step], work / f"{role}-{recipe.seed}", recipe, start=start)
     if before:
         record["before"] = before

@@ -122,6 +122,8 @@ def train_expert(
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     (work / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
     _install(trainer.model, work / "adapter", bundle.path / role)
+    for checkpoint in work.glob("checkpoint-*"):  # or another run in this folder would take itself for finished
+        shutil.rmtree(checkpoint)
     return {
         "recipe": asdict(recipe),
         "rows": len(kept),

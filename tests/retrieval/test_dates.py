@@ -151,7 +151,7 @@ def test_the_timezone_of_observed_at_decides_the_day() -> None:
 
 
 def test_a_naive_moment_is_refused() -> None:
-    naive = datetime(2024, 5, 8)  # noqa: DTZ001
+    naive = datetime(2024, 5, 8)
     for function in (find_dates, annotate):
         with pytest.raises(ValueError, match=r"datetime\.datetime\(2024, 5, 8, 0, 0\).*aware datetime"):
             function("today", naive)
