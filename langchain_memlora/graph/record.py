@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from langchain_memlora.graph.state import Node, RememberState, Services, emit
 from langchain_memlora.types import Turn
+
+SITTING = timedelta(hours=6)
 
 
 def make_record(services: Services) -> Node:
@@ -27,7 +30,15 @@ def make_record(services: Services) -> Node:
         size, context = services.experts.bundle.card.window.new_turns, services.experts.bundle.card.window.context_turns
         everything = [*before, *new]
         starts = range(len(before), len(everything), size)
-        parts = [(everything[max(0, at - context) : at], everything[at : at + size]) for at in starts]
+        parts = [
+            (_recent(everything[max(0, at - context) : at], everything[at]), everything[at : at + size])
+            for at in starts
+        ]
         return [(c, part) for c, part in parts if any(t.role in services.sources and t.text.strip() for t in part)]
 
     return record
+
+
+def _recent(context: Sequence[Turn], first: Turn) -> list[Turn]:
+    """What was said in the same sitting; days later, "it" no longer points back."""
+    return [turn for turn in context if abs(first.observed_at - turn.observed_at) <= SITTING]

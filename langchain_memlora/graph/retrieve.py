@@ -8,7 +8,7 @@ from langchain_memlora.graph.state import Node, RespondState, Services, emit, ti
 from langchain_memlora.retrieval.context import BUDGET, build_context
 from langchain_memlora.types import Usage
 
-K = 8
+K = 5
 
 
 def make_retrieve(services: Services) -> Node:

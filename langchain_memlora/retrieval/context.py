@@ -8,7 +8,7 @@ from datetime import datetime
 from langchain_memlora.retrieval.dates import annotate, format_day
 from langchain_memlora.types import Hit, Turn
 
-BUDGET = 400
+BUDGET = 250
 CHARACTERS_A_TOKEN = 4
 MESSAGE_CLIP = 360
 NOTHING = "(no notes)"
