@@ -18,7 +18,7 @@ HISTORY = [
     ("2024-03-04", [("user", "I live in Lisbon."), ("assistant", "A lovely city.")]),
     ("2024-03-05", [("user", "I have a parrot named Kiko."), ("assistant", "How colourful!")]),
     ("2024-03-06", [("user", "I adopted a second parrot yesterday."), ("assistant", "How exciting!")]),
-    ("2024-03-20", [("user", "What is the capital of France?"), ("assistant", "Paris.")]),
+    ("2024-03-20", [("user", "ok, thanks!"), ("assistant", "You are welcome.")]),
     ("2024-06-10", [("user", "Big news: I left Lisbon and live in Madrid now."), ("assistant", "Enjoy Madrid!")]),
 ]
 
@@ -50,7 +50,7 @@ def test_facts_are_stored_and_a_change_of_mind_supersedes(open_memory: Open) -> 
     assert "vet" in current
     assert "Kiko" in current
     assert "Madrid" in current
-    assert "France" not in current
+    assert "thanks" not in current.lower()
     assert Event.UPDATE in events
     update = next(op for op in memory.history(user_id="ana") if op.event is Event.UPDATE)
     assert "Lisbon" in (update.before or "")
@@ -96,7 +96,8 @@ def test_a_request_to_forget_deletes(open_memory: Open) -> None:
     memory = open_memory()
     memory.add("My locker code is 5512.", user_id="ana", observed_at=on("2024-05-01"))
     assert "5512" in texts(memory)
-    memory.add("Please forget my locker code.", user_id="ana", observed_at=on("2024-05-02"))
+    request = "Please forget my locker code, I shouldn't have told you that."
+    memory.add(request, user_id="ana", observed_at=on("2024-05-02"))
     assert "5512" not in texts(memory)
     assert not any("5512" in hit.text for hit in memory.search("locker code", user_id="ana", k=20))
 

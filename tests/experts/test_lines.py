@@ -124,12 +124,19 @@ def test_add_unless_a_candidate_says_otherwise() -> None:
 
 
 def test_probabilities_are_odds_against_add() -> None:
-    one = decide((0.2, 0.1, 0.7, 0.0))
+    one = decide((0.3, 0.0, 0.7, 0.0))
     assert one.probability == pytest.approx(0.7, abs=1e-6)  # one candidate: its own distribution
     two = decide((0.2, 0.0, 0.8, 0.0), (0.2, 0.0, 0.8, 0.0))
     assert two.probability == pytest.approx(8 / 9, abs=1e-6)  # odds 4 + 4 against 1, whichever the target
     unsure = decide((0.5, 0.0, 0.5, 0.0), (0.5, 0.5, 0.0, 0.0))
     assert unsure.probability == pytest.approx(1 / 3, abs=1e-6)
+
+
+def test_same_must_be_clearly_likelier_than_changed() -> None:
+    doubtful = decide((0.05, 0.5, 0.45, 0.0))
+    assert doubtful.event is Event.UPDATE
+    assert doubtful.probability == pytest.approx(0.95, abs=1e-6)
+    assert decide((0.05, 0.7, 0.25, 0.0)).event is Event.NONE
 
 
 @given(st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4).filter(lambda p: sum(p) > 0), min_size=1, max_size=3))

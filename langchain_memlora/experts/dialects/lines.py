@@ -21,6 +21,9 @@ from langchain_memlora.types import Decision, Event, Fact, Memory, Turn
 
 NOTHING = "none"
 FORGET = "forget:"
+# "The same" and "changed" are hard to tell apart, and only one mistake loses something: NONE drops the new words, UPDATE
+# keeps both (the old ones in the history). So NONE must be at least this much likelier, in log odds; else it is an UPDATE.
+SURE_OF_SAME = math.log(2)
 LABELS = (Event.ADD, Event.NONE, Event.UPDATE, Event.DELETE)
 _LINE = re.compile(r"(\d{1,3})\s+(\S.*)")
 _HAS_WORD = re.compile(r"\w")
@@ -72,10 +75,14 @@ class Lines(Dialect):
         choices: list[tuple[float, Event, str | None]] = [(0.0, Event.ADD, None)]
         for completion, memory in zip(completions, candidates, strict=True):
             unrelated, *others = (math.log(max(p, 1e-9)) for p in completion.probabilities)
-            choices += [(odds - unrelated, event, memory.id) for odds, event in zip(others, LABELS[1:], strict=True)]
+            odds = {event: log - unrelated for event, log in zip(LABELS[1:], others, strict=True)}
+            if odds[Event.NONE] - odds[Event.UPDATE] < SURE_OF_SAME:
+                both = math.exp(odds[Event.NONE]) + math.exp(odds[Event.UPDATE])
+                odds |= {Event.UPDATE: math.log(both), Event.NONE: -math.inf}
+            choices += [(log, event, memory.id) for event, log in odds.items()]
         _, event, target = max(choices, key=lambda choice: choice[0])
-        total = sum(math.exp(odds) for odds, _, _ in choices)
-        same_event = sum(math.exp(odds) for odds, other, _ in choices if other is event)
+        total = sum(math.exp(log) for log, _, _ in choices)
+        same_event = sum(math.exp(log) for log, other, _ in choices if other is event)
         return Decision(event, fact, target, same_event / total)
 
 
