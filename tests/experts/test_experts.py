@@ -29,7 +29,7 @@ def decide(bundle: Bundle, fact: Fact, chances: dict[str, float]) -> Decision:
     ("fact", "chances", "event", "target"),
     [
         (NEWS, {"UPDATE": 0.9, "ADD": 0.1}, Event.UPDATE, "m"),
-        (NEWS, {"UPDATE": 0.5, "ADD": 0.3, "NONE": 0.2}, Event.ADD, None),
+        (NEWS, {"UPDATE": 0.55, "ADD": 0.45}, Event.ADD, None),
         (NEWS, {"DELETE": 0.9, "ADD": 0.1}, Event.UPDATE, "m"),
         (NEWS, {"DELETE": 0.5, "ADD": 0.3, "NONE": 0.2}, Event.ADD, None),
         (NEWS, {"NONE": 0.5, "ADD": 0.4, "UPDATE": 0.1}, Event.NONE, "m"),
