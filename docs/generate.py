@@ -82,13 +82,18 @@ def card() -> str:
     """How each shipped expert was trained, from the bundle's card."""
     found = json.loads((ROOT / "langchain_memlora/bundles/smollm2-135m/card.json").read_text())
     rows = []
-    for role, record in found["training"].items():
-        targets = record["recipe"]["targets"]
-        layers = targets if isinstance(targets, str) else ", ".join(targets)
-        time = f"{record['seconds'] // 60} min ({record['device']})"
-        rows.append(
-            f"| {role} | {record['rows']} | {record['steps']} | {layers} | {record['validation_loss']} | {time} |"
-        )
+    for role, last in found["training"].items():
+        passes = [last]
+        while "before" in passes[0]:
+            passes.insert(0, passes[0]["before"])
+        for number, record in enumerate(passes, 1):
+            targets = record["recipe"]["targets"]
+            layers = targets if isinstance(targets, str) else ", ".join(targets)
+            at_least = "over " if record["resumed_at_step"] else ""
+            time = f"{at_least}{record['seconds'] // 60} min ({record['device']})"
+            name = f"{role}, pass {number}" if len(passes) > 1 else role
+            loss = record["validation_loss"]
+            rows.append(f"| {name} | {record['rows']} | {record['steps']} | {layers} | {loss} | {time} |")
     head = ["| expert | rows | steps | layers | validation loss | time |", "|---|---|---|---|---|---|"]
     return "\n".join([*head, *rows]) + "\n"
 
