@@ -43,7 +43,7 @@ def test_answer_and_search(memlora: Run, listed: Listed) -> None:
     memlora("add", "I live in Porto.", "--at", "2024-05-06")
     assert memlora("answer", "Where do I live?").stdout.splitlines() == [
         "Porto",
-        "read 6 May 2024: User live in Porto · 6 May 2024: I live in Porto.",
+        "read 6 May 2024: User live in Porto",
     ]
     assert memlora("answer", "What is my name?").stdout.startswith("I don't know that yet.")
     assert listed("answer", "Where do I live?")["known"] is True

@@ -156,7 +156,7 @@ def test_demo_is_worth_watching(memlora: Run, home: Path, moving: Path) -> None:
         "ADD    User live in Porto",
         "ExpertOutputError",
         "Session 2 · 1 June 2024, 00:00",
-        "UPDATE  User live in Porto → User live in Berlin  p 0.97",
+        "UPDATE  User live in Porto → User live in Berlin  p 0.98",
         "(nothing to remember)",
         "Questions",
         "Where do I live?  update",
