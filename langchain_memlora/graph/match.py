@@ -42,7 +42,9 @@ def make_match(services: Services) -> Node:
         vectors = services.embeddings.embed_documents([read.fact.text for read in facts]) if len(facts) > 1 else []
         found: list[list[Memory]] = []
         for position, read in enumerate(facts):
-            before = [i for i in range(position) if not facts[i].fact.retracts]
+            # Two facts of one message are both true: neither repeats or replaces the other.
+            others = [i for i in range(position) if facts[i].fact.turn_id != read.fact.turn_id]
+            before = [i for i in others if not facts[i].fact.retracts]
             before.sort(key=lambda i: -sum(a * b for a, b in zip(vectors[i], vectors[position], strict=True)))
             found.append([_provisional(facts[i], scope) for i in before[:FROM_GROUP] if facts[i].fact != read.fact])
         return found
