@@ -1,4 +1,4 @@
-"""The held-out scripts, through the real pipeline: `make check`. What each scored is written to docs/figures.json."""
+"""The held-out scripts, through the real pipeline: `make check`. `make figures` writes what they score into README."""
 
 from __future__ import annotations
 
