@@ -1,0 +1,50 @@
+"""What every data set is read into: conversations with questions, and annotated facts where there are any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from langchain_memlora.types import Turn
+
+ABSTAIN = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about a conversation.
+
+    Attributes:
+        gold: The right answer; `ABSTAIN` where the conversation does not tell.
+        category: The data set's own name for the kind of question.
+        evidence: Message ids of the turns that tell the answer; empty where none are annotated.
+        stale: An answer that was right before something changed.
+    """
+
+    id: str
+    text: str
+    gold: str
+    category: str
+    evidence: frozenset[str] = frozenset()
+    stale: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedFact:
+    """A fact that the data set says a turn tells, in a whole sentence."""
+
+    text: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A long history in the order it was said.
+
+    Attributes:
+        turns: Dated, each with its `message_id`; ids are the data set's.
+    """
+
+    id: str
+    turns: tuple[Turn, ...]
+    questions: tuple[Question, ...]
+    facts: tuple[AnnotatedFact, ...] = field(default=())
