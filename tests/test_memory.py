@@ -268,14 +268,14 @@ def test_two_memories_on_one_folder(make_memory: Make) -> None:
 def test_another_embedder_needs_a_rebuild(make_memory: Make) -> None:
     first = make_memory()
     one(first)
+    store = first.services.index().index.store  # type: ignore[attr-defined]
     first.close()
-    store = first._given_index
     other = BagOfWords()
     other.model_name = "other"  # type: ignore[attr-defined]
     second = make_memory(embeddings=other)
     with pytest.raises(IndexMismatchError):
         second.search("Porto", user_id="ana")
-    store.store.clear()  # type: ignore[union-attr]
+    store.store.clear()
     assert second.rebuild() == 2
     assert second.search("Porto", user_id="ana")
 

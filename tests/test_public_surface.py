@@ -34,10 +34,13 @@ ARROWS = {
     "models": LEAVES,
     "experts": LEAVES | {"engines.base"},
     "engines": LEAVES | {"models", "experts.bundle", "experts.roles"},
-    "testing": LEAVES | {"engines.base"},
+    "testing": LEAVES | {"engines.base", "engines.chat"},
     "graph": FIND | DECIDE,
     "user_memory": LEAVES,
-    "memory": FIND | DECIDE | {"user_memory", "graph", "models", "engines.lazy", "engines.transformers"},
+    "twins": set(),
+    "opening": FIND | DECIDE | {"graph", "models", "engines.lazy", "engines.transformers"},
+    "remembering": FIND | DECIDE | {"graph"},
+    "memory": FIND | DECIDE | {"user_memory", "graph", "opening", "remembering", "twins"},
 }
 
 

@@ -174,7 +174,7 @@ def index(setting: Setting) -> Iterator[Check]:
         return
     with setting.open() as memory:
         try:
-            synced = memory._index()
+            synced = memory.services.index()
         except StoreInUseError as error:
             yield Check("index", "warning", "in use, so it was not looked at", str(error))
             return
