@@ -12,6 +12,7 @@ Each message names the offending value and ends with what to do about it::
     ├── BundleError              an expert bundle can't be loaded
     │   └── BundleMismatchError  it was trained for another base, tokenizer or format
     ├── EngineError              the engine failed or was closed while computing
+    │   └── PromptTooLongError   a prompt and what may be written do not fit into the model
     ├── ExpertOutputError        a model's text could not be read (reported in results, seldom raised)
     ├── VisionNotConfiguredError images were given and no vision expert is loaded
     ├── LedgerError              the durable record can't be opened, read or written
@@ -62,6 +63,10 @@ class BundleMismatchError(BundleError):
 
 class EngineError(MemLoRAError):
     """The engine could not compute an answer."""
+
+
+class PromptTooLongError(EngineError):
+    """A prompt is longer than the model can read, or leaves no room for the answer."""
 
 
 class ExpertOutputError(MemLoRAError):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from langchain_memlora.engines.base import Completion, Engine, Request
+from langchain_memlora.engines.chat import ChatRequest
 
 if TYPE_CHECKING:
     from langchain_memlora.engines.transformers import TransformersEngine
 
-__all__ = ["Completion", "Engine", "Request", "TransformersEngine"]
+__all__ = ["ChatRequest", "Completion", "Engine", "Request", "TransformersEngine"]
 
 
 def __getattr__(name: str) -> object:

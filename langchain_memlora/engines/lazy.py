@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from langchain_memlora.engines.base import Completion, Engine, Request
+from langchain_memlora.engines.chat import ChatRequest, Say
 
 
 class LazyEngine(Engine):
@@ -25,6 +26,10 @@ class LazyEngine(Engine):
     def compute(self, requests: Sequence[Request]) -> list[Completion]:
         assert self._real is not None
         return self._real.compute(requests)
+
+    def write(self, request: ChatRequest, say: Say) -> Completion:
+        assert self._real is not None
+        return self._real.write(request, say)
 
     def release(self) -> None:
         if self._real:

@@ -12,8 +12,10 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from langchain_memlora.engines.base import Completion, Engine, Request
+from langchain_memlora.engines.chat import ChatRequest, Ending, Say
+from langchain_memlora.engines.listener import Listener
 from langchain_memlora.engines.loading import DType, load_experts, pad_id, pick_device, pick_dtype, tokenizer_sha256
-from langchain_memlora.errors import EngineError, InvalidInputError
+from langchain_memlora.errors import EngineError, InvalidInputError, PromptTooLongError
 from langchain_memlora.experts.bundle import Bundle
 
 __all__ = ["TransformersEngine", "tokenizer_sha256"]
@@ -37,7 +39,7 @@ class _Row:
 
 
 class TransformersEngine(Engine):
-    """Runs a bundle's experts with transformers and PEFT, greedily and in batches.
+    """Runs a bundle's experts with transformers and PEFT: prompts greedily and in batches, chats token by token.
 
     Every adapter stays in memory beside one copy of the base model. Requests of one role are computed together,
     sorted by length and padded on the left. In float32 a completion does not depend on what it was batched with; in
@@ -110,7 +112,8 @@ class TransformersEngine(Engine):
         """Complete all requests, in order.
 
         Raises:
-            EngineError: A prompt is too long, a role has no adapter, or choices begin alike.
+            PromptTooLongError: A prompt and what may be written do not fit into the model.
+            EngineError: A role has no adapter, or choices begin alike.
         """
         if self._model is None:
             self.load()
@@ -128,31 +131,69 @@ class TransformersEngine(Engine):
                         done[row.index] = replace(completion, seconds=share)
         return [done[index] for index in range(len(requests))]
 
+    def write(self, request: ChatRequest, say: Say) -> Completion:
+        """Reply to a chat.
+
+        Raises:
+            PromptTooLongError: The messages and what may be written do not fit into the model.
+            EngineError: A role has no adapter.
+        """
+        if self._model is None:
+            self.load()
+        ids = self._ids(request.role, request.messages, request.max_tokens)
+        adapter = None if request.role is None else str(request.role)
+        if request.max_tokens == 0:
+            return Completion("", (), len(ids), adapter=adapter, finished=False)
+        start = time.perf_counter()
+        listener = Listener(self._tokenizer, len(ids), Ending(request.stop), say)
+        options: dict[str, float | bool] = {"max_new_tokens": request.max_tokens}
+        if request.temperature > 0:  # top_k=0 switches off the cut at 50 that transformers makes unasked
+            options |= {"do_sample": True, "temperature": request.temperature, "top_p": request.top_p, "top_k": 0}
+        inputs = torch.tensor([ids], device=self.device)
+        with self._expert(request.role), torch.inference_mode(), self._chance(request.seed):
+            self._model.generate(
+                input_ids=inputs, attention_mask=torch.ones_like(inputs), stopping_criteria=[listener], **options
+            )
+        return Completion(
+            listener.finish(),
+            (),
+            len(ids),
+            listener.count,
+            seconds=time.perf_counter() - start,
+            adapter=adapter,
+            finished=listener.ended,
+        )
+
     def _row(self, index: int, request: Request) -> _Row:
-        if request.role is not None and request.role not in self.bundle.adapters:
+        needed = 1 if request.choices else request.max_tokens
+        ids = self._ids(request.role, (("user", request.prompt),), needed)
+        return _Row(index, request, ids, self._firsts(request.choices))
+
+    def _ids(self, role: str | None, messages: Sequence[tuple[str, str]], needed: int) -> list[int]:
+        """The token ids of messages, up to where the model begins to write `needed` tokens."""
+        if role is not None and role not in self.bundle.adapters:
             there = ", ".join(self.bundle.adapters) or "none"
             msg = (
-                f"Bundle {self.bundle.card.name} has no adapter {str(request.role)!r} (it has: {there}). "
+                f"Bundle {self.bundle.card.name} has no adapter {str(role)!r} (it has: {there}). "
                 "Use one of these, or None for the base model."
             )
             raise EngineError(msg)
         ids = self._tokenizer.apply_chat_template(
-            [{"role": "user", "content": request.prompt}],
+            [{"role": speaker, "content": text} for speaker, text in messages],
             chat_template=self.bundle.chat_template or None,
             add_generation_prompt=True,
             tokenize=True,
             sanitize_control_tokens=True,
             return_dict=True,
         )["input_ids"]
-        needed = 1 if request.choices else request.max_tokens
         limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
         if limit is not None and len(ids) > limit - needed:
             msg = (
                 f"The prompt has {len(ids)} tokens, but with {needed} to write {self._base} reads at most "
                 f"{limit - needed} (its limit is {limit}). Shorten the prompt or lower max_tokens."
             )
-            raise EngineError(msg)
-        return _Row(index, request, ids, self._firsts(request.choices))
+            raise PromptTooLongError(msg)
+        return ids
 
     def _firsts(self, choices: Sequence[str]) -> list[int]:
         """The first token of each choice, by which alone they are told apart."""
@@ -177,6 +218,17 @@ class TransformersEngine(Engine):
                     yield
             finally:  # PEFT turns gradients on when adapters come back
                 self._model.requires_grad_(requires_grad=False)
+
+    @contextlib.contextmanager
+    def _chance(self, seed: int | None) -> Iterator[None]:
+        """With a seed, chance that repeats itself and leaves the program's own alone."""
+        if seed is None:
+            yield
+            return
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            yield
 
     def _chunks(self, rows: Iterable[_Row], *, scoring: bool) -> Iterator[list[_Row]]:
         """Batches of rows of similar length."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from langchain_memlora.engines.base import Completion, Engine, Request
+from langchain_memlora.engines.chat import ChatRequest, Ending, Say
 from langchain_memlora.errors import EngineError
 
 Answer = str | Mapping[str, float]
@@ -23,13 +25,17 @@ class ScriptedEngine(Engine):
     Requests are matched by their role. Experts ask with role `None` where a bundle has no adapter for a role; nothing is
     scripted for those, so use a bundle that has it.
 
+    In a chat every word is a token, and a function is given the messages as lines like `user: Hello`.
+
     Args:
         extraction: What the extraction expert says.
         memory_update: What the memory_update expert says.
         generation: What the generation expert says.
+        chat: What the base model says in a chat.
 
     Attributes:
         calls: Every request that was answered, in order; a failed one leaves no trace.
+        chats: The same for chats.
 
     Example:
         ```python
@@ -51,13 +57,16 @@ class ScriptedEngine(Engine):
         extraction: Script = (),
         memory_update: Script = (),
         generation: Script = (),
+        chat: Script = (),
     ) -> None:
         self.calls: list[Request] = []
+        self.chats: list[ChatRequest] = []
         self._scripts: dict[str, Script] = {
             "extraction": extraction,
             "memory_update": memory_update,
             "generation": generation,
         }
+        self._chat = chat
         self._used: Counter[str] = Counter()
 
     def compute(self, requests: Sequence[Request]) -> list[Completion]:
@@ -67,30 +76,64 @@ class ScriptedEngine(Engine):
             EngineError: A role's script ran out or is missing, or an answer is not among the choices.
         """
         used = self._used.copy()
-        completions = [_completion(request, self._answer(request, used)) for request in requests]
+        completions = [
+            _completion(request, self._answer(str(request.role), request.prompt, self._script(request.role), used))
+            for request in requests
+        ]
         self._used = used
         self.calls += requests
         return completions
 
-    def _answer(self, request: Request, used: Counter[str]) -> Answer:
-        script = self._scripts.get(request.role or "")
+    def write(self, request: ChatRequest, say: Say) -> Completion:
+        """Say a scripted text word by word.
+
+        Raises:
+            EngineError: The script ran out or is missing, or its answer is not a text.
+        """
+        prompt = "\n".join(f"{speaker}: {text}" for speaker, text in request.messages)
+        role = None if request.role is None else str(request.role)
+        count = len(prompt.split())
+        if request.max_tokens == 0:
+            return Completion("", (), count, adapter=role, finished=False)
+        script = self._chat if role is None else self._script(role)
+        answer = self._answer(role or "chat", prompt, script, self._used)
+        if not isinstance(answer, str):
+            msg = f"A chat was scripted to answer {answer!r}. Script a text."
+            raise EngineError(msg)
+        self.chats.append(request)
+        words = re.findall(r"\s*\S+|\s+$", answer)
+        ending, whole, spent, wanted = Ending(request.stop), "", 0, True
+        while wanted and not ending.reached and spent < min(len(words), request.max_tokens):
+            whole += words[spent]
+            spent += 1
+            wanted = say(ending.read(whole))
+        if wanted:
+            say(ending.read(whole, last=True))
+        finished = ending.reached or (wanted and spent == len(words))
+        return Completion(ending.text, (), count, spent, adapter=role, finished=finished)
+
+    def _script(self, role: str | None) -> Script:
+        script = self._scripts.get(role or "")
         if script is None:
             msg = (
-                f"A request has role {request.role!r}, but only {', '.join(self._scripts)} can be scripted. "
+                f"A request has role {role!r}, but only {', '.join(self._scripts)} can be scripted. "
                 "Use a bundle that has an adapter for the role."
             )
             raise EngineError(msg)
+        return script
+
+    def _answer(self, name: str, prompt: str, script: Script, used: Counter[str]) -> Answer:
         if callable(script):
-            return script(request.prompt)
+            return script(prompt)
         texts = [script] if isinstance(script, str) else script
-        done = used[str(request.role)]
+        done = used[name]
         if done >= len(texts):
             msg = (
-                f"All {len(texts)} scripted answers of {request.role} are used up and it was asked again: "
-                f"{request.prompt[-80:]!r}. Script more, or pass a function of the prompt."
+                f"All {len(texts)} scripted answers of {name} are used up and it was asked again: "
+                f"{prompt[-80:]!r}. Script more, or pass a function of the prompt."
             )
             raise EngineError(msg)
-        used[str(request.role)] += 1
+        used[name] += 1
         return texts[done]
 
 
