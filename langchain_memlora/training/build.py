@@ -24,8 +24,10 @@ def split(stories: Sequence[Story]) -> tuple[list[Story], list[Story]]:
     return [s for i, s in enumerate(stories) if i % HELD_OUT], list(stories[::HELD_OUT])
 
 
-def story_rows(role: Role, bundle: Bundle, stories: Sequence[Story], *, seed: int = 0) -> list[Row]:
+def story_rows(role: Role, bundle: Bundle, stories: Sequence[Story], recipe: Recipe | None = None) -> list[Row]:
     """The rows of a role. Extraction sees every session cut in two different ways, others with another seed."""
+    recipe = recipe or RECIPES.get(role, Recipe())
+    seed = recipe.seed
     match role:
         case Role.EXTRACTION:
             sessions = story_sessions(stories)
@@ -35,7 +37,8 @@ def story_rows(role: Role, bundle: Bundle, stories: Sequence[Story], *, seed: in
         case Role.GENERATION:
             from langchain_memlora.training.reading import generation_rows
 
-            return generation_rows(bundle, stories, seed=seed)
+            options = {"budgets": recipe.contexts, "insert": recipe.insert}
+            return generation_rows(bundle, stories, **options, seed=seed)
     msg = f"Stories hold no rows for the {role} expert. Choose extraction, memory_update or generation."
     raise InvalidInputError(msg)
 
@@ -47,11 +50,13 @@ def build_expert(
     work: Path,
     recipe: Recipe | None = None,
     *,
+    validation: Sequence[Story] = (),
     more: bool = False,
 ) -> Bundle:
     """Train a role on stories, put the adapter into the bundle and the record on its card.
 
     Args:
+        validation: Stories that only judge. Default: every twelfth of `stories`, which is then not trained on.
         more: Go on from the adapter that is there, on rows cut anew; the card keeps both records.
 
     Returns:
@@ -67,10 +72,11 @@ def build_expert(
     before = bundle.card.training.get(role.value) if start else None
     if start:
         recipe = replace(recipe, seed=before["recipe"]["seed"] + 1 if before else 1)
-    training, held_out = split(stories)
-    rows, validation = story_rows(role, bundle, training, seed=recipe.seed), story_rows(role, bundle, held_out)
-    step = -(-len(validation) // VALIDATION_ROWS)
-    record = train_expert(role, bundle, rows, validation[::step], work / f"{role}-{recipe.seed}", recipe, start=start)
+    training, held_out = (stories, validation) if validation else split(stories)
+    rows = story_rows(role, bundle, training, recipe)
+    judged = story_rows(role, bundle, held_out, replace(recipe, seed=0))
+    step = max(1, -(-len(judged) // VALIDATION_ROWS))
+    record = train_expert(role, bundle, rows, judged[::step], work / f"{role}-{recipe.seed}", recipe, start=start)
     if before:
         record["before"] = before
     trained = {**bundle.card.training, role.value: record}

@@ -1,14 +1,14 @@
 """Rows for the generation expert: questions with what the real retrieval finds for them in a bank of annotated facts.
 
 The reader is trained on what it will be given: true hits among near ones, superseded turns, missing evidence. Where none of
-the evidence was found, the right answer is `unknown`.
+the evidence was found, the right answer is `unknown`; or, at a chosen rate, the evidence is put among the hits.
 """
 
 from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,25 +25,45 @@ from langchain_memlora.ledger import Change, Ledger, new_id
 from langchain_memlora.models import default_embeddings
 from langchain_memlora.retrieval import Retriever, build_context, find_dates
 from langchain_memlora.training.rows import Row, as_row
-from langchain_memlora.training.stories import WHEN, Story, StoryQuestion
-from langchain_memlora.types import Event, Fact, Scope, Turn
+from langchain_memlora.training.stories import WHEN, Story, StoryQuestion, place_of
+from langchain_memlora.types import Event, Fact, Hit, Scope, Turn
 
 INCLUDES = ("both", "both", "both", "both", "memories", "turns")
 
 
 @dataclass
 class Bank:
-    """A story's facts and turns in a ledger, as a memory would hold them had every expert been right."""
+    """A story's facts and turns in a ledger, as a memory would hold them had every expert been right.
+
+    Attributes:
+        turns: By the key of each fact they tell, and by their own place.
+    """
 
     scope: Scope
     facts: dict[str, Fact] = field(default_factory=dict)
     turns: dict[str, Turn] = field(default_factory=dict)
 
+    def told(self, key: str) -> list[str]:
+        """How a fact or turn shows in a context."""
+        said = " ".join(self.turns[key].text.split())[:300]
+        return [self.facts[key].text, said] if key in self.facts else [said]
+
 
 def generation_rows(
-    bundle: Bundle, stories: Iterable[Story], *, embeddings: Embeddings | None = None, seed: int = 0
+    bundle: Bundle,
+    stories: Iterable[Story],
+    *,
+    embeddings: Embeddings | None = None,
+    budgets: Sequence[int] = (150, 250, 400),
+    insert: float = 0.0,
+    seed: int = 0,
 ) -> list[Row]:
-    """A row for each question of each story, with contexts of different sizes and kinds."""
+    """A row for each question of each story, with contexts of different sizes and kinds.
+
+    Args:
+        budgets: Sizes of context in tokens, drawn for each question.
+        insert: Share of the questions whose evidence was not found that get it among their hits, and so keep their answer.
+    """
     chance = random.Random(seed)
     real = embeddings or default_embeddings()
     rows = []
@@ -57,7 +77,13 @@ def generation_rows(
                 for question in story.questions:
                     answer = _answer(question, bank)
                     if answer is not None:
-                        rows.append(_row(bundle, retriever, bank, question, answer, chance))
+                        context = _context(
+                            retriever, bank, question, budget=chance.choice(budgets), insert=insert, chance=chance
+                        )
+                        if question.sources and not _tells(context, question, bank):
+                            answer = UNKNOWN
+                        prompt = render(bundle, Role.GENERATION, context=context, question=question.q)
+                        rows.append(as_row(prompt, answer))
     return rows
 
 
@@ -67,6 +93,7 @@ def fill(ledger: Ledger, story: Story) -> Bank:
     memory_of: dict[str, str] = {}
     for given, said in story.turns():
         turn = ledger.append(bank.scope, [_as_message(given)], lambda new, before: [])[0][0]
+        bank.turns[place_of(given)] = turn
         changes = []
         for item in said.facts:
             event, target = item.relation
@@ -97,16 +124,19 @@ def _answer(question: StoryQuestion, bank: Bank) -> str | None:
     return spans[0].describe() if spans else None
 
 
-def _row(
-    bundle: Bundle, retriever: Retriever, bank: Bank, question: StoryQuestion, answer: str, chance: random.Random
-) -> Row:
-    hits = retriever.search(question.q, bank.scope, k=chance.choice((4, 6, 8, 8)), include=chance.choice(INCLUDES))
-    context = build_context(hits, budget=chance.choice((150, 250, 400)))
-    told = [
-        text
-        for key in question.sources
-        for text in (bank.facts[key].text, " ".join(bank.turns[key].text.split())[:300])
-    ]
-    if question.sources and not any(text in context for text in told):
-        answer = UNKNOWN
-    return as_row(render(bundle, Role.GENERATION, context=context, question=question.q), answer)
+def _context(
+    retriever: Retriever, bank: Bank, question: StoryQuestion, *, budget: int, insert: float, chance: random.Random
+) -> str:
+    """What retrieval finds, in as many hits as fit the budget or fewer."""
+    k = max(4, budget // 40) if chance.random() < 0.7 else 4
+    hits = retriever.search(question.q, bank.scope, k=k, include=chance.choice(INCLUDES))
+    context = build_context(hits, budget=budget)
+    if question.sources and chance.random() < insert and not _tells(context, question, bank):
+        missing = [Hit(None, (bank.turns[key],), 0.0) for key in question.sources]
+        context = build_context(missing + hits, budget=budget)
+    return context
+
+
+def _tells(context: str, question: StoryQuestion, bank: Bank) -> bool:
+    """Whether some of the evidence stands in the context."""
+    return any(text in context for key in question.sources for text in bank.told(key))

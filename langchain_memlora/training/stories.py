@@ -72,7 +72,11 @@ class StorySession(BaseModel):
 
 
 class StoryQuestion(BaseModel):
-    """A question; `a` is `None` where the story does not tell, and `{when:f1}` stands for the date in fact f1."""
+    """A question.
+
+    `a` is `None` where the story does not tell, and `{when:f1}` stands for the date in fact f1. `from` names the facts that
+    tell the answer, or turns as `session.turn`, both counted from 0.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -93,7 +97,9 @@ class Story(BaseModel):
     @model_validator(mode="after")
     def _relations_point_back(self) -> Story:
         seen: set[str] = set()
-        for _, turn in self.turns():
+        turns: set[str] = set()
+        for given, turn in self.turns():
+            turns.add(place_of(given))
             for fact in turn.facts:
                 if fact.id in seen:
                     msg = f"story {self.id} has two facts {fact.id}"
@@ -105,8 +111,8 @@ class Story(BaseModel):
                 seen.add(fact.id)
         named = {source for question in self.questions for source in question.sources}
         dated = {key for question in self.questions for key in WHEN.findall(question.a or "")}
-        if lost := (named | dated) - seen:
-            msg = f"questions of story {self.id} name unknown facts {sorted(lost)}"
+        if lost := (named - seen - turns) | (dated - seen):
+            msg = f"questions of story {self.id} name unknown facts or turns {sorted(lost)}"
             raise ValueError(msg)
         return self
 
@@ -120,6 +126,11 @@ class Story(BaseModel):
                     Turn(f"{self.id}/{s}.{t}", scope, turn.role, turn.say, session.observed_at, "given", speaker),
                     turn,
                 )
+
+
+def place_of(turn: Turn) -> str:
+    """A story turn's place in its story, as questions name it: `session.turn`."""
+    return turn.id.rsplit("/", 1)[1]
 
 
 def load_stories(*paths: Path) -> list[Story]:

@@ -41,6 +41,8 @@ class Recipe:
     Attributes:
         targets: Names of the linear layers to adapt, or `all-linear`.
         max_length: Longer rows are left out and counted, never cut.
+        contexts: Sizes of the contexts the reader is trained on, in tokens.
+        insert: Share of the reader's questions that get their evidence put into the context where it was not found.
         patience: Stop after this many evaluations without a better validation loss.
     """
 
@@ -55,6 +57,8 @@ class Recipe:
     evaluations: int = 3
     patience: int = 3
     seed: int = 0
+    contexts: tuple[int, ...] = (150, 250, 400)
+    insert: float = 0.0
 
 
 RECIPES: dict[Role, Recipe] = {
