@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from langchain_memlora.experts import Bundle, Role, load_bundle
     from langchain_memlora.graph import Services, build_memory_graph, build_remember_graph, build_respond_graph
     from langchain_memlora.indexes import Index, VectorStoreIndex
+    from langchain_memlora.integrations import MemLoRAMiddleware, MemLoRARetriever, memory_tools
     from langchain_memlora.ledger import Ledger
     from langchain_memlora.memory import MemLoRAMemory
     from langchain_memlora.types import AddResult, Answer, Hit, Memory, Operation, Scope, Turn
@@ -30,6 +31,8 @@ _HOMES = {
     "Index": "indexes",
     "Ledger": "ledger",
     "MemLoRAMemory": "memory",
+    "MemLoRAMiddleware": "integrations",
+    "MemLoRARetriever": "integrations",
     "Memory": "types",
     "Operation": "types",
     "Role": "experts",
@@ -43,6 +46,7 @@ _HOMES = {
     "build_remember_graph": "graph",
     "build_respond_graph": "graph",
     "load_bundle": "experts",
+    "memory_tools": "integrations",
 }
 _MODULES = ("errors", "types")
 
@@ -55,6 +59,8 @@ __all__ = (
     "Index",
     "Ledger",
     "MemLoRAMemory",
+    "MemLoRAMiddleware",
+    "MemLoRARetriever",
     "Memory",
     "Operation",
     "Role",
@@ -70,6 +76,7 @@ __all__ = (
     "build_respond_graph",
     "errors",
     "load_bundle",
+    "memory_tools",
     "types",
 )
 

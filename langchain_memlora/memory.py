@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
@@ -29,6 +29,13 @@ from langchain_memlora.retrieval import Include
 from langchain_memlora.twins import async_twin
 from langchain_memlora.types import AddResult, Answer, Event, Hit, Memory, Operation, Scope
 from langchain_memlora.user_memory import UserMemory
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    from langchain_memlora.integrations.middleware import MemLoRAMiddleware
+    from langchain_memlora.integrations.owner import UserId
+    from langchain_memlora.integrations.retriever import MemLoRARetriever
 
 
 class MemLoRAMemory:
@@ -267,6 +274,26 @@ class MemLoRAMemory:
     def for_user(self, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> UserMemory:
         """A view bound to one user, to hand to code that should not see others."""
         return UserMemory(self, to_scope(user_id, agent_id, run_id))
+
+    # -- views for LangChain -------------------------------------------------------------------------------------
+
+    def as_middleware(self, *, user_id: UserId, **options: Any) -> MemLoRAMiddleware:
+        """A middleware for `langchain.agents.create_agent`; see `MemLoRAMiddleware` for the options."""
+        from langchain_memlora.integrations.middleware import MemLoRAMiddleware
+
+        return MemLoRAMiddleware(self, user_id=user_id, **options)
+
+    def as_tools(self, *, user_id: UserId, **options: Any) -> list[BaseTool]:
+        """Tools to search, save, update and forget; see `memory_tools` for the options."""
+        from langchain_memlora.integrations.tools import memory_tools
+
+        return memory_tools(self, user_id=user_id, **options)
+
+    def as_retriever(self, *, user_id: str, **options: Any) -> MemLoRARetriever:
+        """A LangChain retriever; see `MemLoRARetriever` for the options."""
+        from langchain_memlora.integrations.retriever import MemLoRARetriever
+
+        return MemLoRARetriever(memory=self, user_id=user_id, **options)
 
     def warm(self) -> None:
         """Load models and open the index now."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.types import Scope
 
 if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    from langchain_memlora.integrations.middleware import MemLoRAMiddleware
+    from langchain_memlora.integrations.retriever import MemLoRARetriever
     from langchain_memlora.memory import MemLoRAMemory
 
 
@@ -30,6 +35,18 @@ class UserMemory:
     def __init__(self, memory: MemLoRAMemory, scope: Scope) -> None:
         self._memory = memory
         self.scope = scope
+
+    def as_middleware(self, **options: Any) -> MemLoRAMiddleware:
+        """A middleware for `langchain.agents.create_agent`, for this user."""
+        return self._memory.as_middleware(**asdict(self.scope), **options)
+
+    def as_tools(self, **options: Any) -> list[BaseTool]:
+        """Tools to search, save, update and forget, for this user."""
+        return self._memory.as_tools(**asdict(self.scope), **options)
+
+    def as_retriever(self, **options: Any) -> MemLoRARetriever:
+        """A LangChain retriever, for this user."""
+        return self._memory.as_retriever(**asdict(self.scope), **options)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         verb = name.removeprefix("a") if name.startswith("a") and name not in {"add", "answer"} else name

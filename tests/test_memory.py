@@ -25,7 +25,7 @@ NOT_VERBS = {"for_user", "close"}  # `async with` closes
 def verbs() -> list[str]:
     public = inspect.getmembers(MemLoRAMemory, inspect.isfunction)
     names = [name for name, method in public if not name.startswith("_") and not inspect.iscoroutinefunction(method)]
-    return sorted(set(names) - NOT_VERBS)
+    return sorted(name for name in set(names) - NOT_VERBS if not name.startswith("as_"))
 
 
 def one(memory: MemLoRAMemory, text: str = "I live in Porto", user: str = "ana", **options: Any) -> str:

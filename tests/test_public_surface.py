@@ -40,7 +40,7 @@ ARROWS = {
     "twins": set(),
     "opening": FIND | DECIDE | {"graph", "models", "engines.lazy", "engines.transformers"},
     "remembering": FIND | DECIDE | {"graph"},
-    "memory": FIND | DECIDE | {"user_memory", "graph", "opening", "remembering", "twins"},
+    "memory": FIND | DECIDE | {"integrations", "user_memory", "graph", "opening", "remembering", "twins"},
 }
 
 
@@ -75,7 +75,9 @@ def test_all_is_sorted_and_resolves() -> None:
         _ = langchain_memlora.nothing_like_it
 
 
-@pytest.mark.parametrize("name", ["experts", "graph", "indexes", "ledger", "retrieval", "models", "engines", "testing"])
+@pytest.mark.parametrize(
+    "name", ["experts", "graph", "indexes", "integrations", "ledger", "retrieval", "models", "engines", "testing"]
+)
 def test_all_of_a_package_resolves(name: str) -> None:
     module = __import__(f"langchain_memlora.{name}", fromlist=["__all__"])
     assert list(module.__all__) == sorted(module.__all__, key=lambda n: (not n.isupper(), n))
@@ -85,8 +87,8 @@ def test_all_of_a_package_resolves(name: str) -> None:
 @pytest.mark.parametrize(
     ("code", "absent"),
     [
-        ("import langchain_memlora", (*HEAVY, "chromadb", "langgraph", "sqlalchemy")),
-        ("from langchain_memlora import MemLoRAMemory, load_bundle; load_bundle()", (*HEAVY, "chromadb")),
+        ("import langchain_memlora", (*HEAVY, "chromadb", "langchain", "langgraph", "sqlalchemy")),
+        ("from langchain_memlora import MemLoRAMemory, load_bundle; load_bundle()", (*HEAVY, "chromadb", "langchain")),
         ("import langchain_memlora.testing", (*HEAVY, "chromadb", "langgraph")),
     ],
 )

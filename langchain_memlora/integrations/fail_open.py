@@ -1,0 +1,72 @@
+"""Runs memory work beside an agent: on threads of its own, within a time limit, and never at the agent's expense."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from langgraph.errors import GraphBubbleUp
+
+T = TypeVar("T")
+THREADS = 8
+_log = logging.getLogger(__name__)
+
+
+class FailOpen:
+    """Runs calls of one kind; if one fails or takes too long, the agent goes on without its result.
+
+    The threads know nothing of the agent's run (context variables don't reach them), so that whatever the memory computes
+    there can neither stream into the agent's output nor write into its checkpoints.
+
+    Args:
+        what: What is done, for the log: "recall".
+        timeout: Seconds to wait for a result; `None` waits as long as it takes.
+
+    A failure is logged as a warning, the ones that follow at DEBUG, until a call succeeds again.
+    """
+
+    def __init__(self, what: str, timeout: float | None = None) -> None:
+        self._what = what
+        self._timeout = timeout
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"memlora-{what}")
+        self._failing = False
+
+    def run(self, work: Callable[[], T], otherwise: T) -> T:
+        """Do the work, or give `otherwise`."""
+        future = self._threads.submit(work)
+        try:
+            result = future.result(self._timeout)
+        except GraphBubbleUp:  # an interrupt or a command is not a failure
+            raise
+        except Exception as error:
+            future.cancel()
+            return self._failed(error, otherwise)
+        self._failing = False
+        return result
+
+    async def arun(self, work: Callable[[], T], otherwise: T) -> T:
+        """Async twin of `run`; the event loop is free meanwhile."""
+        try:
+            result = await asyncio.wait_for(asyncio.wrap_future(self._threads.submit(work)), self._timeout)
+        except GraphBubbleUp:
+            raise
+        except Exception as error:
+            return self._failed(error, otherwise)
+        self._failing = False
+        return result
+
+    def _failed(self, error: Exception, otherwise: T) -> T:
+        level = logging.DEBUG if self._failing else logging.WARNING
+        self._failing = True
+        reason = f"no result within {self._timeout} s" if isinstance(error, TimeoutError) else str(error)
+        _log.log(
+            level,
+            "Memory failed to %s, the agent goes on without (%s: %s). Said once until it works again.",
+            self._what,
+            type(error).__name__,
+            reason,
+        )
+        return otherwise

@@ -1,0 +1,91 @@
+"""`MemLoRARetriever`: one user's memories as LangChain documents, for retrieval chains."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import ConfigDict, Field
+
+from langchain_memlora.messages import to_scope
+from langchain_memlora.retrieval.dates import annotate
+from langchain_memlora.types import Hit
+
+
+class MemLoRARetriever(BaseRetriever):
+    """Finds what one user's memory holds about a question, best first.
+
+    A document is a memory or a message, under its id. Its metadata are the caller's own (what `add` was given), and: `kind`
+    (`memory` or `turn`), `score` (comparable within one search), `observed_at` (ISO 8601, when it was said), `dates` (what
+    relative dates in the text resolve to, such as "last week = 26 February to 3 March 2024"), `turn_ids`, and for a memory
+    `memory_id` and `evidence` (the messages that tell it), for a message `speaker`.
+
+    Args:
+        memory: The `MemLoRAMemory` to search.
+        user_id: Whose memory.
+        k: At most this many documents; `retriever.invoke(question, k=3)` asks for another number.
+        include: `both`, or only `memories` or `turns`.
+        filters: Metadata that documents must have, by equality.
+
+    Raises:
+        MissingUserError: `user_id` names nobody.
+
+    Example:
+        ```python
+        from langchain_memlora import MemLoRAMemory
+
+        with MemLoRAMemory(path="/tmp/memlora-retriever") as memory:
+            memory.add("I play the cello.", user_id="ana", infer=False)
+            for document in memory.as_retriever(user_id="ana").invoke("Which instrument?", k=3):
+                print(document.metadata["score"], document.page_content)
+        ```
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    memory: Any = Field(repr=False)
+    user_id: str
+    agent_id: str | None = None
+    run_id: str | None = None
+    k: int = Field(default=5, ge=1)
+    include: Literal["both", "memories", "turns"] = "both"
+    filters: dict[str, Any] | None = None
+
+    def __init__(self, **fields: Any) -> None:
+        # Checked here and not by pydantic, which would wrap the error.
+        to_scope(fields.get("user_id"), fields.get("agent_id"), fields.get("run_id"))
+        super().__init__(**fields)
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        return [_document(hit) for hit in self.memory.search(query, **self._asked(k))]
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        return [_document(hit) for hit in await self.memory.asearch(query, **self._asked(k))]
+
+    def _asked(self, k: int | None) -> dict[str, Any]:
+        scope = {"user_id": self.user_id, "agent_id": self.agent_id, "run_id": self.run_id}
+        return {**scope, "k": self.k if k is None else k, "include": self.include, "filters": self.filters}
+
+
+def _document(hit: Hit) -> Document:
+    item = hit.memory or hit.turns[0]
+    metadata: dict[str, Any] = {
+        **item.metadata,
+        "kind": "memory" if hit.memory else "turn",
+        "score": hit.score,
+        "observed_at": item.observed_at.isoformat(),
+        "dates": annotate(item.text, item.observed_at),
+        "turn_ids": [turn.id for turn in hit.turns],
+    }
+    if hit.memory:
+        evidence = [f"{turn.speaker or turn.role}: {turn.text}" for turn in hit.turns]
+        metadata |= {"memory_id": hit.memory.id, "evidence": evidence}
+    else:
+        metadata |= {"speaker": hit.turns[0].speaker or hit.turns[0].role, "replaced_by": hit.replaced_by}
+    return Document(item.text, id=item.id, metadata=metadata)
