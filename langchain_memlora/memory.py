@@ -33,6 +33,7 @@ from langchain_memlora.user_memory import UserMemory
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
 
+    from langchain_memlora.integrations.chat_model import ChatMemLoRA
     from langchain_memlora.integrations.middleware import MemLoRAMiddleware
     from langchain_memlora.integrations.owner import UserId
     from langchain_memlora.integrations.retriever import MemLoRARetriever
@@ -96,6 +97,7 @@ class MemLoRAMemory:
         thread_id: str = "",
         metadata: Mapping[str, Any] | None = None,
         infer: bool = True,
+        background: bool = False,
     ) -> AddResult:
         """Store messages and remember what they tell.
 
@@ -107,6 +109,13 @@ class MemLoRAMemory:
             observed_at: When they were said; aware. Without it the clock's time is taken.
             thread_id: The conversation they belong to; context never crosses threads.
             infer: `False` keeps each user message as a memory word for word, without asking an expert.
+            background: Return once the messages are on disk, with status `pending`; a worker remembers them in the order
+                they came. If 256 windows wait, `add` blocks until there is room. What goes wrong stays on the jobs: see
+                `flush`, `retry` and `memlora doctor`.
+
+        On disk means synced (`fsync` at each commit), so that it survives a power cut; `Ledger(path, durability="normal")`
+        is faster and survives only a killed process. What a crash or `close` interrupts is finished, once, before the
+        first `add`, `flush` or `retry` of the next opening.
 
         Raises:
             InvalidInputError: Something can't be used as given; nothing was stored.
@@ -116,7 +125,9 @@ class MemLoRAMemory:
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
         turns, skipped = to_turns(messages, scope, observed_at=observed_at, thread_id=thread_id, metadata=metadata)
-        remember = self._remembering.add if infer else self._remembering.add_verbatim
+        if not infer:
+            return self._remembering.add_verbatim(scope, turns, skipped)
+        remember = self._remembering.add_later if background else self._remembering.add
         return remember(scope, turns, skipped)
 
     def update(self, memory_id: str, text: str, *, user_id: str) -> Operation:
@@ -140,6 +151,8 @@ class MemLoRAMemory:
 
     def delete_all(self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> list[Operation]:
         """Delete all memories that a scope sees."""
+        self._check_open()
+        self._remembering.settle(to_scope(user_id).user_id)
         memories = self.get_all(user_id=user_id, agent_id=agent_id, run_id=run_id)
         return [self._by_hand(memory.scope, Change(Event.DELETE, memory.id, by="delete_all")) for memory in memories]
 
@@ -158,6 +171,19 @@ class MemLoRAMemory:
         """Work off what could not be read or finished before, for all users."""
         self._check_open()
         return self._remembering.retry()
+
+    def flush(self, timeout: float | None = None) -> AddResult:
+        """Wait for what `add(..., background=True)` left to do, and for what an earlier process did.
+
+        Args:
+            timeout: Wait at most so many seconds.
+
+        Returns:
+            What was done since the last flush (of the last thousand runs); status `pending` if time ran out before all of
+            it was.
+        """
+        self._check_open()
+        return self._remembering.flush(timeout)
 
     def rebuild(self) -> int:
         """Write the vector index again from the ledger, also with another embedder; returns how many items it wrote.
@@ -295,6 +321,12 @@ class MemLoRAMemory:
 
         return MemLoRARetriever(memory=self, user_id=user_id, **options)
 
+    def as_chat_model(self, role: str | None = None, **options: Any) -> ChatMemLoRA:
+        """The model on this machine as a LangChain chat model, with a role's adapter or none; see `ChatMemLoRA`."""
+        from langchain_memlora.integrations.chat_model import ChatMemLoRA
+
+        return ChatMemLoRA(engine=self.engine, role=role, model=self.bundle.card.base.name, **options)
+
     def warm(self) -> None:
         """Load models and open the index now."""
         self._check_open()
@@ -303,8 +335,13 @@ class MemLoRAMemory:
         self.engine.warm()
 
     def close(self) -> None:
-        """Stop the model's worker and close the stores. Closing twice is fine."""
+        """Stop the workers and close the stores. Closing twice is fine.
+
+        Background work in hand is finished; what waits stays on disk for the next opening. To finish it now, `flush` first.
+        """
         if not self._parts.closed:
+            self._parts.closed = True
+            self._remembering.close()
             self._parts.close()
 
     def __enter__(self) -> MemLoRAMemory:
@@ -325,6 +362,7 @@ class MemLoRAMemory:
     adelete_all = async_twin(delete_all)
     arestore = async_twin(restore)
     aretry = async_twin(retry)
+    aflush = async_twin(flush)
     arebuild = async_twin(rebuild)
     areset = async_twin(reset)
     asearch = async_twin(search)

@@ -7,12 +7,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_memlora.errors import ConflictError, EngineError
+from langchain_memlora.background import Background
 from langchain_memlora.graph import Services, build_remember_graph, compile_quietly
+from langchain_memlora.graph.extract import ATTEMPTS
 from langchain_memlora.ledger import Change, Job, new_id
-from langchain_memlora.types import AddResult, Event, Scope, Turn
+from langchain_memlora.types import AddResult, Event, Failure, Scope, Turn
 
 STEPS = 100_000
+ROOM = 256
 _log = logging.getLogger(__name__)
 
 
@@ -23,23 +25,35 @@ class Remembering:
         self._services = services
         self._graph = compile_quietly(build_remember_graph(services), "remember")
         self._left_over: list[Job] = services.ledger.jobs("pending")
+        self._background = Background(self._work_off, at_once=services.group, room=ROOM)
 
     def add(self, scope: Scope, turns: Sequence[Turn], skipped: int) -> AddResult:
-        """Store turns and remember what they tell, after what an earlier process left undone."""
+        """Store turns and remember what they tell, after what was said before them."""
         start = time.perf_counter()
-        self._finish_left_over()
+        self.settle(scope.user_id)
         if not turns:
             return AddResult(skipped=skipped, seconds=time.perf_counter() - start)
         return self._run({"scope": scope, "turns": turns}, skipped + len(turns), start)
+
+    def add_later(self, scope: Scope, turns: Sequence[Turn], skipped: int) -> AddResult:
+        """Store turns, and leave what they tell to the background."""
+        start = time.perf_counter()
+        self._queue_left_over()
+        out = self._invoke({"scope": scope, "turns": turns, "defer": True}) if turns else {"stored": [], "jobs": []}
+        self._background.put(out["jobs"])
+        return AddResult(
+            status="pending" if out["jobs"] else "ok",
+            turn_ids=tuple(turn.id for turn in out["stored"]),
+            skipped=skipped + len(turns) - len(out["stored"]),
+            seconds=time.perf_counter() - start,
+        )
 
     def add_verbatim(self, scope: Scope, turns: Sequence[Turn], skipped: int) -> AddResult:
         """Store turns, and each user turn as a memory word for word."""
         start = time.perf_counter()
         if images := [image for turn in turns for image in turn.images]:
             self._services.experts.see(images)
-        ledger = self._services.ledger
-        stored = ledger.append(scope, turns, lambda new, before: [])[0] if turns else []
-        operations = ledger.commit(scope, _verbatim(stored))
+        stored, operations = self._services.ledger.append_verbatim(scope, turns, _verbatim) if turns else ([], [])
         self._services.index().catch_up()
         return AddResult(
             operations=tuple(operations),
@@ -48,23 +62,56 @@ class Remembering:
             seconds=time.perf_counter() - start,
         )
 
+    def flush(self, timeout: float | None) -> AddResult:
+        """Wait for the background; the outcome of its work since the last flush."""
+        start = time.perf_counter()
+        self._queue_left_over()
+        in_time = self._background.settle(timeout=timeout)
+        return _joined(self._background.results(), start, pending=not in_time)
+
     def retry(self) -> AddResult:
         """Work off everything that failed or was not finished, of all users."""
         start = time.perf_counter()
+        self._left_over = []
+        self._background.settle()
         waiting = self._services.ledger.jobs("failed", "pending")
         self._services.ledger.reopen_jobs(job.id for job in waiting)
-        self._left_over = []
-        results = [self._run({"scope": s, "jobs": j}, 0, start) for s, j in _by_scope(waiting).items()]
-        return AddResult(
-            operations=tuple(op for result in results for op in result.operations),
-            status=_status(sum(r.status != "failed" for r in results), any(r.errors for r in results)),
-            errors=tuple(error for result in results for error in result.errors),
-            usage=tuple(usage for result in results for usage in result.usage),
-            seconds=time.perf_counter() - start,
-        )
+        return _joined([self._run({"scope": s, "jobs": j}, 0, start) for s, j in _by_scope(waiting).items()], start)
+
+    def settle(self, user_id: str) -> None:
+        """Wait for what is to be done before this user's memories are looked at again."""
+        left_over = self._queue_left_over()
+        self._background.settle(None if left_over else user_id)
+
+    def close(self) -> None:
+        """Stop the background after the few jobs in hand; the others are on disk for the next opening."""
+        self._background.close()
+
+    def _queue_left_over(self) -> bool:
+        """Hand the background what an earlier process left behind, once; returns whether there was anything."""
+        jobs, self._left_over = self._left_over, []
+        self._background.put(jobs, block=False)
+        return bool(jobs)
+
+    def _work_off(self, scope: Scope, jobs: Sequence[Job]) -> AddResult:
+        """Do jobs that nobody waits for: what goes wrong stays on them, for `flush`, `retry` and `doctor`."""
+        start = time.perf_counter()
+        try:
+            return self._run({"scope": scope, "jobs": jobs}, 0, start)
+        except Exception as error:
+            _log.warning("%d window(s) are still unread: %s: %s", len(jobs), type(error).__name__, error)
+            why = f"{type(error).__name__}: {error}"
+            name = self._services.experts.bundle.card.name
+            try:
+                for job in jobs:
+                    self._services.ledger.fail_job(job.id, why, name, attempts_allowed=ATTEMPTS)
+            except Exception as worse:
+                _log.warning("They stay pending, for the ledger can't be written: %s", worse)
+            failures = tuple(Failure(job.id, type(error).__name__, str(error), job.attempts + 1) for job in jobs)
+            return AddResult(status="failed", errors=failures, seconds=time.perf_counter() - start)
 
     def _run(self, state: dict[str, Any], given: int, start: float) -> AddResult:
-        out = self._graph.invoke(state, {"recursion_limit": STEPS})
+        out = self._invoke(state)
         self._services.index().catch_up()
         return AddResult(
             operations=tuple(out["operations"]),
@@ -76,15 +123,8 @@ class Remembering:
             seconds=time.perf_counter() - start,
         )
 
-    def _finish_left_over(self) -> None:
-        """Work off jobs that an earlier process left behind, once. Failing at that must not keep new messages out."""
-        waiting, self._left_over = self._left_over, []
-        for scope, jobs in _by_scope(waiting).items():
-            try:
-                self._run({"scope": scope, "jobs": jobs}, 0, time.perf_counter())
-            except (EngineError, ConflictError) as error:
-                self._left_over += jobs
-                _log.warning("%d window(s) of an earlier run are still unread: %s", len(jobs), error)
+    def _invoke(self, state: dict[str, Any]) -> dict[str, Any]:
+        return self._graph.invoke(state, {"recursion_limit": STEPS})
 
 
 def _verbatim(turns: Sequence[Turn]) -> list[Change]:
@@ -108,6 +148,17 @@ def _by_scope(jobs: Sequence[Job]) -> dict[Scope, list[Job]]:
     for job in jobs:
         grouped.setdefault(job.scope, []).append(job)
     return grouped
+
+
+def _joined(results: Sequence[AddResult], start: float, *, pending: bool = False) -> AddResult:
+    errors = tuple(error for result in results for error in result.errors)
+    return AddResult(
+        operations=tuple(operation for result in results for operation in result.operations),
+        status="pending" if pending else _status(sum(r.status != "failed" for r in results), bool(errors)),
+        errors=errors,
+        usage=tuple(usage for result in results for usage in result.usage),
+        seconds=time.perf_counter() - start,
+    )
 
 
 def _status(finished: int, errors: bool) -> Any:

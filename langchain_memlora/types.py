@@ -188,13 +188,13 @@ class AddResult:
 
     Attributes:
         operations: In the order they were decided, NONE included.
-        status: `ok`, `partial` (some windows failed), `failed` (all did).
+        status: `ok`, `partial` (some windows failed), `failed` (all did), `pending` (on disk, and being worked off).
         turn_ids: The turns that were new to the ledger.
         skipped: How many messages were already known, or hold nothing to keep.
     """
 
     operations: tuple[Operation, ...] = ()
-    status: Literal["ok", "partial", "failed"] = "ok"
+    status: Literal["ok", "partial", "failed", "pending"] = "ok"
     errors: tuple[Failure, ...] = ()
     turn_ids: tuple[str, ...] = ()
     skipped: int = 0

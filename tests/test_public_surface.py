@@ -39,7 +39,8 @@ ARROWS = {
     "user_memory": LEAVES,
     "twins": set(),
     "opening": FIND | DECIDE | {"graph", "models", "engines.lazy", "engines.transformers"},
-    "remembering": FIND | DECIDE | {"graph"},
+    "background": LEAVES | {"ledger"},
+    "remembering": FIND | DECIDE | {"graph", "background"},
     "memory": FIND | DECIDE | {"integrations", "user_memory", "graph", "opening", "remembering", "twins"},
 }
 

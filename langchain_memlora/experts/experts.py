@@ -64,15 +64,26 @@ class Experts:
         ]
         return read, _usage("extract", completions)
 
-    def decide(self, questions: Sequence[Question]) -> tuple[list[Decision | ExpertOutputError], Usage]:
+    def decide(
+        self, questions: Sequence[Question], answered: dict[Request, Completion] | None = None
+    ) -> tuple[list[Decision | ExpertOutputError], Usage]:
         """Choose an operation for each fact among the candidates shown.
 
         A fact without candidates is an ADD without asking. An UPDATE or DELETE below the bundle's calibrated
         confidence becomes ADD, so that doubt never destroys; a retraction in doubt becomes NONE.
+
+        Args:
+            answered: What was asked before and the completions; these requests are not computed again, and the new ones
+                are put in.
         """
+        answered = {} if answered is None else answered
         asks = [self.dialect.ask_update(q.fact, q.candidates) if q.candidates else [] for q in questions]
         requests = [self._request(Role.MEMORY_UPDATE, ask) for group in asks for ask in group]
-        completions = self.engine.run(requests) if requests else []
+        fresh = [request for request in requests if request not in answered]
+        computed = self.engine.run(fresh) if fresh else []
+        coming = iter(computed)
+        completions = [answered[request] if request in answered else next(coming) for request in requests]
+        answered.update(zip(requests, completions, strict=True))
         decisions: list[Decision | ExpertOutputError] = []
         done = 0
         for question, group in zip(questions, asks, strict=True):
@@ -84,7 +95,7 @@ class Experts:
                 decisions.append(self._careful(decision or Decision(Event.ADD, question.fact)))
             except ExpertOutputError as error:
                 decisions.append(error)
-        return decisions, _usage("update", completions)
+        return decisions, _usage("update", computed)
 
     def answer(self, question: str, context: str) -> tuple[str, Usage]:
         """Answer a question from a rendered context, or say `unknown`."""

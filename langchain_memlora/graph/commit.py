@@ -1,11 +1,14 @@
 """commit: the only node that writes memories. Operations and the jobs they came from close in one transaction.
 
 No lock is held while models think: the scope's revision is compared instead. If somebody else changed the scope meanwhile,
-the same facts go back to `match`, at most three times.
+the same facts go back to `match`, and the expert is asked only about memories that are new among their candidates. Every
+conflict is another writer's success, so contention comes to an end; who lost goes first again after a shorter pause.
 """
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +18,8 @@ from langchain_memlora.ledger import AlreadyDoneError, Change
 from langchain_memlora.types import Decision, Event, Usage
 
 TRIES = 3
+CONFLICTS = 100
+PAUSE = 0.05
 
 
 def make_commit(services: Services) -> Node:
@@ -38,16 +43,19 @@ def make_commit(services: Services) -> Node:
                 left = [job for job in working if job.id != error.job_id]
                 return {"working": left, "facts": [f for f in facts if f.job_id != error.job_id], "conflicts": 1}
             except ConflictError:
-                if state["conflicts"] + 1 >= TRIES:
+                conflicts = state["conflicts"] + 1
+                if conflicts >= CONFLICTS:
                     raise
-                emit("commit", conflict=state["conflicts"] + 1)
-                return {"conflicts": state["conflicts"] + 1}
+                emit("commit", conflict=conflicts)
+                time.sleep(random.uniform(0, PAUSE / conflicts))
+                return {"conflicts": conflicts}
             for job_id in unread:
                 services.ledger.fail_job(job_id, "the update could not be read", name, attempts_allowed=TRIES - 1)
             services.index().catch_up()
         emit("commit", operations=operations, usage=clock(Usage("commit")))
         return {
             "operations": state["operations"] + operations,
+            "failures": state.get("failures", []) + state.get("undecided", []),
             "finished": state["finished"] + len(done),
             "usage": [*state["usage"], clock(Usage("commit"))],
             "conflicts": 0,

@@ -33,12 +33,14 @@ def make_extract(services: Services) -> Node:
             "facts": facts,
             "failures": state["failures"] + failures,
             "usage": [*state["usage"], clock(usage)],
+            "answered": {},
             "conflicts": 0,
         }
 
     def _windows(job: Job) -> list[Window]:
         turns = services.ledger.turns([*job.context, *job.turns])
-        new, before = [turns[key] for key in job.turns], [turns[key] for key in job.context]
+        # A turn that was erased meanwhile is nobody's any more.
+        new, before = [turns[k] for k in job.turns if k in turns], [turns[k] for k in job.context if k in turns]
         return cut_windows(new, before, new_turns=len(new), context_turns=len(before), sources=services.sources)
 
     return extract

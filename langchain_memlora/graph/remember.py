@@ -27,12 +27,16 @@ def build_remember_graph(services: Services) -> StateGraph:
     graph.add_node("commit", make_commit(services))
     graph.add_conditional_edges(START, lambda s: "see" if has_images(s) else "record", ["see", "record"])
     graph.add_edge("see", "record")
-    graph.add_conditional_edges("record", lambda s: "extract" if s["jobs"] else END, ["extract", END])
+    graph.add_conditional_edges("record", _after_record, ["extract", END])
     graph.add_edge("extract", "match")
     graph.add_edge("match", "update")
     graph.add_edge("update", "commit")
     graph.add_conditional_edges("commit", _after_commit, ["match", "extract", END])
     return graph
+
+
+def _after_record(state: RememberState) -> str:
+    return "extract" if state["jobs"] and not state.get("defer") else END
 
 
 def _after_commit(state: RememberState) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 from langchain_core.embeddings import Embeddings
 from langgraph.config import get_stream_writer
 
+from langchain_memlora.engines.base import Completion, Request
 from langchain_memlora.experts import Experts, Question, Window
 from langchain_memlora.indexes.sync import Synced
 from langchain_memlora.ledger import Job, Ledger
@@ -53,17 +54,20 @@ class RememberInput(TypedDict, total=False):
     Attributes:
         turns: New messages of one thread, in order; their ids are given by the ledger.
         jobs: Jobs to work off instead (a retry); no turns are stored then.
+        defer: Only store the turns; the output's `jobs` are to be worked off later.
     """
 
     scope: Scope
     turns: Sequence[Turn]
     jobs: Sequence[Job]
+    defer: bool
 
 
 class RememberOutput(TypedDict, total=False):
-    """What the remember graph gives."""
+    """What the remember graph gives. `jobs` are those that were deferred."""
 
     stored: list[Turn]
+    jobs: Sequence[Job]
     operations: list[Operation]
     failures: list[Failure]
     finished: int
@@ -71,14 +75,21 @@ class RememberOutput(TypedDict, total=False):
 
 
 class RememberState(RememberInput, RememberOutput, total=False):
-    """Scratch of one remember run. `jobs` shrinks a group at a time; lists without a reducer are replaced whole."""
+    """Scratch of one remember run. `jobs` shrinks a group at a time; lists without a reducer are replaced whole.
+
+    Attributes:
+        answered: What the update expert was asked in this group and said; it is never asked the same thing again.
+        undecided: What the last round of decisions could not read.
+    """
 
     working: list[Job]
     windows: list[tuple[Job, Window]]
     facts: list[Read]
     questions: list[Question]
     settled: dict[int, Decision]
+    answered: dict[Request, Completion]
     decisions: list[Decision | None]
+    undecided: list[Failure]
     revision: int
     conflicts: int
 

@@ -16,7 +16,8 @@ def make_update(services: Services) -> Node:
         questions, settled = state["questions"], state["settled"]
         asked = [position for position in range(len(questions)) if position not in settled]
         with timed() as clock:
-            answers, usage = services.experts.decide([questions[position] for position in asked])
+            answered = dict(state.get("answered", {}))
+            answers, usage = services.experts.decide([questions[position] for position in asked], answered)
         decisions: list[Any] = [settled.get(position) for position in range(len(questions))]
         failures = []
         for position, answer in zip(asked, answers, strict=True):
@@ -27,7 +28,8 @@ def make_update(services: Services) -> Node:
         emit("update", decisions=decisions, questions=questions, usage=clock(usage))
         return {
             "decisions": decisions,
-            "failures": state["failures"] + failures,
+            "undecided": failures,
+            "answered": answered,
             "usage": [*state["usage"], clock(usage)],
         }
 

@@ -6,29 +6,34 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from langchain_memlora.errors import LedgerError
+from langchain_memlora.errors import InvalidInputError, LedgerError
 from langchain_memlora.ledger.schema import FTS_DDL, SCHEMA_VERSION, meta, metadata
+
+Durability = Literal["full", "normal"]
 
 
 class Database:
     """One SQLite file in WAL mode.
 
-    Commits are synced to disk (`synchronous=FULL`): what a call acknowledged survives a power cut.
+    With `full` durability commits are synced to disk: what a call acknowledged survives a power cut.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, durability: Durability = "full") -> None:
+        if durability not in get_args(Durability):
+            msg = f"durability={durability!r} is unknown. Pass 'full' or 'normal'."
+            raise InvalidInputError(msg)
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             msg = f"The folder {path.parent} can't be made ({error}). Choose another `path` or mend its permissions."
             raise LedgerError(msg) from error
-        self.engine = _engine(path)
+        self.engine = _engine(path, durability)
         with self.writing() as connection:
             metadata.create_all(connection)
             connection.execute(text(FTS_DDL))
@@ -74,14 +79,14 @@ class Database:
         self.engine.dispose()
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, durability: Durability) -> Engine:
     url = URL.create("sqlite", database=str(path))  # not a string: a path may hold ? and %
     engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # transactions are begun explicitly, see `reading` and `writing`
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000"):
+        for pragma in ("journal_mode=WAL", f"synchronous={durability}", "foreign_keys=ON", "busy_timeout=60000"):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine

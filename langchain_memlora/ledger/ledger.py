@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from langchain_memlora.errors import ConflictError
 from langchain_memlora.ledger import lexical, memories, turns
-from langchain_memlora.ledger.database import Database
+from langchain_memlora.ledger.database import Database, Durability
 from langchain_memlora.ledger.memories import Change, TurnStatus
 from langchain_memlora.ledger.rows import chunks, scope_id, select_turns, to_turn, visible
 from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, metadata, operations, scopes, vectors
@@ -40,9 +40,12 @@ class Ledger:
 
     Args:
         path: The SQLite file; it and its folder are made if missing.
+        durability: `full` syncs every commit to disk: what a call acknowledged survives a power cut. `normal` syncs now
+            and then: it survives a killed process, but a power cut may take the last commits (whole ones, never parts).
 
     Raises:
-        LedgerError: The file can't be opened or has another schema.
+        InvalidInputError: An unknown durability.
+        LedgerError: The file can't be opened, is damaged or has another schema.
 
     Example:
         ```python
@@ -54,8 +57,8 @@ class Ledger:
         ```
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.database = Database(Path(path))
+    def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
+        self.database = Database(Path(path), durability)
 
     def close(self) -> None:
         """Close the database."""
@@ -73,6 +76,14 @@ class Ledger:
         """Store the turns of one thread that are new, with the jobs that `cut` makes of them."""
         with self.database.writing() as connection:
             return turns.append(connection, scope, given, cut)
+
+    def append_verbatim(
+        self, scope: Scope, given: Sequence[Turn], told: Callable[[Sequence[Turn]], Sequence[Change]]
+    ) -> tuple[list[Turn], list[Operation]]:
+        """Store the turns of one thread that are new, together with the changes that `told` makes of them."""
+        with self.database.writing() as connection:
+            stored, _ = turns.append(connection, scope, given, lambda new, before: [])
+            return stored, memories.apply(connection, scope, told(stored))
 
     def turns(self, ids: Sequence[str]) -> dict[str, Turn]:
         """Turns by id."""
@@ -120,7 +131,8 @@ class Ledger:
             attempts = (connection.execute(select(jobs.c.attempts).where(jobs.c.id == job_id)).scalar() or 0) + 1
             status = "failed" if attempts >= attempts_allowed else "pending"
             values = {"attempts": attempts, "status": status, "error": error, "bundle": bundle}
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+            unfinished = (jobs.c.id == job_id) & (jobs.c.status != "done")
+            connection.execute(update(jobs).where(unfinished).values(**values))
 
     def reopen_jobs(self, ids: Iterable[str]) -> None:
         """Make failed jobs pending again."""

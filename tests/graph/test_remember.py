@@ -114,18 +114,27 @@ def test_a_conflict_sends_only_to_match_again(make_memory: Make) -> None:
     round_trip = ["match", "update", "commit"]
     assert [event["node"] for event in stream] == ["record", "extract", *round_trip, *round_trip]
     assert stream[4]["conflict"] == 1
-    assert [pair(prompt)[0] for prompt in asked[1:]] == ["User live in Porto", "competitor 1"]
+    assert [pair(prompt)[0] for prompt in asked] == ["User live in Porto", "competitor 1"]  # each pair once
     assert sorted(contents(memory)) == ["User live in Berlin", "competitor 1"]
 
 
-def test_three_conflicts_are_an_error_and_retry_finishes(make_memory: Make) -> None:
-    memory, asked = compete(make_memory, ANA, 6)  # the third try asks about three candidates
+def test_many_conflicts_converge(make_memory: Make) -> None:
+    memory, asked = compete(make_memory, ANA, 9)
+    assert events(memory.add("I live in Berlin", user_id="ana").operations) == ["UPDATE"]
+    assert len(asked) == len(set(asked)) == 10
+
+
+def test_conflicts_without_end_are_an_error_and_retry_finishes(
+    make_memory: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langchain_memlora.graph.commit.CONFLICTS", 3)
+    memory, asked = compete(make_memory, ANA, 3)
     with pytest.raises(ConflictError, match="Decide again"):
         memory.add("I live in Berlin", user_id="ana")
     assert "User live in Berlin" not in contents(memory)
     assert len(memory.ledger.jobs("pending")) == 1
     assert len(memory.ledger.all_turns(ANA)) == 1
-    asked += ["quiet"] * 6
+    asked += ["quiet"] * 3
     assert events(memory.retry().operations) == ["UPDATE"]
     assert "User live in Berlin" in contents(memory)
     assert memory.ledger.jobs("pending") == []
