@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from langchain_memlora.types import Turn
 
@@ -48,3 +49,19 @@ class Conversation:
     turns: tuple[Turn, ...]
     questions: tuple[Question, ...]
     facts: tuple[AnnotatedFact, ...] = field(default=())
+
+    @property
+    def sessions(self) -> list[tuple[Turn, ...]]:
+        """Runs of turns that were said at the same time: what a chat hands to `add` in one go."""
+        return [tuple(session) for _, session in groupby(self.turns, key=lambda turn: turn.observed_at)]
+
+    def first_sessions(self, count: int) -> Conversation:
+        """The conversation cut after `count` sessions, with the questions and facts that these tell."""
+        turns = tuple(turn for session in self.sessions[:count] for turn in session)
+        told = {turn.message_id for turn in turns}
+        return replace(
+            self,
+            turns=turns,
+            questions=tuple(q for q in self.questions if q.evidence and q.evidence <= told),
+            facts=tuple(fact for fact in self.facts if fact.message_id in told),
+        )

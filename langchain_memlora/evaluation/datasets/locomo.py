@@ -14,6 +14,7 @@ from typing import Any
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.evaluation.conversations import ABSTAIN, AnnotatedFact, Conversation, Question
+from langchain_memlora.evaluation.datasets.reading import read_samples
 from langchain_memlora.types import Scope, Turn
 
 TRAIN, VALIDATION, TEST = (4, 5, 6, 7, 8, 9, 10), (1,), (2, 3)
@@ -49,13 +50,12 @@ def load_locomo(
         ```
     """
     try:
-        samples = json.loads(Path(path).read_bytes())
         audited = json.loads(Path(corrections).read_bytes()) if corrections else []
         mended = {(entry["sample_id"], entry["qa_index"]): entry for entry in audited}
-        return [_conversation(samples[number - 1], adversarial, mended) for number in numbers]
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        msg = f"{path} can't be read as LoCoMo ({error!r}). Pass the published locomo10.json and places from 1 to 10."
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{corrections} can't be read as corrections ({error!r}). Pass the audit's JSON list by question index."
         raise InvalidInputError(msg) from error
+    return read_samples(path, numbers, lambda sample: _conversation(sample, adversarial, mended), "LoCoMo")
 
 
 def _conversation(sample: Mapping[str, Any], adversarial: bool, mended: Mapping[tuple[str, int], Any]) -> Conversation:

@@ -1,0 +1,277 @@
+"""`memlora evaluate`: how good a bundle is, on data sets of long conversations or one expert at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from langchain_memlora.cli.setting import Setting
+from langchain_memlora.cli.show import console
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts import load_bundle
+
+if TYPE_CHECKING:
+    from langchain_memlora.evaluation.benchmark import Watch
+    from langchain_memlora.evaluation.conversations import Conversation
+
+DATA = "MEMLORA_DATA"
+LOCOMO_FILE, AUDIT = Path("locomo") / "locomo10.json", Path("locomo_audit")
+CORRECTIONS = AUDIT / "corrections_by_qa_index.json"
+
+
+class What(StrEnum):
+    """What is evaluated."""
+
+    LOCOMO = "locomo"
+    LONGMEMEVAL = "longmemeval"
+    REALTALK = "realtalk"
+    ASSISTANT = "assistant"
+    EXTRACTION = "extraction"
+    UPDATES = "updates"
+
+
+def evaluate(
+    ctx: typer.Context,
+    what: Annotated[What, typer.Argument(metavar="WHAT", help=f"One of {', '.join(What)}.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(help=f"The data; LoCoMo also from ${DATA}, assistant and updates also from the package."),
+    ] = None,
+    *,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the run; a stopped run goes on there.")],
+    bundle: Annotated[str | None, typer.Option(help="Bundle to evaluate. Default: that of --experts.")] = None,
+    conversations: Annotated[
+        str | None, typer.Option(metavar="2,3", help="Places in the file. Default: all; of LoCoMo the test split, 2,3.")
+    ] = None,
+    sessions: Annotated[
+        int | None, typer.Option(min=1, help="Tell only the first sessions, and ask only what they answer.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only this many questions, windows or cases, drawn.")] = None,
+    baseline: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Compare with this setup; repeatable; `all` for every one.")
+    ] = None,
+    k: Annotated[int, typer.Option(min=1, help="How many hits the reader may read.")] = 5,
+    budget: Annotated[int, typer.Option(min=1, help="About how many tokens of them.")] = 250,
+    together: Annotated[int, typer.Option(min=1, help="Questions asked at once; 1 measures latency.")] = 8,
+    adversarial: Annotated[bool, typer.Option("--adversarial", help="LoCoMo: ask category 5 too.")] = False,
+    corrected: Annotated[bool, typer.Option("--corrected", help="LoCoMo: gold answers as the audit corrects them.")] = (
+        False
+    ),
+    stores: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder of filled memories. Default: `stores` beside the run.")
+    ] = None,
+    ingest_only: Annotated[bool, typer.Option("--ingest-only", help="Fill the memories and stop.")] = False,
+    judge: Annotated[
+        list[str] | None, typer.Option(metavar="PROVIDER:MODEL", help="Grade with this chat model too; repeatable.")
+    ] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help=f"The audit's answers, to calibrate judges. Default: in ${DATA}."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of draws and resampling.")] = 0,
+) -> None:
+    """Evaluate a bundle. Filling a memory takes minutes a conversation; it is done once and found again."""
+    setting: Setting = ctx.obj
+    name = bundle or setting.experts
+    if what in {What.EXTRACTION, What.UPDATES}:
+        _evaluate_expert(setting, what, file, out, name, _places(conversations), sessions, limit, seed)
+        return
+    from langchain_memlora.evaluation import Benchmark, Reading
+    from langchain_memlora.evaluation.datasets import DATASETS
+    from langchain_memlora.evaluation.setups import MEMLORA, SETUPS
+
+    chosen = [MEMLORA, *(SETUPS if "all" in (baseline or ()) else baseline or ())]
+    loaded = _load(what, file, _places(conversations), sessions, adversarial=adversarial, corrected=corrected)
+    with _watched() as watch:
+        benchmark = Benchmark(
+            DATASETS[what],
+            partial(setting.opener, experts=name),
+            load_bundle(name),
+            out,
+            stores or out.resolve().parent / "stores",
+            reading=Reading(k, budget, together),
+            seed=seed,
+            watch=watch,
+        )
+        if ingest_only:
+            benchmark.ingest(loaded)
+            return
+        scores = benchmark.run(loaded, chosen, limit=limit)
+    for model in judge or ():
+        _judge(out, model, audit or _data(AUDIT, "the audit's answers, with --audit"), seed)
+    _print_scores(scores, out)
+
+
+def _evaluate_expert(
+    setting: Setting,
+    what: What,
+    file: Path | None,
+    out: Path,
+    name: str,
+    places: tuple[int, ...] | None,
+    sessions: int | None,
+    limit: int | None,
+    seed: int,
+) -> None:
+    """One expert by itself, in an empty memory that is thrown away."""
+    import tempfile
+
+    from langchain_memlora.evaluation import evaluate_extraction, evaluate_updates
+    from langchain_memlora.evaluation.datasets.updates import UPDATES, load_update_cases
+    from langchain_memlora.evaluation.fingerprint import bundle_sha256, surroundings
+    from langchain_memlora.evaluation.runs import append_lines, write_json
+
+    with (
+        _watched() as watch,
+        tempfile.TemporaryDirectory(prefix="memlora-", ignore_cleanup_errors=True) as folder,
+        setting.opener(path=Path(folder), experts=name) as memory,
+    ):
+        experts = memory.services.experts
+        if what is What.UPDATES:
+            cases = load_update_cases(file or UPDATES)
+            scores, rows = evaluate_updates(experts, cases, limit=limit, seed=seed, watch=watch)
+        else:
+            told = _load(What.ASSISTANT if file and file.suffix == ".jsonl" else What.LOCOMO, file, places, sessions)
+            scores, read = evaluate_extraction(experts, told, memory.embeddings, limit=limit, seed=seed, watch=watch)
+            rows = [asdict(window) for window in read]
+    out.mkdir(parents=True, exist_ok=True)
+    bundle = load_bundle(name)
+    config = {
+        "dataset": what.value,
+        "file": str(file) if file else None,
+        "conversations": places,
+        "sessions": sessions,
+        "limit": limit,
+        "seed": seed,
+        "bundle": bundle.card.name,
+        "bundle_sha256": bundle_sha256(bundle),
+        "base": bundle.card.base.name,
+        "surroundings": surroundings(),
+    }
+    write_json(out / "config.json", config)
+    (out / "rows.jsonl").unlink(missing_ok=True)
+    append_lines(out / "rows.jsonl", rows)
+    write_json(out / "scores.json", {what.value: scores})
+    _print_shares(scores, out)
+
+
+def _load(
+    what: What,
+    file: Path | None,
+    places: tuple[int, ...] | None,
+    sessions: int | None,
+    *,
+    adversarial: bool = False,
+    corrected: bool = False,
+) -> list[Conversation]:
+    from langchain_memlora.evaluation.datasets import DATASETS
+    from langchain_memlora.evaluation.datasets.histories import ASSISTANT
+
+    options: dict[str, Any] = {}
+    if what is What.LOCOMO:
+        file = file or _data(LOCOMO_FILE, "locomo10.json")
+        options = {"adversarial": adversarial}
+        if corrected:
+            options["corrections"] = _data(CORRECTIONS, "the audit's corrections")
+    elif adversarial or corrected:
+        msg = f"--adversarial and --corrected are for LoCoMo, not {what}. Leave them out."
+        raise InvalidInputError(msg)
+    if file is None:
+        if what is not What.ASSISTANT:
+            msg = f"{what} is read from your own download. Pass its path after `{what}`."
+            raise InvalidInputError(msg)
+        file = ASSISTANT
+    if places:
+        options["numbers"] = places
+    told = DATASETS[what].load(file, **options)
+    return [conversation.first_sessions(sessions) for conversation in told] if sessions else told
+
+
+def _data(part: Path, what: str) -> Path:
+    """A part of the folder of development data."""
+    if folder := os.environ.get(DATA):
+        return Path(folder) / part
+    msg = f"{part} was not given. Pass the path of {what}, or set {DATA} to a folder that holds it."
+    raise InvalidInputError(msg)
+
+
+def _places(text: str | None) -> tuple[int, ...] | None:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else None
+    except ValueError as error:
+        msg = f"--conversations is {text!r}. Pass places in the file, such as 2,3."
+        raise InvalidInputError(msg) from error
+
+
+def _judge(out: Path, model: str, audit: Path, seed: int) -> None:
+    from langchain_memlora.evaluation.calibration import calibrate
+    from langchain_memlora.evaluation.judge import PROMPTS, Judge, judge_run, save_judgement
+
+    try:
+        from langchain.chat_models import init_chat_model
+    except ImportError as error:
+        msg = f"Judge {model} needs LangChain. Run `pip install langchain` and the package of its provider."
+        raise InvalidInputError(msg) from error
+    chat = init_chat_model(model, temperature=0)
+    for strictness in PROMPTS:
+        grader = Judge(chat, strictness)
+        save_judgement(out, model, strictness, judge_run(out, grader, model), calibrate(grader, audit, seed=seed))
+
+
+@contextmanager
+def _watched() -> Iterator[Watch]:
+    """Bars with the time that is left; one line a stage where nobody watches."""
+    out = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=out, disable=not out.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def watch(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+            if not out.is_terminal:
+                left = bars.tasks[tasks[stage]].time_remaining
+                out.print(f"{stage}: {done} of {total}" + (f", about {left:.0f} s left" if left else ""))
+
+        yield watch
+
+
+def _print_scores(scores: dict[str, Any], out: Path) -> None:
+    table = Table("setup", box=None, header_style="dim", pad_edge=False)
+    for title in ("questions", "F1", "interval", "evidence@5", "shown", "tokens", "seconds"):
+        table.add_column(title, justify="right")
+    for name, found in scores["setups"].items():
+        f1, evidence, cost = found["f1"], found["evidence"], found["cost"]
+        table.add_row(
+            name,
+            str(f1["n"]) if f1 else "-",
+            f"{f1['mean']:.3f}" if f1 else "-",
+            f"{f1['low']:.3f} to {f1['high']:.3f}" if f1 else "-",
+            f"{evidence['any']['5']['mean']:.3f}" if evidence else "-",
+            f"{evidence['shown']['mean']:.3f}" if evidence else "-",
+            f"{cost['prompt_tokens']:.0f}",
+            f"{cost['seconds']:.2f}",
+        )
+    console().print(table)
+    console().print(f"All of it: {out / 'scores.json'}; tables and plots: memlora report {out} --out FOLDER")
+
+
+def _print_shares(scores: dict[str, Any], out: Path) -> None:
+    table = Table("what", "value", box=None, header_style="dim", pad_edge=False)
+    for name, value in scores.items():
+        share = value.get("mean") if isinstance(value, dict) else value
+        if isinstance(share, int | float):
+            table.add_row(name.replace("_", " "), f"{share:.3f}" if isinstance(share, float) else str(share))
+    console().print(table)
+    console().print(f"All of it: {out / 'scores.json'}")
