@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from langchain_memlora._version import __version__
-from langchain_memlora.cli import chat, data, demo, doctor, models, train
+from langchain_memlora.cli import bundle, chat, data, demo, distil, doctor, evaluate, mcp, models, select, train
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import print_error
 from langchain_memlora.errors import MemLoRAError
@@ -67,6 +67,11 @@ app.command("demo")(demo.demo)
 app.command("chat")(chat.chat)
 for name, command in data.COMMANDS.items():
     app.command(name)(command)
+app.command("mcp")(mcp.mcp)
 app.add_typer(models.app, name="models")
+app.command("distil")(distil.distil)
 app.command("train")(train.train)
+app.command("select")(select.select)
+app.command("bundle")(bundle.bundle)
+app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)

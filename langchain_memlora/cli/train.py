@@ -1,20 +1,20 @@
-"""`memlora train`: an expert of your own, from stories."""
+"""`memlora train`: an expert of your own, from stories or from rows."""
 
 from __future__ import annotations
 
-import json
-import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import print_json
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import TEXT_ROLES, Role, load_bundle
+from langchain_memlora.experts import TEXT_ROLES, Role
 
-FILES = ("prompts", "chat_template.jinja")
+if TYPE_CHECKING:
+    from langchain_memlora.training.train import Recipe
 
 
 def train(
@@ -25,38 +25,70 @@ def train(
         list[Path] | None,
         typer.Option(exists=True, dir_okay=False, help="JSONL files, repeatable. Default: the shipped stories."),
     ] = None,
+    rows: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="Rows in place of stories, as `memlora distil` writes them."),
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="Base model of a new bundle: a folder or hub id. Default: the experts' own.")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(help="What the rows were made of, for the card. Default: the files' names.")
+    ] = None,
     work: Annotated[
         Path | None, typer.Option(file_okay=False, help="Folder for checkpoints. Default: beside the bundle.")
     ] = None,
     more: Annotated[
         bool, typer.Option("--more", help="Go on from the adapter that is there, on rows cut anew.")
     ] = False,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="Default: the role's recipe; so are the next.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(min=0, help="Passes over the rows.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Rows a step.")] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="LoRA rank; alpha is twice as much.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and order.")] = None,
 ) -> None:
     """Train one expert of a bundle. A run that was stopped goes on when started again."""
     if role not in TEXT_ROLES:
         msg = f"Stories can't train a {role} expert. Choose one of {', '.join(TEXT_ROLES)}."
         raise InvalidInputError(msg)
-    from langchain_memlora.training import build
+    if rows and (stories or more):
+        raise InvalidInputError("--rows was given with --stories or --more. Rows stand alone; leave the others out.")
+    if base and (bundle / "card.json").exists():
+        msg = f"{bundle} is there already, with a base of its own. Leave --base={base} out, or name a new folder."
+        raise InvalidInputError(msg)
+    from langchain_memlora.training import build, build_rows
+    from langchain_memlora.training.bundling import start_bundle
+    from langchain_memlora.training.row_files import load_rows
     from langchain_memlora.training.stories import load_stories
 
     setting: Setting = ctx.obj
-    material = load_stories(*(stories or ()))
+    material = load_rows(*rows) if rows else load_stories(*(stories or ()))  # before a bundle is made for nothing
     if not (bundle / "card.json").exists():
-        start_bundle(setting.experts, bundle)
-    made = build.build_expert(role, bundle, material, work or bundle.with_name(f"{bundle.name}-work"), more=more)
+        start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
+    work = work or bundle.with_name(f"{bundle.name}-work")
+    recipe = _recipe(role, learning_rate, epochs, batch, rank, seed)
+    if rows:
+        made = build_rows.build_from_rows(role, bundle, rows, work, recipe, data=data or ())
+    else:
+        made = build.build_expert(role, bundle, material, work, recipe=recipe, more=more)
     print_json(made.card.training[role.value])
 
 
-def start_bundle(source: str, target: Path) -> None:
-    """A bundle without adapters: the prompts of another one, and its card without what was measured on its adapters."""
-    model = load_bundle(source)
-    target.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
-        origin = model.path / name
-        if origin.is_dir():
-            shutil.copytree(origin, target / name, dirs_exist_ok=True)
-        elif origin.exists():
-            shutil.copy(origin, target / name)
-    card = model.card.model_copy(update={"name": target.resolve().name, "training": {}, "scores": {}})
-    # The card comes last: a folder with a card is taken for a whole bundle.
-    (target / "card.json").write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+def _recipe(
+    role: Role,
+    learning_rate: float | None,
+    epochs: float | None,
+    batch: int | None,
+    rank: int | None,
+    seed: int | None,
+) -> Recipe | None:
+    """The role's recipe with what was asked for; `None` if nothing was."""
+    options = {"learning_rate": learning_rate, "epochs": epochs, "batch": batch, "rank": rank, "seed": seed}
+    given = {name: value for name, value in options.items() if value is not None}
+    if not given:
+        return None
+    from langchain_memlora.training.train import RECIPES
+
+    return replace(RECIPES[role], **given, **({"alpha": 2 * rank} if rank else {}))

@@ -1,0 +1,52 @@
+"""`memlora bundle`: one folder of experts, ready to be loaded by `MemLoRAMemory(experts=...)`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from langchain_memlora.cli.show import console
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts import TEXT_ROLES, Role
+
+Source = Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Bundle whose adapter is taken.")]
+
+
+def bundle(
+    target: Annotated[Path, typer.Argument(help="The folder to make.")],
+    extraction: Source = None,
+    memory_update: Source = None,
+    generation: Source = None,
+    chosen: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="What `memlora select` chose, in place of the above."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Default: the folder's name.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Default: that of the sources, if they agree.")] = None,
+    data: Annotated[list[str] | None, typer.Option(help="What it was trained on, for the card; repeatable.")] = None,
+) -> None:
+    """Put trained adapters together, each with its prompt and training record, and check that they load."""
+    from langchain_memlora.training.bundling import assemble_bundle
+
+    given = dict(zip(TEXT_ROLES, (extraction, memory_update, generation), strict=True))
+    sources = {role: path for role, path in given.items() if path}
+    scores: dict[str, Any] = {}
+    if chosen:
+        if sources:
+            msg = f"--chosen {chosen} was given beside {', '.join(sources)}. Give either the choice or the bundles."
+            raise InvalidInputError(msg)
+        sources, scores = _read_choice(chosen)
+    made = assemble_bundle(sources, target, name=name, licence=licence, data=data or (), scores=scores)
+    console().print(f"{made.path}: {', '.join(made.adapters)} for {made.card.base.name}, licence {made.card.licence}")
+
+
+def _read_choice(path: Path) -> tuple[dict[Role, Path], dict[str, Any]]:
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return {Role(role): Path(place) for role, place in read["chosen"].items()}, {"selection": read["score"]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{path} is not a choice ({type(error).__name__}: {error}). Pass the chosen.json of `memlora select`."
+        raise InvalidInputError(msg) from error

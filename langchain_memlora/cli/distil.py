@@ -1,0 +1,125 @@
+"""`memlora distil`: a teacher reads raw chats, and what it writes becomes rows to train experts on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from langchain_memlora.cli.setting import Setting
+from langchain_memlora.cli.show import console
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts import load_bundle
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from langchain_memlora.training.distil import Distilled
+
+SCRIPT = "script:"
+
+
+def distil(
+    ctx: typer.Context,
+    chats: Annotated[
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, help="Raw chats: .jsonl or plain text.", metavar="CHATS..."),
+    ],
+    teacher: Annotated[
+        str, typer.Option(help="provider:model, as LangChain's init_chat_model takes it; script:FILE for tests.")
+    ],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for replies, rows and report.")],
+    concurrency: Annotated[int, typer.Option(min=1, help="Calls at a time.")] = 8,
+    price: Annotated[
+        tuple[float, float] | None, typer.Option(help="Dollars for a million input and a million output tokens.")
+    ] = None,
+    questions: Annotated[
+        int, typer.Option(min=0, help="Questions that the teacher writes for each sitting of a chat without any.")
+    ] = 3,
+    keep_thoughts: Annotated[
+        bool, typer.Option("--keep-thoughts", help="Don't remove what the teacher thinks.")
+    ] = False,
+    keep_chatter: Annotated[bool, typer.Option("--keep-chatter", help="Don't cut replies to their JSON.")] = False,
+    keep_untouched: Annotated[
+        bool, typer.Option("--keep-untouched", help="Don't remove NONE rows of memories that no fact concerns.")
+    ] = False,
+    teacher_answers: Annotated[
+        bool, typer.Option("--teacher-answers", help="Train on the teacher's answers, also where gold ones are there.")
+    ] = False,
+) -> None:
+    """Let a teacher play the roles over raw chats. A run that was stopped goes on when started again."""
+    from langchain_memlora.training.chats import load_chats
+    from langchain_memlora.training.cleaning import Cleaning
+    from langchain_memlora.training.distil import distil as run
+    from langchain_memlora.training.teacher import Teacher
+
+    setting: Setting = ctx.obj
+    material = load_chats(*chats)
+    model = open_teacher(teacher)
+    cleaning = Cleaning(not keep_thoughts, not keep_chatter, not keep_untouched, not teacher_answers)
+    with _Bars(console(stderr=True)) as watcher:
+        asked = Teacher(model, out / "replies.jsonl", concurrency=concurrency, price=price, watcher=watcher)
+        made = run(material, asked, load_bundle(setting.experts), out, cleaning=cleaning, questions=questions)
+    _tell(made, out)
+    if made.bill.failed:
+        raise typer.Exit(1)
+
+
+def open_teacher(name: str) -> BaseChatModel:
+    """A chat model by name.
+
+    Raises:
+        InvalidInputError: LangChain knows no such model, or its package is not installed.
+    """
+    if name.startswith(SCRIPT):
+        from langchain_memlora.testing.chat_model import ScriptedChatModel
+
+        return ScriptedChatModel.from_file(Path(name.removeprefix(SCRIPT)))
+    try:
+        from langchain.chat_models import init_chat_model
+
+        return init_chat_model(name, temperature=0)
+    except (ImportError, ValueError) as error:
+        msg = f"The teacher {name!r} can't be opened: {error}. Pass provider:model and install langchain and its provider."
+        raise InvalidInputError(msg) from error
+
+
+class _Bars:
+    """One bar a stage, where somebody watches."""
+
+    def __init__(self, out: Console) -> None:
+        columns = TextColumn("{task.description:14}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        self._progress = Progress(*columns, console=out, disable=not out.is_terminal)
+        self._tasks: dict[str, TaskID] = {}
+
+    def stage(self, name: str, total: int) -> None:
+        """See `training.teacher.Watcher`."""
+        self._tasks[name] = self._progress.add_task(name, total=total)
+
+    def step(self, name: str) -> None:
+        """See `training.teacher.Watcher`."""
+        self._progress.advance(self._tasks[name])
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _tell(made: Distilled, out: Path) -> None:
+    say, bill = console(), made.bill
+    for stage, records in made.records.items():
+        row_count = f", {len(made.rows.get(stage, ()))} rows" if stage != "questions" else ""  # type: ignore[call-overload]
+        say.print(
+            f"{stage}: {bill.asked[stage]} calls, {bill.known[stage]} known from before, {bill.failed[stage]} failed, "
+            f"{made.dropped[stage]} of {len(records)} replies dropped{row_count}"
+        )
+    cost = "" if bill.dollars is None else f", {bill.dollars:.4f} dollars"
+    say.print(f"{bill.input_tokens} tokens in, {bill.output_tokens} out{cost}. Everything lies in {out}")
+    if bill.failed:
+        say.print("Some calls failed: run again to ask only those.")

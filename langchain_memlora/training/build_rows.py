@@ -1,0 +1,41 @@
+"""Rows to a trained expert in a bundle, in one call: what `memlora train --rows` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from langchain_memlora.experts.bundle import Bundle, load_bundle
+from langchain_memlora.experts.roles import Role
+from langchain_memlora.training.bundling import record_training
+from langchain_memlora.training.row_files import load_rows, split_rows
+from langchain_memlora.training.train import RECIPES, Recipe, train_expert
+
+
+def build_from_rows(
+    role: Role,
+    bundle_path: Path,
+    files: Sequence[Path],
+    work: Path,
+    recipe: Recipe | None = None,
+    *,
+    data: Sequence[str] = (),
+) -> Bundle:
+    """Train a role on rows that were made elsewhere, put the adapter into the bundle and the record on its card.
+
+    Args:
+        files: JSON lines of rows; every twelfth group only judges.
+        data: What the card says they were made of; default: the names of the files.
+
+    Returns:
+        The bundle, loaded again with its new expert.
+
+    Raises:
+        InvalidInputError: A line is not a row, or there are none.
+        BundleError: The folder is not a bundle yet; `bundling.start_bundle` makes one.
+    """
+    bundle = load_bundle(bundle_path)
+    recipe = recipe or RECIPES[role]
+    rows, validation = split_rows(load_rows(*files))
+    record = train_expert(role, bundle, rows, validation, work / f"{role}-{recipe.seed}", recipe)
+    return record_training(bundle, role, record, data or [path.name for path in files])

@@ -1,0 +1,75 @@
+"""Rows on disk: JSON lines of `{"prompt": [...], "completion": [...], "group": ...}`.
+
+The group names where a row came from, usually a chat. Rows of one group never stand on both sides of a split.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts.roles import Role
+from langchain_memlora.training.rows import Row
+
+GroupedRow = tuple[Row, str]
+RoleRows = dict[Role, list[GroupedRow]]
+HELD_OUT = 12
+
+
+class _Message(BaseModel):
+    role: str
+    content: str
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    prompt: list[_Message] = Field(min_length=1)
+    completion: list[_Message] = Field(min_length=1, max_length=1)
+    group: str = ""
+
+
+def load_rows(*paths: Path) -> list[GroupedRow]:
+    """Read rows with their groups.
+
+    Raises:
+        InvalidInputError: A line is not a row; the message names file and line.
+    """
+    rows: list[GroupedRow] = []
+    for path in paths:
+        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+            if line.strip():
+                try:
+                    read = _Line.model_validate(json.loads(line))
+                except (ValueError, ValidationError) as error:
+                    msg = f'{path}:{number} is not a row: {error}. Write {{"prompt": [message], "completion": [message]}}.'
+                    raise InvalidInputError(msg) from error
+                rows.append((read.model_dump(include={"prompt", "completion"}), read.group))  # type: ignore[arg-type]
+    return rows
+
+
+def split_rows(rows: Sequence[GroupedRow]) -> tuple[list[Row], list[Row]]:
+    """Training and validation rows: every twelfth group judges; where there is but one group, every twelfth row."""
+    groups = {group: place for place, group in enumerate(dict.fromkeys(group for _, group in rows))}
+    places = [groups[group] if len(groups) > 1 else number for number, (_, group) in enumerate(rows)]
+    training = [row for (row, _), place in zip(rows, places, strict=True) if place % HELD_OUT]
+    return training, [row for (row, _), place in zip(rows, places, strict=True) if place % HELD_OUT == 0]
+
+
+def write_rows(path: Path, rows: Iterable[GroupedRow]) -> None:
+    """Write rows with their groups."""
+    write_lines(path, [{**row, "group": group} for row, group in rows])
+
+
+def write_lines(path: Path, objects: Iterable[Any]) -> None:
+    """Write JSON lines, in one step: a file is whole or as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in objects), encoding="utf-8")
+    os.replace(draft, path)
