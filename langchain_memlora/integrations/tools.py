@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from langchain.tools import BaseTool, ToolRuntime
 from langchain_core.tools import StructuredTool, ToolException
@@ -77,7 +77,7 @@ class _Actions:
     def __init__(self, memory: MemLoRAMemory, owner: Owner, k: int) -> None:
         self._memory, self._owner, self._k = memory, owner, k
 
-    def search(self, query: str, runtime: ToolRuntime = None) -> str:  # type: ignore[assignment]
+    def search(self, query: str, runtime: ToolRuntime[Any, Any] = None) -> str:  # type: ignore[assignment]
         scope = self._owner.scope(runtime)
         with _readable():
             hits = self._memory.search(query, **asdict(scope), k=self._k)
@@ -85,7 +85,7 @@ class _Actions:
             return "Nothing is remembered about this."
         return as_reference("\n".join(line for hit in hits for line in _lines(hit)), REFERENCE)
 
-    def save(self, fact: str, runtime: ToolRuntime = None) -> str:  # type: ignore[assignment]
+    def save(self, fact: str, runtime: ToolRuntime[Any, Any] = None) -> str:  # type: ignore[assignment]
         scope = self._owner.scope(runtime)
         with _readable():
             near = self._memory.search(fact, **asdict(scope), k=self._k, include="memories")
@@ -96,14 +96,14 @@ class _Actions:
             result = self._memory.add(fact, **asdict(scope), thread_id=SAVE, metadata={"source": SAVE}, infer=False)
         return f"Saved with id {result.operations[0].memory_id}."
 
-    def update(self, memory_id: str, text: str, runtime: ToolRuntime = None) -> str:  # type: ignore[assignment]
+    def update(self, memory_id: str, text: str, runtime: ToolRuntime[Any, Any] = None) -> str:  # type: ignore[assignment]
         scope = self._owner.scope(runtime)
         with _readable():
             self._find(memory_id, scope)
             operation = self._memory.update(memory_id, text, user_id=scope.user_id)
         return f"Updated. Before: {operation.before} Now: {operation.after}"
 
-    def forget(self, memory_id: str, runtime: ToolRuntime = None) -> str:  # type: ignore[assignment]
+    def forget(self, memory_id: str, runtime: ToolRuntime[Any, Any] = None) -> str:  # type: ignore[assignment]
         scope = self._owner.scope(runtime)
         with _readable():
             self._find(memory_id, scope)
