@@ -40,7 +40,7 @@ _HABIT = re.compile(r"\b(?:always|usually|typically|(?:every|each)\s+(?:week|mon
 _FUTURE = re.compile(
     r"\b(?:(?-i:will|^Will)|won[’']t|shall|going to|gonna|plan(?:s|ned|ning)?|next|upcoming|hop(?:e|ing) to"
     r"|look(?:ing)? forward|can[’']t wait|let[’']s|(?:want|have|about|ready) to|needs?|intend|due|scheduled|tomorrow"
-    r"|excited (?:for|about))\b|[’']ll\b",
+    r"|excited (?:for|about)|ha(?:s|ve) (?:an?|another|my|our|his|her|their))\b|[’']ll\b",
     re.I,
 )
 _DURATION = re.compile(  # "haven't slept in two days", "finished it in 3 weeks": a length, not a date
@@ -49,7 +49,8 @@ _DURATION = re.compile(  # "haven't slept in two days", "finished it in 3 weeks"
     re.I,
 )
 _PAST = re.compile(
-    r"\b(?:(?:had|was|were|did)(?:n[’']t)?|went|got|saw|took"
+    r"\b(?:(?:had|was|were|did)(?:n[’']t)?|went|got|saw|took|came|left|met|bought|sold|lost|won|found|made|gave|told|spoke"
+    r"|broke|began|ran|drove|flew|rode|swam|ate|drank|slept|wrote|sent|paid|spent|brought|caught|taught|fell|felt|held|kept"
     r"|(?!(?:hundred|shed|sled|naked|supposed|wanted|excited|interested|worried|stressed|thrilled|tired)\b)"
     r"[a-z]{2,20}(?<!e)ed)\b",
     re.I,

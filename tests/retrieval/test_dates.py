@@ -219,3 +219,16 @@ def test_never_raises_and_offsets_match(text: str, observed_at: datetime) -> Non
         assert span.describe()
         end = span.position[1]
     annotate(text, observed_at)
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("My sister came over on Saturday", "4 May 2024"),
+        ("I spoke with the landlord on Friday", "3 May 2024"),
+        ("I have an appointment on Monday", "13 May 2024"),
+        ("She has her driving test on Tuesday", "14 May 2024"),
+    ],
+)
+def test_irregular_pasts_and_appointments_say_which_weekday(text: str, day: str) -> None:
+    assert [meaning for _, meaning in resolved(text)] == [day]
