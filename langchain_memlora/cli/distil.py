@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import console
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import load_bundle
+from langchain_memlora.experts import TEXT_ROLES, Role, load_bundle
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -114,12 +114,15 @@ class _Bars:
 def _tell(made: Distilled, out: Path) -> None:
     say, bill = console(), made.bill
     for stage, records in made.records.items():
-        row_count = f", {len(made.rows.get(stage, ()))} rows" if stage != "questions" else ""  # type: ignore[call-overload]
+        rows = f", {len(made.rows.get(Role(stage), ()))} rows" if stage in TEXT_ROLES else ""
         say.print(
-            f"{stage}: {bill.asked[stage]} calls, {bill.known[stage]} known from before, {bill.failed[stage]} failed, "
-            f"{made.dropped[stage]} of {len(records)} replies dropped{row_count}"
+            f"{stage}: {bill.asked[stage]} calls, {bill.known[stage]} known from before, {bill.failed[stage]} failed; "
+            f"{made.dropped[stage]} of {len(records)} replies dropped{rows}",
+            soft_wrap=True,
         )
-    cost = "" if bill.dollars is None else f", {bill.dollars:.4f} dollars"
-    say.print(f"{bill.input_tokens} tokens in, {bill.output_tokens} out{cost}. Everything lies in {out}")
+    cost = "" if bill.dollars is None else f", {bill.dollars:.4f} dollars ({bill.dollars_before:.4f} before)"
+    say.print(
+        f"{bill.input_tokens} tokens in, {bill.output_tokens} out{cost}. Everything lies in {out}", soft_wrap=True
+    )
     if bill.failed:
         say.print("Some calls failed: run again to ask only those.")

@@ -172,7 +172,8 @@ class _Run:
         ]
         for (chat, _), reply in zip(silent, self.teacher.ask(QUESTIONS, prompts), strict=True):
             cleaned = self._kept(QUESTIONS, chat, reply, reply.error or clean_questions(reply.text))
-            asked[chat] += [ChatQuestion(question=text) for text in cleaned.value or ()]
+            known = {question.question for question in asked[chat]}
+            asked[chat] += [ChatQuestion(question=text) for text in cleaned.value or () if text not in known]
         return asked
 
     def update_and_answer(

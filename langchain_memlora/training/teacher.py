@@ -71,8 +71,9 @@ class Bill:
         asked: Calls made, by role.
         known: Replies that were there from an earlier run, by role.
         failed: Calls that gave no reply, by role.
-        input_tokens: As the model reports them; so are `output_tokens`.
+        input_tokens: Of this run's calls, as the model reports them; so are `output_tokens`.
         dollars: Of this run's calls; `None` if no price was given.
+        dollars_before: What the replies of earlier runs cost at this price.
     """
 
     asked: Counter[str] = field(default_factory=Counter)
@@ -81,6 +82,7 @@ class Bill:
     input_tokens: int = 0
     output_tokens: int = 0
     dollars: float | None = None
+    dollars_before: float | None = None
 
 
 class Teacher:
@@ -122,9 +124,12 @@ class Teacher:
         self.concurrency = concurrency
         self.price = price
         self.watcher = watcher or Unwatched()
-        self.bill = Bill(dollars=None if price is None else 0.0)
         self._known = _read_log(log)
         self._failed_in_a_row = 0
+        self.bill = Bill()
+        if price is not None:
+            self.bill.dollars = 0.0
+            self.bill.dollars_before = sum(map(self._dollars, self._known.values()))
 
     def ask(self, role: str, prompts: Sequence[str]) -> list[Reply]:
         """Replies to all prompts, in order. A call that fails is a reply with an error, and is counted.
@@ -133,11 +138,11 @@ class Teacher:
             EngineError: The last calls failed one after the other. What was answered before is kept.
         """
         keys = [self.key(role, prompt) for prompt in prompts]
+        known = [key for key in keys if key in self._known]
         new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._known}
-        for key in keys:
-            if key not in new:
-                self.bill.known[role] += 1
-                self.watcher.step(role)
+        self.bill.known[role] += len(known)
+        for _ in range(len(keys) - len(new)):  # also the same prompt again, which is asked once
+            self.watcher.step(role)
         failed: dict[str, Reply] = {}
         order = list(new)
         settings: Any = {"max_concurrency": self.concurrency, "tags": ["nostream"]}
@@ -169,11 +174,14 @@ class Teacher:
         reply = Reply(key, role, str(out.text), used["input_tokens"], used["output_tokens"])
         self.bill.input_tokens += reply.input_tokens
         self.bill.output_tokens += reply.output_tokens
-        if self.price and self.bill.dollars is not None:
-            per_input, per_output = self.price
-            self.bill.dollars += (reply.input_tokens * per_input + reply.output_tokens * per_output) / MILLION
+        if self.bill.dollars is not None:
+            self.bill.dollars += self._dollars(reply)
         _append(self.log, reply)
         return reply
+
+    def _dollars(self, reply: Reply) -> float:
+        per_input, per_output = self.price or (0.0, 0.0)
+        return (reply.input_tokens * per_input + reply.output_tokens * per_output) / MILLION
 
 
 def teacher_name(model: BaseChatModel) -> str:
