@@ -17,9 +17,11 @@ Each message names the offending value and ends with what to do about it::
     ├── VisionNotConfiguredError images were given and no vision expert is loaded
     ├── LedgerError              the durable record can't be opened, read or written
     ├── IndexMismatchError       the vector index was built with another embedder or schema
+    ├── IndexDamagedError        the vector index can't be read, and mending it from the ledger did not help
     ├── StoreInUseError          another process owns this embedded store
     ├── ConflictError            other writers changed the scope too often while we decided
-    └── ClosedError              the memory was used after `close()`
+    ├── ClosedError              the memory was used after `close()`
+    └── MissingExtraError        an optional package is not installed (also an ImportError)
 """
 
 from __future__ import annotations
@@ -85,6 +87,10 @@ class IndexMismatchError(MemLoRAError):
     """The vector index was built with another embedder, dimension or schema."""
 
 
+class IndexDamagedError(MemLoRAError):
+    """The vector index can't be read; nothing is lost, for it is derived from the ledger."""
+
+
 class StoreInUseError(MemLoRAError):
     """Another process owns this embedded store."""
 
@@ -95,3 +101,7 @@ class ConflictError(MemLoRAError):
 
 class ClosedError(MemLoRAError):
     """The memory was closed."""
+
+
+class MissingExtraError(MemLoRAError, ImportError):
+    """What was asked for needs a package that only an extra installs."""

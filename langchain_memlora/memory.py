@@ -27,7 +27,7 @@ from langchain_memlora.opening import Parts
 from langchain_memlora.remembering import Remembering
 from langchain_memlora.retrieval import Include
 from langchain_memlora.twins import async_twin
-from langchain_memlora.types import AddResult, Answer, Event, Hit, Memory, Operation, Scope
+from langchain_memlora.types import AddResult, Answer, Erasure, Event, Hit, Memory, Operation, Scope
 from langchain_memlora.user_memory import UserMemory
 
 if TYPE_CHECKING:
@@ -194,11 +194,26 @@ class MemLoRAMemory:
         self.ledger.forget_setting(setting_of(DEFAULT))
         return self.services.index().rebuild()
 
-    def reset(self) -> None:
-        """Erase everything of every user: ledger, history and vectors. This can't be undone."""
+    def forget(self, *, user_id: str) -> Erasure:
+        """Erase all that is known of a user, whatever the agent or run: turns, memories, history. This can't be undone.
+
+        The text is gone from ledger, full-text index, caches and write-ahead log when this returns; so it is from the
+        embedded Chroma, which is written anew for that (from cached vectors). From other vector stores it is deleted by
+        id; what they keep of it is theirs. If a crash interrupts this, the next opening finishes it.
+
+        Returns:
+            A receipt.
+
+        Raises:
+            LedgerError: The log could not be emptied, for others are reading. Call it again.
+        """
         self._check_open()
-        index = self.services.index()
-        index.index.write([], self.ledger.wipe())
+        return self._erase(to_scope(user_id).user_id)
+
+    def reset(self) -> Erasure:
+        """Erase everything of every user, as `forget` does. This can't be undone."""
+        self._check_open()
+        return self._erase(None)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -364,6 +379,7 @@ class MemLoRAMemory:
     aretry = async_twin(retry)
     aflush = async_twin(flush)
     arebuild = async_twin(rebuild)
+    aforget = async_twin(forget)
     areset = async_twin(reset)
     asearch = async_twin(search)
     aanswer = async_twin(answer)
@@ -376,6 +392,10 @@ class MemLoRAMemory:
 
     def _check_open(self) -> None:
         self._parts.check_open()
+
+    def _erase(self, user_id: str | None) -> Erasure:
+        self.embeddings.forget()
+        return self._remembering.erase(user_id)
 
     def _by_hand(self, scope: Scope, change: Change) -> Operation:
         operation = self.ledger.commit(scope, [change])[0]

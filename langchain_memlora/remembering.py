@@ -10,8 +10,8 @@ from typing import Any
 from langchain_memlora.background import Background
 from langchain_memlora.graph import Services, build_remember_graph, compile_quietly
 from langchain_memlora.graph.extract import ATTEMPTS
-from langchain_memlora.ledger import Change, Job, new_id
-from langchain_memlora.types import AddResult, Event, Failure, Scope, Turn
+from langchain_memlora.ledger import Change, Job, new_id, now
+from langchain_memlora.types import AddResult, Erasure, Event, Failure, Scope, Turn
 
 STEPS = 100_000
 ROOM = 256
@@ -82,6 +82,14 @@ class Remembering:
         """Wait for what is to be done before this user's memories are looked at again."""
         left_over = self._queue_left_over()
         self._background.settle(None if left_over else user_id)
+
+    def erase(self, user_id: str | None) -> Erasure:
+        """Erase a user, or everybody, from everything that was written."""
+        if user_id is not None:
+            self.settle(user_id)
+        counts = self._services.ledger.erase(user_id)
+        self._services.index().finish_erasure()
+        return Erasure(user_id=user_id, **counts, at=now())
 
     def close(self) -> None:
         """Stop the background after the few jobs in hand; the others are on disk for the next opening."""

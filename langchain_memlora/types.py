@@ -203,6 +203,26 @@ class AddResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Erasure:
+    """The receipt of an erasure: how much was erased, and when.
+
+    Attributes:
+        user_id: Whose; `None` for everybody's.
+        operations: Entries of the history.
+        vectors: Cached embeddings. The index's own are those of the memories and turns.
+        at: When all of it was gone from ledger, full-text search, write-ahead log, caches and index.
+    """
+
+    user_id: str | None
+    turns: int
+    memories: int
+    operations: int
+    jobs: int
+    vectors: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One search result: a memory with the turns that tell it, or a turn by itself.
 

@@ -144,9 +144,6 @@ def test_reset_forgets_everybody(memory: MemLoRAMemory) -> None:
     assert texts(memory.get_all(user_id="ana")) == ["User live in Porto"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Chroma deletes rows but keeps their bytes in chroma.sqlite3; `reset` does not vacuum it"
-)
 @pytest.mark.parametrize("backend", ["chroma"])
 def test_reset_leaves_no_byte(memory: MemLoRAMemory) -> None:
     one(memory, "I own a zebrafish")

@@ -228,7 +228,7 @@ def _lost(synced: Synced, record: Ledger) -> int:
     store = getattr(synced.index, "store", None)
     if store is None:
         return 0
-    changed, _ = record.changed_since("an index that knows nothing")
+    changed, *_ = record.changed_since("an index that knows nothing")
     fresh = record.changed_since("default")[0]
     ids = {kind: [item for k, item in changed if k == kind and (k, item) not in fresh] for kind in (MEMORY, TURN)}
     active = [m.id for m in record.any_memories(ids[MEMORY]) if m.state is MemoryState.ACTIVE]

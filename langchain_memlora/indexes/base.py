@@ -59,5 +59,12 @@ class Index(ABC):
         """Whether the store holds nothing at all; it is then filled from the ledger. `False` where that is not known."""
         return False
 
+    def clear(self) -> bool:
+        """Erase everything so that no byte is left; returns whether the store can do that. It is then filled again.
+
+        Nobody else uses the index meanwhile. Where it can't be done, erased entries are removed by id.
+        """
+        return False
+
     def close(self) -> None:
         """Let go of the store."""

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from langchain_memlora.errors import LedgerError, StoreInUseError
+from langchain_memlora.errors import IndexDamagedError, LedgerError, StoreInUseError
+from langchain_memlora.indexes.base import Entry, Kind
+from langchain_memlora.indexes.remains import wipe_remains
 from langchain_memlora.indexes.vectorstore import VectorStoreIndex
 
 if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+    from langchain_chroma import Chroma
     from langchain_core.embeddings import Embeddings
 
 COLLECTION = "memlora"
+LOCK = "owner.lock"
+NO_ROOM = ("disk is full", "No space left", "readonly", "Read-only", "File too large")
+_log = logging.getLogger(__name__)
 
 
 class ChromaIndex(VectorStoreIndex):
     """A persistent Chroma collection with cosine distance and no telemetry.
 
-    An embedded Chroma answers from stale data once another process writes to its folder, so the folder is locked.
+    An embedded Chroma answers from stale data once another process writes to its folder, so the folder is locked. What
+    Chroma deletes stays readable in its files, so erasing means making the folder anew; so does mending a damaged one.
 
     Raises:
         StoreInUseError: The folder is open elsewhere.
@@ -27,7 +39,9 @@ class ChromaIndex(VectorStoreIndex):
     """
 
     def __init__(self, path: Path, embeddings: Embeddings) -> None:
-        self._lock = FileLock(path / "owner.lock", thread_local=False)  # opened and closed by different threads
+        self._path = path
+        self._embeddings = embeddings
+        self._lock = FileLock(path / LOCK, thread_local=False)  # opened and closed by different threads
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -40,22 +54,77 @@ class ChromaIndex(VectorStoreIndex):
         except OSError as error:
             msg = f"The vector index {path} can't be written ({error}). Make the folder writable or choose another `path`."
             raise LedgerError(msg) from error
+        try:
+            super().__init__(self._open_or_renew())
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def write(self, entries: Sequence[Entry], removed: Sequence[str]) -> None:
+        with self._explained():
+            super().write(entries, removed)
+        if self._is_new and entries:
+            self._is_new = not wipe_remains(self._path)
+
+    def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
+        with self._explained():
+            return super().nearest(query, user_id, kind, k)
+
+    def is_empty(self) -> bool:
+        with self._explained():
+            return self._client.get_collection(COLLECTION).count() == 0
+
+    def clear(self) -> bool:
+        self._client.close()
+        self._remove_files()
+        self.store = self._open()
+        return True
+
+    def close(self) -> None:
+        self._client.close()
+        self._lock.release()
+
+    def _open_or_renew(self) -> Chroma:
+        try:
+            return self._open()
+        except IndexDamagedError as error:
+            _log.warning("%s It is made anew from the ledger.", error)
+        self._remove_files()
+        return self._open()
+
+    def _open(self) -> Chroma:
         import chromadb
         from chromadb.config import Settings
         from langchain_chroma import Chroma
 
-        self._client = chromadb.PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
-        super().__init__(
-            Chroma(
+        self._is_new = not any(self._path.rglob("header.bin"))
+        with self._explained():
+            settings = Settings(anonymized_telemetry=False)
+            self._client: ClientAPI = chromadb.PersistentClient(str(self._path), settings=settings)
+            return Chroma(
                 collection_name=COLLECTION,
                 client=self._client,
-                embedding_function=embeddings,
+                embedding_function=self._embeddings,
                 collection_configuration={"hnsw": {"space": "cosine"}},
             )
-        )
 
-    def is_empty(self) -> bool:
-        return self._client.get_collection(COLLECTION).count() == 0
+    def _remove_files(self) -> None:
+        for item in self._path.iterdir():
+            if item.is_dir():
+                shutil.rmtree(item)
+            elif item.name != LOCK:
+                item.unlink()
 
-    def close(self) -> None:
-        self._lock.release()
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Tell a damaged store from one that has no room: the first is made anew, the second must not be touched."""
+        from chromadb.errors import ChromaError
+
+        try:
+            yield
+        except ChromaError as error:
+            if any(sign in str(error) for sign in NO_ROOM):
+                msg = f"The vector index {self._path} can't be written ({error}). Free some space or mend its permissions."
+                raise LedgerError(msg) from error
+            msg = f"The vector index {self._path} is damaged ({error!s:.200}). Run `memlora doctor --rebuild`."
+            raise IndexDamagedError(msg) from error

@@ -29,6 +29,10 @@ class CachedEmbeddings(Embeddings):
         """The embedder itself, loaded on first use."""
         return self._load()
 
+    def forget(self) -> None:
+        """Drop the queries that are remembered in memory."""
+        self._query.cache_clear()
+
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed texts, taking from the cache what is there."""
         found = self._ledger.cached_vectors(self.name, texts)

@@ -1,22 +1,27 @@
 """Brings an index up to date with the ledger, by number.
 
 What is written is the items' *current* state, so neither order nor repeats matter, and a crash between ledger and index
-heals at the next call. An index that comes up empty (its folder was lost, or it lives in memory) is filled from the start.
+heals at the next call. An index that comes up empty (its folder was lost, or it lives in memory) or damaged is filled from
+the start; one that may hold what was erased is made anew.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
-from langchain_memlora.errors import IndexMismatchError
+from langchain_memlora.errors import IndexDamagedError, IndexMismatchError
 from langchain_memlora.indexes.base import Entry, Index, Kind, entry_id
+from langchain_memlora.indexes.gate import Gate
 from langchain_memlora.ledger import MEMORY, TURN, Ledger, said, said_after
 from langchain_memlora.types import MemoryState
 
 SCHEMA = "1"
-
-
 DEFAULT = "default"
+R = TypeVar("R")
+_log = logging.getLogger(__name__)
 
 
 def setting_of(name: str) -> str:
@@ -35,7 +40,9 @@ class Synced:
         self.index = index
         self._ledger = ledger
         self._name = name
-        self._lock = threading.Lock()
+        self._writing = threading.RLock()  # taken before the gate, never inside it
+        self._gate = Gate()
+        self._renewals = 0
         made_with = f"{SCHEMA}/{embedder}"
         known = ledger.setting(setting_of(name), made_with)
         if known != made_with:
@@ -44,34 +51,77 @@ class Synced:
                 "it was made with, or empty the index (delete its folder) and run `memlora doctor --rebuild`."
             )
             raise IndexMismatchError(msg)
-        if index.is_empty():
+        if self._healing(index.is_empty):
             ledger.forget_applied(name)
+        if ledger.erasure_is_unfinished():
+            self.finish_erasure()
 
     def catch_up(self) -> int:
-        """Apply what changed; returns how many items that was."""
-        applied = 0
-        with self._lock:
-            while True:
-                changed, seq = self._ledger.changed_since(self._name)
-                if not changed:
-                    return applied
-                self._apply(
-                    [item for kind, item in changed if kind == MEMORY], [i for kind, i in changed if kind == TURN]
-                )
-                self._ledger.mark_applied(self._name, seq)
-                applied += len(changed)
+        """Apply what changed; returns how many items that was.
+
+        Raises:
+            IndexDamagedError: The store fails even after it was made anew.
+        """
+        with self._writing:
+            return self._healing(self._catch_up)
 
     def rebuild(self) -> int:
         """Write everything again, into an index that was emptied or lost."""
         self._ledger.forget_applied(self._name)
         return self.catch_up()
 
+    def finish_erasure(self) -> None:
+        """Remove what the ledger erased, bytes included where the store can do that, and rewrite the ledger's file."""
+        with self._writing:
+            self._renew()
+            self.catch_up()
+            self._ledger.finish_erasure()
+
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
         """As the index's own, once it is up to date."""
         self.catch_up()
-        return self.index.nearest(query, user_id, kind, k)
+        return self._healing(lambda: self.index.nearest(query, user_id, kind, k))
 
-    def _apply(self, memory_ids: list[str], turn_ids: list[str]) -> None:
+    def _healing(self, call: Callable[[], R]) -> R:
+        """Call the store; if it is damaged, make it anew from the ledger and call it once more."""
+        seen = self._renewals
+        try:
+            with self._gate.shared():
+                return call()
+        except IndexDamagedError as error:
+            _log.warning("%s It is made anew from the ledger.", error)
+        with self._writing:
+            if seen == self._renewals and self._renew():
+                with self._gate.shared():
+                    self._catch_up()
+        with self._gate.shared():
+            return call()
+
+    def _renew(self) -> bool:
+        """Erase the store whole, if it can do that; it is to be filled again then."""
+        with self._writing, self._gate.alone():
+            if not self.index.clear():
+                return False
+            self._renewals += 1
+        self._ledger.forget_applied(self._name)
+        return True
+
+    def _catch_up(self) -> int:
+        applied = 0
+        while True:
+            changed, seen, seq = self._ledger.changed_since(self._name)
+            if not changed:
+                return applied
+            after = seen
+            while after >= seen:  # else somebody has begun to fill the index anew
+                self._apply(changed)
+                if self._ledger.mark_applied(self._name, max(seq, after), after=after):
+                    break
+                after = self._ledger.applied(self._name)  # another process was here: its state may be the newer one
+            applied += len(changed)
+
+    def _apply(self, changed: Mapping[tuple[str, str], None]) -> None:
+        memory_ids = [item for kind, item in changed if kind == MEMORY]
         memories = self._ledger.any_memories(memory_ids)
         entries = [
             Entry(Kind.MEMORY, memory.id, memory.text, memory.scope, memory.observed_at)
@@ -80,6 +130,7 @@ class Synced:
         ]
         kept = {entry.item_id for entry in entries}
         removed = [entry_id(Kind.MEMORY, item) for item in memory_ids if item not in kept]
+        turn_ids = [item for kind, item in changed if kind == TURN]
         turns = self._ledger.turns(turn_ids)
         before = self._ledger.previous_turns(list(turns))
         for turn in turns.values():
@@ -89,4 +140,6 @@ class Synced:
                     Entry(kind, turn.id, text, turn.scope, turn.observed_at)
                     for kind, text in ((Kind.TURN, said(turn)), (Kind.WINDOW, window))
                 ]
+        erased = [item for item in turn_ids if item not in turns]
+        removed += [entry_id(kind, item) for item in erased for kind in (Kind.TURN, Kind.WINDOW)]
         self.index.write(entries, removed)

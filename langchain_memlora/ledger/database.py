@@ -12,9 +12,11 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, se
 from sqlalchemy.exc import DBAPIError
 
 from langchain_memlora.errors import InvalidInputError, LedgerError
+from langchain_memlora.ledger.damage import SIGNS, set_aside
 from langchain_memlora.ledger.schema import FTS_DDL, SCHEMA_VERSION, meta, metadata
 
 Durability = Literal["full", "normal"]
+BUSY_SECONDS = 60
 
 
 class Database:
@@ -28,12 +30,15 @@ class Database:
             msg = f"durability={durability!r} is unknown. Pass 'full' or 'normal'."
             raise InvalidInputError(msg)
         self.path = path
+        interrupted = _has_log(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             msg = f"The folder {path.parent} can't be made ({error}). Choose another `path` or mend its permissions."
             raise LedgerError(msg) from error
         self.engine = _engine(path, durability)
+        if interrupted:
+            self._refuse_damage()
         with self.writing() as connection:
             metadata.create_all(connection)
             connection.execute(text(FTS_DDL))
@@ -68,25 +73,56 @@ class Database:
                 raise
             connection.commit()
 
+    def check(self) -> list[str]:
+        """SQLite's own integrity check: an empty list means sound."""
+        with self.reading() as connection:
+            return [row for row in connection.execute(text("PRAGMA quick_check")).scalars() if row != "ok"]
+
+    def _refuse_damage(self) -> None:
+        wrong = self.check()
+        if wrong:
+            self.close()
+            with _translated(self.path):
+                raise sqlite3.DatabaseError("malformed: " + wrong[0])
+
     def shrink(self) -> None:
-        """Rewrite the file without what was deleted, and empty the write-ahead log."""
+        """Rewrite the file without what was deleted, and empty the write-ahead log.
+
+        Raises:
+            LedgerError: Somebody reads an old state for so long that the log could not be emptied.
+        """
         with _translated(self.path), self.engine.connect() as connection:
             connection.exec_driver_sql("VACUUM")
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            if connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
+                msg = f"The log of {self.path} could not be emptied: others are reading. Close them and erase again."
+                raise LedgerError(msg)
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
 
 
+def _has_log(path: Path) -> bool:
+    """Whether the last process did not close the database: then it is worth a check."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except OSError:
+        return False
+
+
 def _engine(path: Path, durability: Durability) -> Engine:
     url = URL.create("sqlite", database=str(path))  # not a string: a path may hold ? and %
-    engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # transactions are begun explicitly, see `reading` and `writing`
-        for pragma in ("journal_mode=WAL", f"synchronous={durability}", "foreign_keys=ON", "busy_timeout=60000"):
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={durability}",
+            "foreign_keys=ON",
+            f"busy_timeout={1000 * BUSY_SECONDS}",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     return engine
@@ -99,7 +135,9 @@ def _translated(path: Path) -> Iterator[None]:
     except (DBAPIError, sqlite3.Error) as error:
         why = str(getattr(error, "orig", None) or error)
         remedy = next((words for sign, words in _REMEDIES.items() if sign in why), "run `memlora doctor`")
-        msg = f"The ledger {path} failed: {why}. What was stored before is untouched; {remedy}."
+        copy = set_aside(path) if any(sign in why for sign in SIGNS) else None
+        kept = f"a copy of the file as it is now is {copy.name}" if copy else "what was stored before is untouched"
+        msg = f"The ledger {path} failed: {why}; {kept}. To go on: {remedy}."
         raise LedgerError(msg) from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,11 +11,12 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from langchain_memlora.errors import ConflictError
-from langchain_memlora.ledger import lexical, memories, turns
+from langchain_memlora.ledger import erasure, lexical, memories, turns
+from langchain_memlora.ledger.damage import remove_copies
 from langchain_memlora.ledger.database import Database, Durability
 from langchain_memlora.ledger.memories import Change, TurnStatus
 from langchain_memlora.ledger.rows import chunks, scope_id, select_turns, to_turn, visible
-from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, metadata, operations, scopes, vectors
+from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, operations, scopes, vectors
 from langchain_memlora.ledger.schema import memories as memories_table
 from langchain_memlora.ledger.schema import turns as turns_table
 from langchain_memlora.ledger.turns import Cut, Job
@@ -223,21 +223,35 @@ class Ledger:
 
     # -- what the indexes need -----------------------------------------------------------------------------------
 
-    def changed_since(self, index: str, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int]:
-        """Items that changed after what an index has applied (each once), and the number it will then have applied."""
+    def changed_since(self, index: str, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int, int]:
+        """Items that changed after what an index has applied (each once), that number, and the one it will have then."""
         with self.database.reading() as connection:
             seen = connection.execute(select(indexes.c.applied_seq).where(indexes.c.name == index)).scalar() or 0
             rows = connection.execute(
                 select(changes).where(changes.c.seq > seen).order_by(changes.c.seq).limit(limit)
             ).all()
-        return {(row.kind, row.item_id): None for row in rows}, rows[-1].seq if rows else seen
+        return {(row.kind, row.item_id): None for row in rows}, seen, rows[-1].seq if rows else seen
 
-    def mark_applied(self, index: str, seq: int) -> None:
-        """Record that an index is up to date up to a change."""
-        row = upsert(indexes).values(name=index, applied_seq=seq)
-        grown = func.max(indexes.c.applied_seq, row.excluded.applied_seq)
+    def applied(self, index: str) -> int:
+        """The last change that an index has applied; 0 for an index that knows nothing."""
+        with self.database.reading() as connection:
+            return connection.execute(select(indexes.c.applied_seq).where(indexes.c.name == index)).scalar() or 0
+
+    def mark_applied(self, index: str, seq: int, *, after: int) -> bool:
+        """Record that an index is up to date up to a change.
+
+        Args:
+            after: What it had applied when the items' state was read.
+
+        Returns:
+            `False`, and nothing is recorded, if somebody else has applied something since: what was written may be older.
+        """
         with self.database.writing() as connection:
-            connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"applied_seq": grown}))
+            if after == 0:
+                row = upsert(indexes).values(name=index, applied_seq=seq)
+                return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+            unmoved = (indexes.c.name == index) & (indexes.c.applied_seq == after)
+            return connection.execute(update(indexes).where(unmoved).values(applied_seq=seq)).rowcount == 1
 
     def forget_applied(self, index: str) -> None:
         """Make an index start again from the first change."""
@@ -257,7 +271,7 @@ class Ledger:
 
     def cached_vectors(self, embedder: str, texts: Sequence[str]) -> dict[str, list[float]]:
         """Vectors of texts this embedder has seen, by text."""
-        keys = {_digest(content): content for content in texts}
+        keys = {erasure.digest(content): content for content in texts}
         found = {}
         with self.database.reading() as connection:
             for chunk in chunks(list(keys)):
@@ -269,25 +283,36 @@ class Ledger:
     def cache_vectors(self, embedder: str, found: dict[str, list[float]]) -> None:
         """Keep vectors, so that no text is embedded twice."""
         rows = [
-            {"embedder": embedder, "text_sha256": _digest(content), "vector": array.array("f", vector).tobytes()}
+            {"embedder": embedder, "text_sha256": erasure.digest(content), "vector": array.array("f", vector).tobytes()}
             for content, vector in found.items()
         ]
         if rows:
             with self.database.writing() as connection:
                 connection.execute(insert(vectors).prefix_with("OR IGNORE"), rows)
 
-    def wipe(self) -> list[str]:
-        """Erase every row and give the space back; returns the index entries that were derived from them."""
+    def erase(self, user_id: str | None = None) -> dict[str, int]:
+        """Erase a user, or everybody, for good; returns how many rows went, by table.
+
+        The bytes are gone after `finish_erasure`, which belongs after the indexes were brought up to date.
+        """
         with self.database.writing() as connection:
-            memory_ids = connection.execute(select(memories_table.c.id)).scalars().all()
-            turn_ids = connection.execute(select(turns_table.c.id)).scalars().all()
-            connection.execute(text("DELETE FROM lexical"))
-            connection.execute(text("INSERT INTO lexical(lexical) VALUES ('optimize')"))
-            for table in reversed(metadata.sorted_tables):
-                if table.name not in {"meta", "indexes", "changes"}:
-                    connection.execute(delete(table))
+            return erasure.erase(connection, user_id)
+
+    def erasure_is_unfinished(self) -> bool:
+        """Whether bytes of something erased may still lie in the files."""
+        with self.database.reading() as connection:
+            return erasure.is_unfinished(connection)
+
+    def finish_erasure(self) -> None:
+        """Rewrite the file, empty the write-ahead log and remove copies of damaged files.
+
+        Raises:
+            LedgerError: Somebody is reading an old state; the next opening, or erasing again, finishes it.
+        """
         self.database.shrink()
-        return [f"memory-{i}" for i in memory_ids] + [f"{kind}-{i}" for i in turn_ids for kind in ("turn", "window")]
+        remove_copies(self.database.path)
+        with self.database.writing() as connection:
+            erasure.finish(connection)
 
     def counts(self) -> dict[str, int]:
         """How many rows the main tables hold."""
@@ -297,9 +322,4 @@ class Ledger:
 
     def check(self) -> list[str]:
         """SQLite's own integrity check: an empty list means sound."""
-        with self.database.reading() as connection:
-            return [row for row in connection.execute(text("PRAGMA quick_check")).scalars() if row != "ok"]
-
-
-def _digest(content: str) -> str:
-    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+        return self.database.check()

@@ -96,7 +96,7 @@ def test_a_lock_held_too_long_is_an_error_and_readers_go_on(ledger: Ledger) -> N
     assert len(ledger.memories(ANA)) == 2
 
 
-def test_wipe_leaves_no_byte_of_it(tmp_path: Path) -> None:
+def test_erasing_leaves_no_byte_of_it(tmp_path: Path) -> None:
     path = tmp_path / "l.db"
     with Ledger(path) as ledger:
         told = say(ledger, "zebrafish turn", metadata={"note": "zebrafish metadata"})
@@ -104,8 +104,14 @@ def test_wipe_leaves_no_byte_of_it(tmp_path: Path) -> None:
         change(ledger, Event.UPDATE, key, "zebrafish update")
         change(ledger, Event.DELETE, key)
         ledger.cache_vectors("e", {"zebrafish": [1.0]})
-        removed = ledger.wipe()
-        assert sorted(removed) == sorted([f"memory-{key}", f"turn-{told.id}", f"window-{told.id}"])
+        seen = ledger.changed_since("i")[2]
+        gone = ledger.erase()
+        assert (gone["turns"], gone["memories"], gone["operations"], gone["vectors"]) == (1, 1, 3, 1)
+        assert ledger.erasure_is_unfinished()
+        ledger.finish_erasure()
+        assert not ledger.erasure_is_unfinished()
+        assert set(ledger.changed_since("i")[0]) == {("memory", key), ("turn", told.id)}
+        assert ledger.changed_since("i")[2] > seen  # the indexes are told
         assert not any(b"zebrafish" in file.read_bytes() for file in tmp_path.iterdir())
         assert set(ledger.counts().values()) == {0}
         assert ledger.lexical(ANA, "memory", "zebrafish", 5) == []

@@ -1,0 +1,96 @@
+"""Erases for good: rows, full-text entries and cached vectors. Only called inside a write transaction.
+
+What the indexes still hold is told to them as changes, by id. A mark stays in the ledger until every copy of the bytes is
+gone, so that the next opening finishes an erasure which a crash interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from itertools import pairwise
+
+from sqlalchemy import Connection, Select, Table, delete, insert, select, text, true
+
+from langchain_memlora.ledger.rows import MEMORY, TURN, chunks, note_changes, said, said_after, select_turns, to_turn
+from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, operations, scopes, turns, vectors
+
+MARK = "erasure"
+FORGET = "forget: "
+
+
+def digest(content: str) -> str:
+    """The key of a text in the vector cache."""
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def erase(connection: Connection, user_id: str | None) -> dict[str, int]:
+    """Erase a user in all scopes, or everybody; returns how many rows went, by table."""
+    mine = true() if user_id is None else scopes.c.user_id == user_id
+    owners = select(scopes.c.id).where(mine)
+    cached = {digest(content) for content in _texts(connection, owners)}
+    for table, kind in ((memories, MEMORY), (turns, TURN)):
+        gone = connection.execute(select(table.c.id).where(table.c.scope_id.in_(owners))).scalars().all()
+        note_changes(connection, kind, gone)
+    _erase_words(connection, user_id)
+    counts = {"vectors": _erase_vectors(connection, None if user_id is None else cached)}
+    connection.execute(
+        delete(evidence).where(evidence.c.memory_id.in_(select(memories.c.id).where(memories.c.scope_id.in_(owners))))
+    )
+    for table in (memories, turns, operations, jobs):
+        counts[table.name] = connection.execute(delete(table).where(table.c.scope_id.in_(owners))).rowcount
+    connection.execute(delete(scopes).where(mine))
+    connection.execute(insert(meta).prefix_with("OR IGNORE").values(key=MARK, value="unfinished"))
+    return counts
+
+
+def is_unfinished(connection: Connection) -> bool:
+    """Whether bytes of erased rows may still lie around."""
+    return connection.execute(select(meta.c.value).where(meta.c.key == MARK)).first() is not None
+
+
+def finish(connection: Connection) -> None:
+    """Note that they do not."""
+    connection.execute(delete(meta).where(meta.c.key == MARK))
+
+
+def _erase_words(connection: Connection, user_id: str | None) -> None:
+    if user_id is None:
+        connection.execute(text("DELETE FROM lexical"))
+    else:
+        for table, offsets in (("memories", "0"), ("turns", "1, 2")):
+            for offset in offsets.split(", "):
+                connection.execute(
+                    text(
+                        f"DELETE FROM lexical WHERE rowid IN (SELECT 3 * {table}.seq + {offset} FROM {table} "
+                        f"JOIN scopes ON scopes.id = {table}.scope_id WHERE scopes.user_id = :user)"
+                    ),
+                    {"user": user_id},
+                )
+    # FTS5 only marks what is deleted; merging all its segments into one drops the words.
+    connection.execute(text("INSERT INTO lexical(lexical) VALUES ('optimize')"))
+
+
+def _erase_vectors(connection: Connection, keys: set[str] | None) -> int:
+    if keys is None:
+        return connection.execute(delete(vectors)).rowcount
+    parts = chunks(sorted(keys))
+    return sum(connection.execute(delete(vectors).where(vectors.c.text_sha256.in_(part))).rowcount for part in parts)
+
+
+def _texts(connection: Connection, owners: Select[tuple[int]]) -> Iterator[str]:
+    """Everything of these scopes that may have been embedded: memories, facts, turns, and turns with the one before."""
+    for table, columns in ((memories, ("text",)), (operations, ("fact", "before", "after"))):
+        for row in connection.execute(_columns(table, columns).where(table.c.scope_id.in_(owners))):
+            for content in filter(None, row):
+                yield from {content, content.removeprefix(FORGET)}
+    ordered = select_turns().where(turns.c.scope_id.in_(owners))
+    rows = connection.execute(ordered.order_by(turns.c.scope_id, turns.c.thread_id, turns.c.seq))
+    told = [to_turn(row) for row in rows]
+    yield from map(said, told)
+    for before, turn in pairwise(told):
+        yield said_after(before, turn)
+
+
+def _columns(table: Table, names: tuple[str, ...]) -> Select[tuple[str | None, ...]]:
+    return select(*(table.c[name] for name in names))
