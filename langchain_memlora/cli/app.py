@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from langchain_memlora._version import __version__
-from langchain_memlora.cli import bundle, chat, data, demo, distil, doctor, evaluate, mcp, models, select, train
+from langchain_memlora.cli import bundle, chat, data, demo, distil, doctor, evaluate, mcp, models, report, select, train
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import print_error
 from langchain_memlora.errors import MemLoRAError
@@ -74,4 +74,5 @@ app.command("train")(train.train)
 app.command("select")(select.select)
 app.command("bundle")(bundle.bundle)
 app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
