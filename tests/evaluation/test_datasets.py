@@ -184,7 +184,7 @@ def test_histories_know_what_was_so_before(tmp_path: Path) -> None:
     assert where.evidence == {"s1/1.0"}
     assert when.gold == "7 May 2024"
     assert (job.gold, job.category) == (ABSTAIN, "unanswerable")
-    assert [(fact.text, fact.message_id) for fact in history.facts][0] == ("User lives in Porto", "s1/0.0")
+    assert (history.facts[0].text, history.facts[0].message_id) == ("User lives in Porto", "s1/0.0")
     with pytest.raises(InvalidInputError, match="places"):
         load_histories(tmp_path / "h.jsonl", (2,))
 

@@ -20,7 +20,7 @@ from langchain_memlora.evaluation.runs import Answered, Run, append_lines, read_
 class SameWords(BaseChatModel):
     """Passes an answer that stands in the right one, and mumbles where it is `mumble`."""
 
-    asked: list[str] = []
+    asked: list[str]
 
     @property
     def _llm_type(self) -> str:
@@ -107,6 +107,6 @@ def test_calibration_tells_what_a_judge_passes(tmp_path: Path) -> None:
         "wrong, vague": 0.5,
     }
     assert found["right"]["n"] == 2
+    (tmp_path / "wrong_vague_scored.json").unlink()
     with pytest.raises(InvalidInputError, match="wrong_vague"):
-        (tmp_path / "wrong_vague_scored.json").unlink()
         calibrate(Judge(SameWords(asked=[])), tmp_path)
