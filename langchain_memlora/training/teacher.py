@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -24,6 +25,7 @@ from langchain_memlora.errors import EngineError
 
 MILLION = 1_000_000
 GIVE_UP_AFTER = 8
+QUEUED = 4  # times the concurrency
 
 
 class Watcher(Protocol):
@@ -145,12 +147,19 @@ class Teacher:
             self.watcher.step(role)
         failed: dict[str, Reply] = {}
         order = list(new)
-        settings: Any = {"max_concurrency": self.concurrency, "tags": ["nostream"]}
-        for position, out in self.model.batch_as_completed(list(new.values()), settings, return_exceptions=True):
-            reply = self._taken(order[position], role, out)
-            (failed if reply.error else self._known)[reply.key] = reply
-            self.watcher.step(role)
+        for start in range(0, len(order), QUEUED * self.concurrency):
+            for reply in self._call(role, order[start : start + QUEUED * self.concurrency], new):
+                (failed if reply.error else self._known)[reply.key] = reply
+                self.watcher.step(role)
         return [self._known.get(key) or failed[key] for key in keys]
+
+    def _call(self, role: str, keys: Sequence[str], prompts: Mapping[str, str]) -> Iterator[Reply]:
+        """Replies as they come. Only a few calls are queued, so that few are made after one should have stopped."""
+        settings: Any = {"max_concurrency": self.concurrency, "tags": ["nostream"]}
+        given = [prompts[key] for key in keys]
+        with closing(self.model.batch_as_completed(given, settings, return_exceptions=True)) as coming:
+            for position, out in coming:
+                yield self._taken(keys[position], role, out)
 
     def key(self, role: str, prompt: str) -> str:
         """The name under which a reply is kept."""
