@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from langchain_memlora.experts import Bundle, Role, load_bundle
     from langchain_memlora.graph import Services, build_memory_graph, build_remember_graph, build_respond_graph
     from langchain_memlora.indexes import Index, VectorStoreIndex
-    from langchain_memlora.integrations import MemLoRAMiddleware, MemLoRARetriever, memory_tools
+    from langchain_memlora.integrations import ChatMemLoRA, MemLoRAMiddleware, MemLoRARetriever, memory_tools
     from langchain_memlora.ledger import Ledger
     from langchain_memlora.memory import MemLoRAMemory
     from langchain_memlora.types import AddResult, Answer, Hit, Memory, Operation, Scope, Turn
@@ -26,6 +26,7 @@ _HOMES = {
     "AddResult": "types",
     "Answer": "types",
     "Bundle": "experts",
+    "ChatMemLoRA": "integrations",
     "Engine": "engines",
     "Hit": "types",
     "Index": "indexes",
@@ -54,6 +55,7 @@ __all__ = (
     "AddResult",
     "Answer",
     "Bundle",
+    "ChatMemLoRA",
     "Engine",
     "Hit",
     "Index",
