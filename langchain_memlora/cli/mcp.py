@@ -1,0 +1,21 @@
+"""`memlora mcp`: the memory of one user for any client of the Model Context Protocol."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from langchain_memlora.cli.setting import Setting
+
+
+def mcp(
+    ctx: typer.Context,
+    user: Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="Whose memory it is.")],
+) -> None:
+    """Serve one user's memory over the Model Context Protocol, on stdin and stdout, until the client hangs up."""
+    from langchain_memlora.integrations.mcp import build_server
+
+    setting: Setting = ctx.obj
+    with setting.open() as memory:
+        build_server(memory, user).run("stdio")

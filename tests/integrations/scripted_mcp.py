@@ -1,0 +1,38 @@
+"""`memlora mcp` on scripted experts, as a process of its own: `python scripted_mcp.py HOME ARGUMENTS...`.
+
+The extraction expert also prints, as careless libraries do; nothing of it may reach the protocol.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from langchain_core.vectorstores import InMemoryVectorStore
+from support import PROMPTS, BagOfWords, judge, tell
+
+from langchain_memlora import MemLoRAMemory
+from langchain_memlora.cli.app import app
+from langchain_memlora.cli.setting import Setting
+from langchain_memlora.experts import TEXT_ROLES, load_bundle
+from langchain_memlora.testing import ScriptedEngine
+
+
+def noisy(prompt: str) -> str:
+    print("a careless print")
+    os.write(1, b"a careless write\n")
+    return tell(prompt)
+
+
+def open_scripted(*, path: Path, **_: Any) -> MemLoRAMemory:
+    bundle = dataclasses.replace(load_bundle(), prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
+    engine = ScriptedEngine(extraction=noisy, memory_update=judge)
+    return MemLoRAMemory(path=path, experts=bundle, engine=engine, index=InMemoryVectorStore(BagOfWords()))
+
+
+if __name__ == "__main__":
+    app(["--path", *sys.argv[1:]], obj=Setting(opener=open_scripted))
