@@ -40,7 +40,8 @@ _HABIT = re.compile(r"\b(?:always|usually|typically|(?:every|each)\s+(?:week|mon
 _FUTURE = re.compile(
     r"\b(?:(?-i:will|^Will)|won[’']t|shall|going to|gonna|plan(?:s|ned|ning)?|next|upcoming|hop(?:e|ing) to"
     r"|look(?:ing)? forward|can[’']t wait|let[’']s|(?:want|have|about|ready) to|needs?|intend|due|scheduled|tomorrow"
-    r"|excited (?:for|about)|ha(?:s|ve) (?:an?|another|my|our|his|her|their))\b|[’']ll\b",
+    r"|excited (?:for|about)|ha(?:s|ve) (?:\w+ ){1,3}?(?:appointment|check-?up|class|date|exam|flight|game"
+    r"|interview|lesson|match|meeting|party|shift|surgery|test|trip))\b|[’']ll\b",
     re.I,
 )
 _DURATION = re.compile(  # "haven't slept in two days", "finished it in 3 weeks": a length, not a date

@@ -228,6 +228,7 @@ def test_never_raises_and_offsets_match(text: str, observed_at: datetime) -> Non
         ("I spoke with the landlord on Friday", "3 May 2024"),
         ("I have an appointment on Monday", "13 May 2024"),
         ("She has her driving test on Tuesday", "14 May 2024"),
+        ("I have a new job since October", "October 2023"),
     ],
 )
 def test_irregular_pasts_and_appointments_say_which_weekday(text: str, day: str) -> None:
