@@ -1,0 +1,70 @@
+"""A memory with everything real but the model: experts by plain rules, and an embedder that counts words."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+from langchain_core.embeddings import Embeddings
+
+from langchain_memlora import MemLoRAMemory
+from langchain_memlora.experts import TEXT_ROLES, Bundle, Role, load_bundle
+from langchain_memlora.testing import ScriptedEngine
+
+PROMPTS = {
+    Role.EXTRACTION: "{dialogue}\n\nFacts:",
+    Role.MEMORY_UPDATE: "Old: {old}\nNew: {new}\nWhich?",
+    Role.GENERATION: "{context}\n\nQuestion: {question}",
+}
+_NUMBERED = re.compile(r"^(\d+) [^:\n]*: (.*)$", re.MULTILINE)
+_PAIR = re.compile(r"^Old: (.*)\nNew: (.*)$", re.MULTILINE)
+
+
+class WordCounts(Embeddings):
+    """Texts that share words are near."""
+
+    size = 32
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        vector = [0.01] * self.size  # never all zero: a cosine needs a direction
+        for word in re.findall(r"\w+", text.lower()):
+            vector[zlib.crc32(word.encode("utf-8", "replace")) % self.size] += 1
+        length = math.hypot(*vector)
+        return [x / length for x in vector]
+
+
+def tell(prompt: str) -> str:
+    """Extraction: each numbered message is one fact, without its "I"."""
+    return "\n".join(f"{number} {text.removeprefix('I ')}" for number, text in _NUMBERED.findall(prompt)) or "none"
+
+
+def judge(prompt: str) -> str:
+    """Memory update: the same words say the same; sentences that begin "User live in" supersede each other."""
+    found = _PAIR.search(prompt)
+    assert found, prompt
+    old, new = found.groups()
+    if old == new:
+        return "NONE"
+    return "UPDATE" if all(text.startswith("User live in") for text in (old, new)) else "ADD"
+
+
+@functools.cache
+def plain_bundle() -> Bundle:
+    """The shipped bundle with plain prompts, and adapters in name only: the scripted engine goes by role."""
+    return dataclasses.replace(load_bundle(), prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
+
+
+def open_memory(folder: Path, **options: Any) -> MemLoRAMemory:
+    """Open a memory with an embedded Chroma and rules for experts."""
+    engine = ScriptedEngine(extraction=tell, memory_update=judge, generation=lambda prompt: prompt)
+    return MemLoRAMemory(
+        **{"path": folder, "experts": plain_bundle(), "engine": engine, "embeddings": WordCounts(), **options}
+    )

@@ -1,0 +1,129 @@
+"""One life of a process that uses a memory: it opens, looks whether all promises hold, and goes on until it is killed.
+
+Before each deed it writes down what it is about to do, and afterwards that it was acknowledged. The journal is a plain file
+beside the store, written with `os.write`: it outlives the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reliability.double import open_memory
+from benchmarks.reliability.truth import Deed, broken, files_with
+from langchain_memlora import MemLoRAMemory
+from langchain_memlora.errors import NotFoundError
+from langchain_memlora.types import MemoryState
+
+USERS = ("ana@example.org", "bén", "c' OR 1=1")
+VERBS = ("add", "background", "verbatim", "update", "delete", "restore", "search", "forget")
+WEIGHTS = (25, 25, 10, 12, 8, 8, 8, 4)
+
+
+class Journal:
+    """What was begun and what was acknowledged, one JSON line each."""
+
+    def __init__(self, file: Path) -> None:
+        self._out = os.open(file, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
+        self.deeds: list[Deed] = []
+        for line in file.read_text().splitlines():
+            entry = json.loads(line)
+            if "done" in entry:
+                self.deeds[entry["done"]]["acknowledged"] = True
+            else:
+                self.deeds.append(entry)
+
+    def begin(self, **deed: Any) -> int:
+        """Write down what is about to be done."""
+        self._write({**deed, "acknowledged": False})
+        self.deeds.append({**deed, "acknowledged": False})
+        return len(self.deeds) - 1
+
+    def done(self, number: int) -> None:
+        """Write down that it was acknowledged."""
+        self._write({"done": number})
+        self.deeds[number]["acknowledged"] = True
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        os.write(self._out, (json.dumps(entry) + "\n").encode())
+
+
+def live(folder: Path, seed: int, say: Any, *, deeds: int, **options: Any) -> list[str]:
+    """Open, check, and do deeds; gives the promises that were broken when it opened.
+
+    Args:
+        say: Told "ready" when all was found well, and "done" after each deed.
+    """
+    journal = Journal(folder / "journal")
+    rng = random.Random(seed)
+    with open_memory(folder / "store", **options) as memory:
+        wrong = broken(memory, journal.deeds, USERS, exact="engine" not in options)
+        wrong += _not_forgotten(journal, folder / "store")
+        if not wrong:
+            say("ready")
+            for _ in range(deeds):
+                act(memory, journal, rng, rng.choices(VERBS, WEIGHTS)[0])
+                say("done")
+    return wrong
+
+
+def act(memory: MemLoRAMemory, journal: Journal, rng: random.Random, verb: str) -> None:
+    """One deed of one user."""
+    user = rng.choice(USERS)
+    if verb in {"add", "background", "verbatim"}:
+        _say(memory, journal, rng, user, verb)
+    elif verb == "search":
+        memory.search("What does user keep?", user_id=user)
+    elif verb == "forget":
+        number = journal.begin(verb=verb, user=user)
+        memory.forget(user_id=user)
+        journal.done(number)
+    else:
+        _change(memory, journal, rng, user, verb)
+
+
+def _say(memory: MemLoRAMemory, journal: Journal, rng: random.Random, user: str, verb: str) -> None:
+    start = len(journal.deeds)
+    ids = [f"m{start}-{i}" for i in range(rng.randint(1, 6))]
+    texts = [rng.choice(("I keep item-", "I live in place-", "I met friend-")) + f"{_token(user)}-{i}" for i in ids]
+    number = journal.begin(verb="add", user=user, messages=ids)
+    memory.add(
+        [{"role": "user", "content": text, "id": i} for i, text in zip(ids, texts, strict=True)],
+        user_id=user,
+        infer=verb != "verbatim",
+        background=verb == "background",
+    )
+    journal.done(number)
+
+
+def _change(memory: MemLoRAMemory, journal: Journal, rng: random.Random, user: str, verb: str) -> None:
+    there = memory.get_all(user_id=user, deleted=verb == "restore")
+    if verb == "restore":
+        there = [m for m in there if m.state is MemoryState.DELETED or m.revision > 1]
+    if not there:
+        return
+    chosen = rng.choice(there).id
+    text = f"User renamed it to {_token(user)}-{len(journal.deeds)}" if verb == "update" else None
+    number = journal.begin(verb=verb, user=user, memory=chosen, text=text)
+    try:
+        if text:
+            memory.update(chosen, text, user_id=user)
+        else:
+            getattr(memory, verb)(chosen, user_id=user)
+    except NotFoundError:
+        return  # nothing to undo, or the background has just deleted it
+    journal.done(number)
+
+
+def _token(user: str) -> str:
+    return f"secret{USERS.index(user)}x"
+
+
+def _not_forgotten(journal: Journal, store: Path) -> list[str]:
+    """Who was forgotten and has said nothing since stands in no file."""
+    last = {deed["user"]: deed for deed in journal.deeds if deed["verb"] in {"add", "forget"}}
+    gone = [user for user, deed in last.items() if deed["verb"] == "forget" and deed["acknowledged"]]
+    return [f"{user} still stands in {file}" for user in gone for file in files_with(_token(user), store)]

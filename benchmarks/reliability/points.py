@@ -1,0 +1,67 @@
+"""Numbered fault points: before and after every write, in the order a process passes them.
+
+They are put in from outside, by SQLAlchemy's own events and around the index's methods, so the package pays nothing for them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import event
+
+from langchain_memlora.indexes import chroma
+from langchain_memlora.indexes.chroma import ChromaIndex
+from langchain_memlora.ledger import Ledger
+from langchain_memlora.ledger.database import Database
+
+Passing = Callable[[str], None]
+READS = ("SELECT", "PRAGMA", "BEGIN")
+
+
+def install(passing: Passing) -> None:
+    """Call `passing` with a name at each fault point of this process, from here on. There is no way back: fork first."""
+    made = Database.__init__
+
+    @functools.wraps(made)
+    def watched(self: Database, *args: Any, **options: Any) -> None:
+        made(self, *args, **options)
+        event.listen(self.engine, "before_cursor_execute", lambda *a: _statement(passing, "before", a[2]))
+        event.listen(self.engine, "after_cursor_execute", lambda *a: _statement(passing, "after", a[2]))
+        event.listen(self.engine, "commit", lambda _: passing("before commit"))
+
+    Database.__init__ = watched  # type: ignore[method-assign]
+    Database.writing = _after_commit(Database.writing, passing)  # type: ignore[method-assign]
+    for owner, name in ((ChromaIndex, "write"), (ChromaIndex, "clear"), (Ledger, "finish_erasure")):
+        setattr(owner, name, _around(getattr(owner, name), name, passing))
+    chroma.wipe_remains = _around(chroma.wipe_remains, "wipe_remains", passing)
+
+
+def _statement(passing: Passing, when: str, statement: str) -> None:
+    word = statement.split(None, 1)[0].upper()
+    if word not in READS:
+        passing(f"{when} {word}")
+
+
+def _around(call: Callable[..., Any], name: str, passing: Passing) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def surrounded(*args: Any, **options: Any) -> Any:
+        passing(f"before {name}")
+        result = call(*args, **options)
+        passing(f"after {name}")
+        return result
+
+    return surrounded
+
+
+def _after_commit(writing: Callable[..., Any], passing: Passing) -> Callable[..., Any]:
+    from contextlib import contextmanager
+
+    @contextmanager
+    def watched(self: Database) -> Any:
+        with writing(self) as connection:
+            yield connection
+        passing("after commit")
+
+    return watched
