@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
 from langchain_memlora.errors import InvalidInputError
@@ -20,8 +21,11 @@ VALIDATION_ROWS = 64
 
 
 def split(stories: Sequence[Story]) -> tuple[list[Story], list[Story]]:
-    """Training and validation stories; every twelfth story is only ever used to judge."""
-    return [s for i, s in enumerate(stories) if i % HELD_OUT], list(stories[::HELD_OUT])
+    """Training and validation stories: those marked, or every twelfth where none is."""
+    marked = [story.validation for story in stories]
+    if not any(marked):
+        marked = [number % HELD_OUT == 0 for number in range(len(stories))]
+    return [s for s, m in zip(stories, marked, strict=True) if not m], list(compress(stories, marked))
 
 
 def story_rows(role: Role, bundle: Bundle, stories: Sequence[Story], recipe: Recipe | None = None) -> list[Row]:

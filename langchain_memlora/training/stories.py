@@ -86,13 +86,14 @@ class StoryQuestion(BaseModel):
 
 
 class Story(BaseModel):
-    """One history with its facts and questions."""
+    """One history with its facts and questions; one for `validation` only ever judges."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: str
     sessions: list[StorySession]
     questions: list[StoryQuestion] = []
+    validation: bool = False
 
     @model_validator(mode="after")
     def _relations_point_back(self) -> Story:

@@ -40,6 +40,7 @@ class Recipe:
 
     Attributes:
         targets: Names of the linear layers to adapt, or `all-linear`.
+        accumulation: Batches that make a step together; long rows would not fit in memory at once.
         max_length: Longer rows are left out and counted, never cut.
         contexts: Sizes of the contexts the reader is trained on, in tokens.
         insert: Share of the reader's questions that get their evidence put into the context where it was not found.
@@ -52,6 +53,7 @@ class Recipe:
     dropout: float = 0.1
     learning_rate: float = 1e-3
     batch: int = 16
+    accumulation: int = 1
     epochs: float = 1.0
     max_length: int = 1024
     evaluations: int = 3
@@ -64,7 +66,9 @@ class Recipe:
 RECIPES: dict[Role, Recipe] = {
     Role.EXTRACTION: Recipe(targets="all-linear", learning_rate=7e-4),
     Role.MEMORY_UPDATE: Recipe(),
-    Role.GENERATION: Recipe(targets="all-linear", learning_rate=5e-4, batch=8, epochs=0.6, evaluations=2),
+    Role.GENERATION: Recipe(
+        targets="all-linear", learning_rate=5e-4, batch=4, accumulation=2, epochs=0.6, evaluations=2
+    ),
 }
 
 
@@ -179,13 +183,14 @@ def _arguments(recipe: Recipe, rows: int, work: Path) -> Any:
     from transformers import TrainingArguments
 
     cuda = torch.cuda.is_available()
-    steps = max(1, int(rows * recipe.epochs / recipe.batch))
+    steps = max(1, int(rows * recipe.epochs / (recipe.batch * recipe.accumulation)))
     every = max(1, steps // recipe.evaluations)
     return TrainingArguments(
         output_dir=str(work),
         remove_unused_columns=False,
         per_device_train_batch_size=recipe.batch,
         per_device_eval_batch_size=recipe.batch,
+        gradient_accumulation_steps=recipe.accumulation,
         num_train_epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
