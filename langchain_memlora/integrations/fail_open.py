@@ -61,7 +61,7 @@ class FailOpen:
     def _failed(self, error: Exception, otherwise: T) -> T:
         level = logging.DEBUG if self._failing else logging.WARNING
         self._failing = True
-        reason = f"no result within {self._timeout} s" if isinstance(error, TimeoutError) else str(error)
+        reason = str(error) or f"no result within {self._timeout} s"
         _log.log(
             level,
             "Memory failed to %s, the agent goes on without (%s: %s). Said once until it works again.",

@@ -68,7 +68,8 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         k: How many memories and messages are recalled at most.
         budget: About how many tokens they may take.
         include: Recall `both`, or only `memories` or `turns`.
-        write: `inline` writes before the run returns, `background` while the next one may begin, `off` never.
+        write: `inline` writes before the run returns, `background` while the next one may begin; `off` neither writes what
+            is said now nor makes up for it later.
         recall_timeout: Seconds after which the agent goes on without memories; `None` waits. The first recall loads the
             embedder, unless `memory.warm()` did.
         tools: Also give the agent the tools to search, save, update and forget.
@@ -168,13 +169,11 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def after_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Write the messages that are new."""
-        work = self._to_write(state, runtime)
-        return self._writing.run(work, None) if self._write != "off" else None
+        return self._writing.run(self._to_write(state, runtime), None)
 
     async def aafter_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Async twin of `after_agent`."""
-        work = self._to_write(state, runtime)
-        return await self._writing.arun(work, None) if self._write != "off" else None
+        return await self._writing.arun(self._to_write(state, runtime), None)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -215,7 +214,7 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         run = self._runs.close(state.get(self._run_key))
         ids = {message.id for message in messages}
         replaced = [message for message in (run.asked if run else ()) if message.id not in ids]
-        new = [*replaced, *since(messages, state.get(self._mark, mark_before_input(messages)))]
+        new = [*replaced, *since(messages, state.get(self._mark, mark_of(messages)))]
         kept = worth_keeping(new, tool_messages=self._tool_messages, recalling=NAMES)
         done = {self._mark: mark_of(messages)}
 
@@ -229,7 +228,9 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         return write
 
     def _add(self, messages: Sequence[BaseMessage], scope: Scope, thread_id: str) -> None:
-        if not messages:
+        if (
+            not messages or self._write == "off"
+        ):  # the mark moves on: what was said meanwhile is not written later either
             return
         add = partial(self._memory.add, **asdict(scope), thread_id=thread_id)
         if self._write == "background":

@@ -232,6 +232,14 @@ def test_the_same_messages_handed_over_again_are_no_news(memory: MemLoRAMemory) 
     assert len(turns(memory)) == 6
 
 
+def test_what_is_said_off_the_record_stays_off_it(memory: MemLoRAMemory) -> None:
+    saver = InMemorySaver()
+    for text, write in (("I live in Porto", "inline"), ("I like gin", "off"), ("I like tea", "inline")):
+        agent, _ = agent_with(memory, checkpointer=saver, write=write)
+        say(agent, text, THREAD)
+    assert told(memory) == ["User live in Porto", "User like tea"]
+
+
 def test_tool_noise_is_written_only_on_request(memory: MemLoRAMemory) -> None:
     answers = [call("weather", city="Porto"), "Take an umbrella."]
     quiet, _ = agent_with(memory, answers, agent_tools=[weather])

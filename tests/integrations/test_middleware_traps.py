@@ -225,6 +225,20 @@ def test_a_run_goes_on_after_an_interrupt_with_its_memories(memory: MemLoRAMemor
     assert "User live in Porto" not in stored(saver)
 
 
+def test_a_run_interrupted_before_the_memory_came_goes_on(memory: MemLoRAMemory) -> None:
+    memory.add("I live in Porto", user_id="ana")
+    saver, careful = InMemorySaver(), HumanInTheLoopMiddleware(interrupt_on={"book": True})
+    old = create_agent(
+        AgentModel(answers=[call("book", city="Porto")]), [book], middleware=[careful], checkpointer=saver
+    )
+    old.invoke({"messages": [("user", "I like trips to where I live")]}, THREAD)
+    agent, model = agent_with(memory, agent_tools=[book], before=[careful], checkpointer=saver)
+    assert agent.invoke(APPROVE, THREAD)["messages"][-1].text == "ok"
+    assert "Porto" in model.recalled
+    say(agent, "I like tea", THREAD)
+    assert told(memory) == ["User live in Porto", "User like tea"]
+
+
 async def test_an_async_run_goes_on_after_an_interrupt(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     careful = HumanInTheLoopMiddleware(interrupt_on={"book": True})
