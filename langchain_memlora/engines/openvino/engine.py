@@ -1,0 +1,253 @@
+"""The fast engine for CPUs: one 8-bit base model in OpenVINO, each expert's LoRA set as inputs, no torch anywhere."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import openvino
+
+from langchain_memlora.engines.base import Completion, Engine, Request
+from langchain_memlora.engines.chat import ChatRequest, Ending, Say
+from langchain_memlora.engines.openvino.adapters import Factors, load_adapters, no_adapter
+from langchain_memlora.engines.openvino.decoder import Decoder
+from langchain_memlora.engines.openvino.export import Weights, exported, shape_of
+from langchain_memlora.engines.openvino.lookup import look_ahead
+from langchain_memlora.engines.openvino.sampling import Choose, chooser, softmax
+from langchain_memlora.engines.prompting import Prompting, Row, check_base, in_batches
+from langchain_memlora.engines.tensors import TensorFiles
+from langchain_memlora.engines.tokens import ChatTokens
+from langchain_memlora.errors import InvalidInputError, ModelError
+from langchain_memlora.experts.bundle import Bundle
+from langchain_memlora.models.base_model import resolve_base_model
+
+BATCH_TOKENS = 8192
+GUESSES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What `load` took: how prompts become tokens, what computes, and the factors of every role's adapter."""
+
+    prompting: Prompting
+    decoder: Decoder
+    adapters: dict[str | None, Factors]
+
+
+class OpenVINOEngine(Engine):
+    """Runs a bundle's experts on the CPU with OpenVINO, several times faster than transformers and without torch.
+
+    The base model is exported once, with 8-bit weights, into the model cache; adapters are read as they are, stay in
+    memory in float32 and are switched from call to call, so nothing of them is lost to rounding. Requests of one role are
+    computed together; a row that has ended leaves its batch.
+
+    It runs plain Llamas (SmolLM2 is one) and plain LoRA; for anything else `TransformersEngine` is there. Only the default
+    base model is compared with the weights that the bundle's card names; any base must have the right tokenizer.
+
+    Args:
+        bundle: The experts.
+        base: Name, folder or hub id of the base model; by default the one the bundle was trained on.
+        weights: `int8` or `float32` for the base model.
+        threads: How many threads compute; 0 leaves the choice to OpenVINO.
+        batch: Rows generated at once; scoring takes up to four times as many.
+        prompt_lookup: Speed up single rows by guessing that the model copies from its prompt.
+
+    Raises:
+        InvalidInputError: An argument can't be used.
+        MissingExtraError: On importing this module: the package `openvino` is not installed.
+
+    Example:
+        ```python
+        from langchain_memlora.engines import Request
+        from langchain_memlora.engines.openvino import OpenVINOEngine
+        from langchain_memlora.experts import load_bundle
+
+        with OpenVINOEngine(load_bundle()) as engine:
+            print(engine.run([Request(None, "Say hello.", max_tokens=8)])[0].text)
+        ```
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        base: str | None = None,
+        weights: Weights = "int8",
+        threads: int = 0,
+        batch: int = 16,
+        prompt_lookup: bool = True,
+    ) -> None:
+        if batch < 1 or threads < 0:
+            msg = f"batch={batch}, threads={threads} can't be used. Pass a batch of at least 1 and 0 threads or more."
+            raise InvalidInputError(msg)
+        self.bundle = bundle
+        self._base = base or bundle.card.base.name
+        self._weights = weights
+        self._threads = threads
+        self._batch = batch
+        self._prompt_lookup = prompt_lookup
+        self._loaded: _Loaded | None = None
+
+    def load(self) -> None:
+        """Export the base model if that was not done yet, compile it and read every adapter.
+
+        Raises:
+            ModelNotFoundError: There is no such base model.
+            ModelError: The base model can't be read, or is no plain Llama.
+            BundleMismatchError: The bundle was trained on another base model or tokenizer.
+            BundleError: An adapter is corrupt or no plain LoRA, or nothing says how a message is wrapped.
+        """
+        base = resolve_base_model(self._base)
+        folder = Path(base.source)
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            tokens = ChatTokens(folder, self.bundle.chat_template)
+            tensors = TensorFiles(folder)
+        except (OSError, ValueError, KeyError) as error:
+            msg = f"Base model {base.name!r} can't be read from {folder} ({error}). Pass the folder of a whole checkpoint."
+            raise ModelError(msg) from error
+        check_base(self.bundle, base, tokens.sha256)
+        shape = shape_of(config, base.name)
+        adapters = {None: no_adapter(shape), **load_adapters(self.bundle, shape)}
+        options: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+            "KV_CACHE_PRECISION": "f32",
+        }
+        if self._threads:
+            options["INFERENCE_NUM_THREADS"] = self._threads
+        compiled = openvino.Core().compile_model(exported(base, folder, shape, self._weights), "CPU", options)
+        rope = config.get("rope_parameters") or config
+        decoder = Decoder(compiled, tensors, shape.head, rope.get("rope_theta", 10000.0))
+        prompting = Prompting(self.bundle, tokens, config.get("max_position_embeddings"), self._base)
+        self._loaded = _Loaded(prompting, decoder, adapters)
+
+    def release(self) -> None:
+        """Drop the model."""
+        self._loaded = None
+
+    def compute(self, requests: Sequence[Request]) -> list[Completion]:
+        """Complete all requests, in order.
+
+        Raises:
+            PromptTooLongError: A prompt and what may be written do not fit into the model.
+            EngineError: A role has no adapter, or choices begin alike.
+        """
+        loaded = self._ready()
+        groups: dict[tuple[str | None, bool], list[Row]] = {}
+        for index, request in enumerate(requests):
+            groups.setdefault((request.role, bool(request.choices)), []).append(loaded.prompting.row(index, request))
+        done: dict[int, Completion] = {}
+        for (role, scoring), rows in groups.items():
+            count = self._batch * (4 if scoring else 1)
+            loaded.decoder.choose(loaded.adapters[role and str(role)])
+            for batch in in_batches(rows, count, BATCH_TOKENS):
+                start = time.perf_counter()
+                found = self._score(batch) if scoring else self._generate(batch)
+                share = (time.perf_counter() - start) / len(batch)
+                done |= {row.index: replace(c, seconds=share) for row, c in zip(batch, found, strict=True)}
+        return [done[index] for index in range(len(requests))]
+
+    def write(self, request: ChatRequest, say: Say) -> Completion:
+        """Reply to a chat.
+
+        Raises:
+            PromptTooLongError: The messages and what may be written do not fit into the model.
+            EngineError: A role has no adapter.
+        """
+        loaded = self._ready()
+        tokens = loaded.prompting.tokens
+        ids = loaded.prompting.ids(request.role, request.messages, request.max_tokens)
+        adapter = None if request.role is None else str(request.role)
+        if request.max_tokens == 0:
+            return Completion("", (), len(ids), adapter=adapter, finished=False)
+        start = time.perf_counter()
+        ending, kept, written, ended, wanted = Ending(request.stop), [], 0, False, True
+        loaded.decoder.choose(loaded.adapters[adapter])
+        for token in self._tokens(ids, chooser(request)):
+            written, ended = written + 1, token == tokens.end
+            kept += [] if ended else [token]
+            wanted = say(ending.read(tokens.text(kept)))
+            ended = ended or ending.reached
+            if ended or not wanted or written == request.max_tokens:
+                break
+        rest = ending.read(tokens.text(kept), last=True)
+        if wanted:
+            say(rest)
+        seconds = time.perf_counter() - start
+        return Completion(ending.text, (), len(ids), written, seconds=seconds, adapter=adapter, finished=ended)
+
+    def _ready(self) -> _Loaded:
+        if self._loaded is None:
+            self.load()
+        assert self._loaded is not None
+        return self._loaded
+
+    def _score(self, rows: Sequence[Row]) -> list[Completion]:
+        loaded = self._ready()
+        logits = loaded.decoder.start([row.ids for row in rows], loaded.prompting.tokens.pad)
+        found = []
+        for row, last in zip(rows, logits, strict=True):
+            chances = softmax(last[row.firsts]).tolist()
+            best = max(range(len(chances)), key=chances.__getitem__)
+            found.append(Completion(row.request.choices[best], tuple(chances), len(row.ids), 1, adapter=row.adapter))
+        return found
+
+    def _generate(self, rows: Sequence[Row]) -> list[Completion]:
+        tokens = self._ready().prompting.tokens
+        if len(rows) == 1:
+            written = [self._alone(rows[0])]
+        else:
+            written = self._together(rows)
+        found = []
+        for row, ids in zip(rows, written, strict=True):
+            finished = ids[-1:] == [tokens.end]
+            text = tokens.text(ids[:-1] if finished else ids)
+            found.append(Completion(text, (), len(row.ids), len(ids), adapter=row.adapter, finished=finished))
+        return found
+
+    def _alone(self, row: Row) -> list[int]:
+        """What is written for one row, its end token included."""
+        end = self._ready().prompting.tokens.end
+        written: list[int] = []
+        for token in self._tokens(row.ids) if row.request.max_tokens else ():
+            written.append(token)
+            if token == end or len(written) == row.request.max_tokens:
+                break
+        return written
+
+    def _together(self, rows: Sequence[Row]) -> list[list[int]]:
+        """The same for several rows at once."""
+        loaded = self._ready()
+        end = loaded.prompting.tokens.end
+        written: list[list[int]] = [[] for _ in rows]
+        logits = loaded.decoder.start([row.ids for row in rows], loaded.prompting.tokens.pad)
+        live = list(range(len(rows)))
+        while True:
+            going_on = []
+            for place, (number, token) in enumerate(zip(live, logits.argmax(-1).tolist(), strict=True)):
+                if len(written[number]) < rows[number].request.max_tokens:
+                    written[number].append(token)
+                    if token != end and len(written[number]) < rows[number].request.max_tokens:
+                        going_on.append(place)
+            if not going_on:
+                return written
+            live = [live[place] for place in going_on]
+            logits = loaded.decoder.step([written[number][-1] for number in live], going_on)
+
+    def _tokens(self, ids: list[int], choose: Choose | None = None) -> Iterator[int]:
+        """Tokens for one row, one after the other and without end."""
+        loaded = self._ready()
+        decoder = loaded.decoder
+        logits = decoder.start([ids], loaded.prompting.tokens.pad)[0]
+        if choose is None and self._prompt_lookup:
+            yield from look_ahead(int(logits.argmax()), ids, decoder.ahead, decoder.take_back, GUESSES)
+            return
+        while True:
+            token = choose(logits) if choose else int(logits.argmax())
+            yield token
+            logits = decoder.step([token], [0])[0]
