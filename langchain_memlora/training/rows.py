@@ -90,7 +90,8 @@ def story_sessions(stories: Iterable[Story]) -> list[list[Annotated]]:
     for story in stories:
         by_session: dict[str, list[Annotated]] = {}
         for turn, said in story.turns():
-            facts = tuple((fact.fact, fact.forget is not None) for fact in said.facts)
+            # One wish to forget may concern several memories; it is told once.
+            facts = tuple(dict.fromkeys((fact.fact, fact.forget is not None) for fact in said.facts))
             by_session.setdefault(turn.id.split(".")[0], []).append(Annotated(turn, facts))
         sessions += by_session.values()
     return sessions
@@ -106,11 +107,14 @@ def update_rows(bundle: Bundle, stories: Iterable[Story], *, per_fact: int = 2, 
     for story in stories:
         known: dict[str, Fact] = {}
         for turn, said in story.turns():
+            unwanted = {item.forget for item in said.facts}
             for item in said.facts:
                 event, target = item.relation
                 new = read_fact(item.fact, turn)
                 new = Fact(new.text, new.turn_id, new.observed_at, retracts=event is Event.DELETE)
-                others = [known[key] for key in known if key != target]
+                # "forget my ex" concerns all memories that the message has forgotten, not only its own.
+                related = unwanted if event is Event.DELETE else {target}
+                others = [known[key] for key in known if key not in related]
                 if target in known:
                     rows += [_update_row(bundle, known[target], new, event)] * RELATED_TWICE
                 rows += [_update_row(bundle, old, new, Event.ADD) for old in _near(others, new, per_fact, chance)]

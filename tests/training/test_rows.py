@@ -109,6 +109,26 @@ def test_every_target_reads_back_to_what_is_annotated(bundle: Bundle, monkeypatc
     assert set(covered.values()) == {1}
 
 
+def test_one_wish_to_forget_may_concern_several_memories(bundle: Bundle) -> None:
+    story = _story(
+        _says(
+            "I earn 2,000, or 2,400 from May", {"id": "f1", "fact": "earns 2,000"}, {"id": "f2", "fact": "earns 2,400"}
+        ),
+        _says(
+            "forget my salary",
+            {"id": "f3", "fact": "'s salary", "forget": "f1"},
+            {"id": "f4", "fact": "'s salary", "forget": "f2"},
+        ),
+    )
+    targets = "\n".join(_texts(row)[1] for row in extraction_rows(bundle, story_sessions([story])))
+    assert targets.count("forget: 's salary") == 1
+    wishes = [
+        (prompt, label) for prompt, label in map(_texts, update_rows(bundle, [story], per_fact=9)) if "salary" in prompt
+    ]
+    assert {label for _, label in wishes} == {"DELETE"}
+    assert {prompt.split("\n")[0] for prompt, _ in wishes} == {"Old: User earns 2,000", "Old: User earns 2,400"}
+
+
 def test_update_labels_follow_the_relations(bundle: Bundle) -> None:
     rows = [_texts(row) for row in update_rows(bundle, [MOVES], per_fact=9)]
     pairs: dict[tuple[str, str], list[str]] = {}
