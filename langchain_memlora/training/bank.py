@@ -66,16 +66,20 @@ class TaughtBank:
         """Do what the teacher decided; where its decision could not be read, every new fact is added and nothing is lost."""
         decided = {op.fact: op for op in operations or () if op.fact is not None}
         changes = []
+        changed: set[int] = set()
         for number, fact in enumerate(case.facts):
             op = decided.get(number)
             if op is None and fact.retracts:
                 continue
-            event = op.event if op else Event.ADD
-            target = case.shown[op.target].id if op and op.target is not None else self._new_id()
+            if op is None or op.target is None or (op.event is Event.UPDATE and op.target in changed):
+                event, memory_id = Event.ADD, self._new_id()  # two facts told together are both true
+            else:
+                event, memory_id = op.event, case.shown[op.target].id
+                changed.add(op.target)
             changes.append(
                 Change(
                     event,
-                    target,
+                    memory_id,
                     text=fact.text if event in {Event.ADD, Event.UPDATE} else "",
                     fact=fact.text,
                     turn_id=self._stored[fact.turn_id],

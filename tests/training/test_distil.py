@@ -143,6 +143,19 @@ def test_rows_of_all_roles(tmp_path: Path, bundle: Bundle) -> None:
     assert {group for _, group in made.rows[Role.EXTRACTION]} == {"rome", "tea"}
 
 
+def test_two_facts_that_replace_the_same_memory_are_both_kept(tmp_path: Path, bundle: Bundle) -> None:
+    moved = ["I live in Oslo", "> Oh!", "I live in Oslo near the harbour"]
+    asked = [{"question": "Where do I live, in Oslo or Rome?", "answer": "Oslo"}]
+    chat = _chat("moved", ("2024-05-01", ["I live in Rome"]), ("2024-05-09", moved), questions=asked)
+    made = _run(tmp_path, bundle, chats=[chat])
+    labels = dict(_texts(made, Role.MEMORY_UPDATE))
+    assert labels["Old: User live in Rome\nNew: User live in Oslo\nWhich?"] == "UPDATE"
+    assert labels["Old: User live in Rome\nNew: User live in Oslo near the harbour\nWhich?"] == "UPDATE"
+    context, _ = _texts(made, Role.GENERATION)[0]
+    assert "- User live in Oslo\n" in context
+    assert "- User live in Oslo near the harbour\n" in context
+
+
 def test_files(tmp_path: Path, bundle: Bundle) -> None:
     made = _run(tmp_path, bundle, price=(1.0, 10.0))
     records = [json.loads(line) for line in (tmp_path / "extraction.jsonl").read_text().splitlines()]
