@@ -62,9 +62,9 @@ def plain_bundle() -> Bundle:
     return dataclasses.replace(load_bundle(), prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
 
 
-def open_memory(folder: Path, **options: Any) -> MemLoRAMemory:
+def open_memory(path: Path, **options: Any) -> MemLoRAMemory:
     """Open a memory with an embedded Chroma and rules for experts."""
     engine = ScriptedEngine(extraction=tell, memory_update=judge, generation=lambda prompt: prompt)
     return MemLoRAMemory(
-        **{"path": folder, "experts": plain_bundle(), "engine": engine, "embeddings": WordCounts(), **options}
+        **{"path": path, "experts": plain_bundle(), "engine": engine, "embeddings": WordCounts(), **options}
     )

@@ -40,7 +40,9 @@ class Doom:
     seconds: float
 
 
-def random_kills(count: int, seed: int, scratch: Path, *, seconds: float = math.inf, **options: Any) -> dict[str, Any]:
+def random_kills(
+    count: int, seed: int, scratch: Path, *, seconds: float = math.inf, real: bool = False
+) -> dict[str, Any]:
     """Kill children at random moments: most at work, after some deeds, and some while they open and recover."""
     end = time.monotonic() + seconds
     rng = random.Random(seed)
@@ -51,14 +53,15 @@ def random_kills(count: int, seed: int, scratch: Path, *, seconds: float = math.
         last = killed + 1 == count or time.monotonic() > end
         folder = scratch / f"store-{lives // LIVES_A_STORE}"
         folder.mkdir(exist_ok=True)
-        lines = 0 if rng.random() < 0.2 else rng.randint(1, 25)
-        outcome = _life(folder, seed + lives, Doom(lines, rng.uniform(0, 0.5 if lines == 0 else 0.05)), **options)
+        lines = 0 if rng.random() < 0.2 else rng.randint(1, 3 if real else 25)
+        doom = Doom(lines, rng.uniform(0, (20.0 if real else 0.5) if lines == 0 else (5.0 if real else 0.05)))
+        outcome = _life(folder, seed + lives, doom, real=real)
         killed += outcome["killed"]
         verified += outcome["ready"]
         broken += outcome["broken"]
         lives += 1
         if lives % LIVES_A_STORE == 0 or last or broken:
-            broken += _life(folder, 0, None, **options)["broken"]
+            broken += _life(folder, 0, None, real=real)["broken"]
             journal = Journal(folder / "journal").deeds
             deeds += len(journal)
             acknowledged += sum(deed["acknowledged"] for deed in journal)
@@ -94,7 +97,6 @@ def point_kills(scratch: Path, *, every: int = 1, first: int = 1, seconds: float
         shutil.rmtree(folder)
     return {
         "points": len(names),
-        "last": number,
         "kills": kills.total(),
         "kinds": dict(sorted(kills.items())),
         "broken": broken,
@@ -140,7 +142,7 @@ def _play(folder: Path) -> None:
             memory.flush()
 
 
-def _life(folder: Path, seed: int, doom: Doom | None, **options: Any) -> dict[str, Any]:
+def _life(folder: Path, seed: int, doom: Doom | None, *, real: bool = False) -> dict[str, Any]:
     """One child and how it ended."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -151,7 +153,7 @@ def _life(folder: Path, seed: int, doom: Doom | None, **options: Any) -> dict[st
             os.write(writing, what.encode() + b"\n")
 
         def whole() -> None:
-            for what in live(folder, seed, say, deeds=DEEDS if doom else 0, **options):
+            for what in live(folder, seed, say, deeds=DEEDS if doom else 0, real=real):
                 say(json.dumps(what))
 
         _quietly(whole, folder / "stderr")
@@ -191,18 +193,24 @@ def _quietly(work: Callable[[], None], complaints: Path) -> NoReturn:
     os._exit(code)
 
 
-def import_everything() -> None:
+def import_everything(real: bool = False) -> None:
     """What children would otherwise import one by one. Opens nothing: threads and files do not survive a fork."""
     import chromadb.api.rust  # noqa: F401
     import langchain_chroma  # noqa: F401
 
     plain_bundle()
+    if real:
+        import langchain_huggingface  # noqa: F401
+        import sentence_transformers  # noqa: F401
+
+        import langchain_memlora.engines.transformers  # noqa: F401
 
 
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--random", type=int, default=0, help="kills at random moments")
+    parser.add_argument("--real", type=int, default=0, help="the same with the real model")
     parser.add_argument("--every", type=int, default=0, help="kill at every N-th fault point; 0: at none")
     parser.add_argument("--first", type=int, default=1, help="the first of these points")
     parser.add_argument("--seed", type=int, default=1)
@@ -211,12 +219,14 @@ def main() -> None:
         "--scratch", type=Path, default=None, help="where stores are made; default: the temporary folder"
     )
     options = parser.parse_args()
-    import_everything()
+    import_everything(bool(options.real))
     start = time.perf_counter()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
         if options.random:
             found["random"] = random_kills(options.random, options.seed, Path(scratch), seconds=options.seconds)
+        if options.real:
+            found["real"] = random_kills(options.real, options.seed, Path(scratch), seconds=options.seconds, real=True)
         if options.every:
             found["points"] = point_kills(
                 Path(scratch), every=options.every, first=options.first, seconds=options.seconds

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from langchain_memlora.types import MemoryState
 
 USERS = ("ana@example.org", "bén", "c' OR 1=1")
 VERBS = ("add", "background", "verbatim", "update", "delete", "restore", "search", "forget")
+Say = Callable[[str], None]
 WEIGHTS = (25, 25, 10, 12, 8, 8, 8, 4)
 
 
@@ -51,16 +53,17 @@ class Journal:
         os.write(self._out, (json.dumps(entry) + "\n").encode())
 
 
-def live(folder: Path, seed: int, say: Any, *, deeds: int, **options: Any) -> list[str]:
+def live(folder: Path, seed: int, say: Say, *, deeds: int, real: bool = False) -> list[str]:
     """Open, check, and do deeds; gives the promises that were broken when it opened.
 
     Args:
         say: Told "ready" when all was found well, and "done" after each deed.
+        real: With the real model, the shipped experts and the default embedder.
     """
     journal = Journal(folder / "journal")
     rng = random.Random(seed)
-    with open_memory(folder / "store", **options) as memory:
-        wrong = broken(memory, journal.deeds, USERS, exact="engine" not in options)
+    with (MemLoRAMemory if real else open_memory)(path=folder / "store") as memory:
+        wrong = broken(memory, journal.deeds, USERS, exact=not real)
         wrong += _not_forgotten(journal, folder / "store")
         if not wrong:
             say("ready")

@@ -56,7 +56,7 @@ def _broken_for(memory: MemLoRAMemory, deeds: list[Deed], scope: Scope, *, exact
         decided = Counter(op.turn_id for op in operations if op.turn_id)
         yield from (f"turn {t.message_id} was decided {decided[t.id]} times" for t in turns if decided[t.id] != 1)
     yield from _by_hand(deeds, operations)
-    yield from _untrue_history(memory, operations, scope)
+    yield from untrue_history(memory, operations, scope)
 
 
 def _since_forgotten(deeds: list[Deed]) -> tuple[list[Deed], bool]:
@@ -76,7 +76,7 @@ def _by_hand(deeds: list[Deed], operations: Sequence[Operation]) -> Iterator[str
         yield from (f"{verb} of {key} was doubled" for key in found if found[key] > allowed[key])
 
 
-def _untrue_history(memory: MemLoRAMemory, operations: Sequence[Operation], scope: Scope) -> Iterator[str]:
+def untrue_history(memory: MemLoRAMemory, operations: Sequence[Operation], scope: Scope) -> Iterator[str]:
     """The operations, applied one after the other to nothing, give what is there."""
     replayed: dict[str, str | None] = {}
     last: dict[str, str] = {}

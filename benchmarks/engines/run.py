@@ -1,0 +1,151 @@
+"""Engines against each other: the same prompts, in turns, on this machine. Writes runs/engines.json and docs/engines.md.
+
+    python benchmarks/engines/run.py                      # or: make bench-engines
+    python benchmarks/engines/run.py --rounds 1 --quick   # a look
+
+Each engine lives in a process of its own. One round gives every engine the same call, one engine after the other, before
+the next call comes, so that whatever else the machine does meets all of them alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from worker import ENGINES, Measured, installed, work
+
+from langchain_memlora.engines.base import Request
+from langchain_memlora.experts import Role, load_bundle
+from langchain_memlora.testing.engine_conformance import conformance_cases
+
+ROOT = Path(__file__).parent.parent.parent
+STAGES = ("extract a window", "decide a fact (10 candidates)", "answer", "read 400 tokens")
+Record = dict[str, Any]
+
+
+def calls(count: int) -> list[tuple[str, list[Request]]]:
+    """Calls as the memory makes them: windows and answers one by one, the candidates of a fact together."""
+    cases = conformance_cases(load_bundle(), windows=count, pairs=10 * count, questions=count)
+    asked = {role: [case.request for case in cases if case.request.role is role] for role in Role}
+    pairs = asked[Role.MEMORY_UPDATE]
+    long = "I moved from Porto to Berlin last week with my dog Bruno, who likes the park. " * 18
+    made = [("read 400 tokens", [Request(Role.EXTRACTION, long, choices=("1", "none"))])] * count
+    made += [(STAGES[0], [request]) for request in asked[Role.EXTRACTION]]
+    made += [(STAGES[1], pairs[start : start + 10]) for start in range(0, len(pairs), 10)]
+    made += [(STAGES[2], [request]) for request in asked[Role.GENERATION]]
+    # The same with one token to write tells what of it is reading.
+    firsts = [(f"{stage}, first token", [replace(r, max_tokens=1) for r in rs]) for stage, rs in made if stage == STAGES[0]]
+    return made + firsts
+
+
+def measure(names: list[str], count: int, rounds: int, threads: int) -> Record:
+    """Run all calls on all engines in turns."""
+    context = multiprocessing.get_context("spawn")
+    workers: dict[str, Any] = {}
+    record: Record = {name: {"calls": {}} for name in names}
+    for name in names:
+        mine, theirs = context.Pipe()
+        process = context.Process(target=work, args=(name, threads, theirs))
+        process.start()
+        load, memory = mine.recv()
+        record[name] |= {"load": asdict(load), "memory_loaded": memory}
+        workers[name] = (mine, process)
+        print(f"{name}: loaded in {load.seconds:.1f} s", flush=True)
+    todo = calls(count)
+    for number in range(rounds + 1):  # the first round warms up and is not counted
+        for stage, requests in todo if number else dict(todo).items():
+            for name, (pipe, _) in workers.items():
+                pipe.send(requests)
+                found: Measured = pipe.recv()
+                if number:
+                    record[name]["calls"].setdefault(stage, []).append(asdict(found))
+        print(f"round {number} of {rounds}", flush=True)
+    for name, (pipe, process) in workers.items():
+        pipe.send(None)
+        record[name]["memory"] = pipe.recv()
+        process.join()
+    return record
+
+
+def summarize(one: Record) -> Record:
+    """Medians of one engine: seconds of each stage, by the clock and of the processor, and tokens a second."""
+    found: Record = {"load": one["load"], "memory": one["memory"]}
+    for key in ("seconds", "cpu"):
+        total = {
+            stage: [sum(c[key] for c in made), sum(c["read"] for c in made), sum(c["written"] for c in made)]
+            for stage, made in one["calls"].items()
+        }
+        whole, first = total[STAGES[0]], total[f"{STAGES[0]}, first token"]
+        found[key] = {
+            **{stage: statistics.median(c[key] for c in one["calls"][stage]) for stage in STAGES},
+            "tokens read a second": total[STAGES[3]][1] / total[STAGES[3]][0],
+            "tokens written a second": (whole[2] - first[2]) / (whole[0] - first[0]),
+        }
+    return found
+
+
+def page(record: Record) -> str:
+    """The table as Markdown."""
+    names = list(record["engines"])
+    rows = [
+        ("processor seconds", "", None, ""),
+        *((stage, "cpu", stage, ".2f") for stage in STAGES[:3]),
+        ("tokens read a second", "cpu", "tokens read a second", ".0f"),
+        ("tokens written a second", "cpu", "tokens written a second", ".0f"),
+        ("seconds by the clock", "", None, ""),
+        *((stage, "seconds", stage, ".2f") for stage in STAGES[:3]),
+        ("tokens read a second", "seconds", "tokens read a second", ".0f"),
+        ("tokens written a second", "seconds", "tokens written a second", ".0f"),
+    ]
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for title, kind, key, form in rows:
+        cells = [format(record["engines"][name][kind][key], form) if key else "" for name in names]
+        lines.append(f"| {title if key else f'**{title}**'} | " + " | ".join(cells) + " |")
+    load = [f"{record['engines'][name]['load']['cpu']:.1f}" for name in names]
+    lines.append("| load, processor seconds | " + " | ".join(load) + " |")
+    memory = [f"{record['engines'][name]['memory']:.0f}" for name in names]
+    lines.append("| most memory beyond the bare package, MB | " + " | ".join(memory) + " |")
+    text = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
+    return text.format(table="\n".join(lines), **record["machine"])
+
+
+def main() -> None:
+    """Measure, or with `--docs` only write the page again."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engines", nargs="*", default=[name for name in ENGINES if installed(name)], choices=ENGINES)
+    parser.add_argument("--count", type=int, default=8, help="calls of each stage")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "engines.json")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs" / "engines.md")
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    calls_made = measure(options.engines, options.count, options.rounds, options.threads)
+    machine = {
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "threads": options.threads,
+        "load": f"{load:.0f}",
+        "count": options.count,
+        "rounds": options.rounds,
+    }
+    record = {
+        "machine": machine,
+        "engines": {name: summarize(one) for name, one in calls_made.items()},
+        "calls": calls_made,
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(record, indent=1) + "\n")
+    options.docs.write_text(page(record), encoding="utf-8")
+    print(page(record))
+
+
+if __name__ == "__main__":
+    main()
