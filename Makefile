@@ -3,11 +3,15 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Where the benchmark finds locomo/ and locomo_audit/, and what it compares with; `make benchmark BASELINES=all` adds those
+# that read thousands of tokens or fill memories of their own.
+export MEMLORA_DATA ?= ../shared/data
+BASELINES ?= facts turns dense bm25 no-memory no-reader
 
-.PHONY: help install demo test check lint format figures docs train clean
+.PHONY: help install demo test check lint format figures docs benchmark benchmark-quick train clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
 
 install: $(INSTALLED) ## Make the virtual environment and install the package into it
 
@@ -42,6 +46,17 @@ figures: install ## Play the held-out scripts again and write what they scored i
 
 docs: install ## Regenerate what README and docs take from the program
 	$(BIN)/python docs/generate.py
+
+benchmark: install ## LoCoMo's test split, the assistant histories and the update cases (hours on two cores; needs MEMLORA_DATA)
+	$(BIN)/memlora evaluate locomo --out runs/locomo $(BASELINES:%=--baseline %)
+	$(BIN)/memlora evaluate assistant --out runs/assistant $(BASELINES:%=--baseline %)
+	$(BIN)/memlora evaluate updates --out runs/updates
+	$(BIN)/memlora report runs/locomo runs/assistant runs/updates --out docs/benchmark
+	$(BIN)/python docs/generate.py --benchmark runs/locomo runs/assistant runs/updates
+
+benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo's test conversations
+	$(BIN)/memlora evaluate locomo --out runs/locomo-quick --sessions 5 --limit 40 --baseline turns --baseline no-memory
+	$(BIN)/memlora report runs/locomo-quick --out runs/locomo-quick/report
 
 train: install ## Train the shipped bundle's three text experts again (about 70 minutes on two cores)
 	for role in extraction memory_update generation; do \

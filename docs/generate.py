@@ -14,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/cli.md", "langchain_memlora/bundles/smollm2-135m/README.md")
+PAGES = ("README.md", "docs/cli.md", "docs/benchmark.md", "langchain_memlora/bundles/smollm2-135m/README.md")
 FIGURES = ROOT / "docs" / "figures.json"
+BENCHMARK = ROOT / "docs" / "benchmark.json"
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -98,7 +99,52 @@ def card() -> str:
     return "\n".join([*head, *rows]) + "\n"
 
 
-PARTS: dict[str, Callable[[], str]] = {"graph": graph, "cli": cli_help, "scripts": scripts, "card": card}
+def setups() -> str:
+    """What the benchmark compares."""
+    from langchain_memlora.evaluation.report import tables, to_markdown
+
+    return to_markdown([tables.setups()])
+
+
+def paper() -> str:
+    """The paper's numbers, as published."""
+    from langchain_memlora.evaluation.report import tables, to_markdown
+    from langchain_memlora.evaluation.report.finished import published
+
+    return f"{published()['source']}. {published()['note']}\n\n{to_markdown([tables.paper()])}"
+
+
+def benchmark() -> str:
+    """The scores of the runs that were recorded last."""
+    from langchain_memlora.evaluation.report import Finished, describe, to_markdown
+
+    if not BENCHMARK.exists():
+        return "No run is recorded yet; `make benchmark` records one.\n"
+    runs = [Finished(Path(run.pop("path")), **run) for run in json.loads(BENCHMARK.read_text())]
+    return "\n".join(to_markdown([*describe(run)]) for run in runs)
+
+
+def take_benchmark(paths: list[Path]) -> None:
+    """Keep what the docs quote of finished runs of `memlora evaluate`."""
+    from langchain_memlora.evaluation.report import read_run
+
+    runs = [read_run(path) for path in paths]
+    kept = [
+        {"path": r.path.resolve().name, "config": r.config, "scores": r.scores, "judgements": r.judgements}
+        for r in runs
+    ]
+    BENCHMARK.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "graph": graph,
+    "cli": cli_help,
+    "scripts": scripts,
+    "card": card,
+    "setups": setups,
+    "paper": paper,
+    "benchmark": benchmark,
+}
 
 
 def render(page: Path) -> str:
@@ -107,9 +153,11 @@ def render(page: Path) -> str:
 
 
 def main() -> int:
-    """Write the pages (with `--figures FILE` from a new run), or with `--check` say which ones are stale."""
+    """Write the pages (with `--figures FILE` or `--benchmark RUN...` from new runs), or say which are stale with `--check`."""
     if "--figures" in sys.argv:
         take_figures(Path(sys.argv[-1]))
+    if "--benchmark" in sys.argv:
+        take_benchmark([Path(name) for name in sys.argv[sys.argv.index("--benchmark") + 1 :]])
     check = "--check" in sys.argv
     stale = []
     for name in PAGES:

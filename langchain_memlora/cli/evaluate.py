@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
@@ -12,16 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from langchain_memlora.cli.progress import watched
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import console
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts import load_bundle
 
 if TYPE_CHECKING:
-    from langchain_memlora.evaluation.benchmark import Watch
     from langchain_memlora.evaluation.conversations import Conversation
 
 DATA = "MEMLORA_DATA"
@@ -92,7 +89,7 @@ def evaluate(
 
     chosen = [MEMLORA, *(SETUPS if "all" in (baseline or ()) else baseline or ())]
     loaded = _load(what, file, _places(conversations), sessions, adversarial=adversarial, corrected=corrected)
-    with _watched() as watch:
+    with watched() as watch:
         benchmark = Benchmark(
             DATASETS[what],
             partial(setting.opener, experts=name),
@@ -132,7 +129,7 @@ def _evaluate_expert(
     from langchain_memlora.evaluation.runs import append_lines, write_json
 
     with (
-        _watched() as watch,
+        watched() as watch,
         tempfile.TemporaryDirectory(prefix="memlora-", ignore_cleanup_errors=True) as folder,
         setting.opener(path=Path(folder), experts=name) as memory,
     ):
@@ -228,25 +225,6 @@ def _judge(out: Path, model: str, audit: Path, seed: int) -> None:
         save_judgement(out, model, strictness, judge_run(out, grader, model), calibrate(grader, audit, seed=seed))
 
 
-@contextmanager
-def _watched() -> Iterator[Watch]:
-    """Bars with the time that is left; one line a stage where nobody watches."""
-    out = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=out, disable=not out.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-
-        def watch(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done)
-            if not out.is_terminal:
-                left = bars.tasks[tasks[stage]].time_remaining
-                out.print(f"{stage}: {done} of {total}" + (f", about {left:.0f} s left" if left else ""))
-
-        yield watch
-
-
 def _print_scores(scores: dict[str, Any], out: Path) -> None:
     table = Table("setup", box=None, header_style="dim", pad_edge=False)
     for title in ("questions", "F1", "interval", "evidence@5", "shown", "tokens", "seconds"):
@@ -264,7 +242,7 @@ def _print_scores(scores: dict[str, Any], out: Path) -> None:
             f"{cost['seconds']:.2f}",
         )
     console().print(table)
-    console().print(f"All of it: {out / 'scores.json'}; tables and plots: memlora report {out} --out FOLDER")
+    console().print(f"All of it: {out / 'scores.json'}. Tables and plots, J too: memlora report {out} --out FOLDER")
 
 
 def _print_shares(scores: dict[str, Any], out: Path) -> None:

@@ -113,9 +113,9 @@ SETUPS: dict[str, Setup] = {
         Setup("bm25", "raw turns by BM25", _lexical_turns),
         Setup("full-context", "the newest turns that fit", _newest_turns, budget=FULL_CONTEXT_TOKENS, every_hit=True),
         Setup("no-memory", "nothing to read", _nothing),
-        Setup("no-experts", "base model at every stage", _everything, _OFF),
-        Setup("extraction-only", "base model at update and generation", _everything, _OFF[1:]),
-        Setup("no-reader", "base model at generation", _everything, _OFF[2:]),
+        Setup("no-reader", "as memlora, base model at generation", _everything, _OFF[2:]),
+        Setup("extraction-only", "as memlora, base model at update and generation", _everything, _OFF[1:]),
+        Setup("no-experts", "as memlora, base model at every stage", _everything, _OFF),
     )
 }
 """All setups, by name. The last three and `memlora` are the stages of the paper's Table 4."""

@@ -55,7 +55,7 @@ def test_a_benchmark_with_every_baseline_becomes_a_report(memlora: Run, locomo_f
     assert "4 single-hop (4)" in page
     assert "| Gemma2-2B + experts | 2.61 | Gemma2-27B | 44.5 | 47.2 |" in page
     assert "Neither is comparable" in page
-    assert (tmp_path / "docs/report.html").read_text().count("<table>") == page.count("\n| ---")
+    assert (tmp_path / "docs/report.html").read_text().count("<table") == page.count("\n| ---")
 
 
 def test_a_limit_and_sessions_make_a_small_run(memlora: Run, locomo_file: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from langchain_memlora.evaluation.report import plots, tables
 from langchain_memlora.evaluation.report.finished import Finished, published, read_run
 from langchain_memlora.evaluation.report.pages import Grid, Part, Picture, Text, to_html, to_markdown
 
-__all__ = ["Finished", "read_run", "write_report"]
+__all__ = ["Finished", "Part", "describe", "read_run", "to_markdown", "write_report"]
 
 TABLES: tuple[tuple[str, Callable[[Finished], Grid]], ...] = (
     ("Answers", tables.answers),
@@ -49,7 +49,7 @@ def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     parts: list[Part] = [Text("Benchmark", "h1")]
     for run in finished:
-        parts += _run(run, out)
+        parts += [*describe(run), *_drawn(run, out)]
     parts += _paper(finished, out)
     pages = {"report.md": to_markdown(parts), "report.html": to_html(parts)}
     for name, page in pages.items():
@@ -57,7 +57,8 @@ def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
     return [out / name for name in (*pages, *(part.file for part in parts if isinstance(part, Picture)))]
 
 
-def _run(run: Finished, out: Path) -> Iterator[Part]:
+def describe(run: Finished) -> Iterator[Part]:
+    """What a run was and what it scored, in tables."""
     yield Text(run.title, "h2")
     yield Text(_circumstances(run))
     if run.setups:
@@ -67,10 +68,6 @@ def _run(run: Finished, out: Path) -> Iterator[Part]:
             if table.rows:
                 yield Text(f"{title}.")
                 yield table
-        for name, caption, draw in PLOTS:
-            file = f"{run.path.resolve().name}-{name}.png"
-            if draw(run, out / file):
-                yield Picture(file, caption)
     if run.judgements:
         yield Text("J, beside what the judge passes of answers known to be right, wrong, and vaguely wrong.")
         yield tables.judgements(run)
@@ -84,6 +81,14 @@ def _run(run: Finished, out: Path) -> Iterator[Part]:
         )
         yield tables.kinds(found)
         yield tables.decisions(found)
+
+
+def _drawn(run: Finished, out: Path) -> Iterator[Part]:
+    """The plots that there is something to draw for."""
+    for name, caption, draw in PLOTS:
+        file = f"{run.path.resolve().name}-{name}.png"
+        if run.setups and draw(run, out / file):
+            yield Picture(file, caption)
 
 
 def _circumstances(run: Finished) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.evaluation.runs import read_json
+from langchain_memlora.evaluation.setups import SETUPS
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,9 @@ class Finished:
 
     @property
     def setups(self) -> dict[str, Any]:
-        """Scores by setup; empty for a run of one expert by itself."""
-        return self.scores.get("setups", {})
+        """Scores by setup, in the order of `SETUPS`; empty for a run of one expert by itself."""
+        found = self.scores.get("setups", {})
+        return {name: found[name] for name in SETUPS if name in found}
 
 
 def read_run(path: Path) -> Finished:

@@ -9,7 +9,7 @@ from typing import Literal
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.25rem .7rem;border-bottom:1px solid #ddd;text-align:right}
-td:first-child,th:first-child{text-align:left}img{max-width:100%}"""
+td:first-child,th:first-child,.words td,.words th{text-align:left}img{max-width:100%}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table; the first column names the rows."""
+    """A table; the first column names the rows, and the others hold numbers unless it says `words`."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ def _markdown(part: Part) -> str:
     match part:
         case Text(words, kind):
             return {"h1": "# ", "h2": "## ", "p": ""}[kind] + words
-        case Grid(head, rows):
-            lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+        case Grid(head, rows, words):
+            lines = [head, ["---", *["---" if words else "---:"] * (len(head) - 1)], *rows]
             return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
         case Picture(file, caption):
             return f"![{caption}]({file})"
@@ -67,10 +68,11 @@ def _html(part: Part) -> str:
     match part:
         case Text(words, kind):
             return f"<{kind}>{html.escape(words)}</{kind}>"
-        case Grid(head, rows):
+        case Grid(head, rows, words):
+            kind = ' class="words"' if words else ""
             top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
             body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-            return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+            return f"<table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
         case Picture(file, caption):
             words = html.escape(caption)
             return f'<figure><img src="{html.escape(file)}" alt="{words}"><figcaption>{words}</figcaption></figure>'

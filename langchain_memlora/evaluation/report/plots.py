@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OURS, THEIRS, PALE = "#1b6ca8", "#c0504d", "#9db8cc"
+SIZES = (0.08, 200)
 BASE_BILLIONS = {"smollm2-135m-instruct": 0.135}
 
 
@@ -46,7 +47,7 @@ def categories(run: Finished, file: Path) -> bool:
     labels = [run.config.get("categories", {}).get(key, key) for key in keys]
     axes.set_xticks(np.arange(len(keys)) + 0.4 - width / 2, labels)
     axes.set_ylabel("F1")
-    axes.legend(fontsize=8, ncols=2)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return _save(figure, file)
 
 
@@ -60,7 +61,7 @@ def ablation(run: Finished, file: Path) -> bool:
     left.set(title="here", ylabel="F1")
     for metric, colour in (("L", PALE), ("J", THEIRS)):
         right.plot(labels, [stage[metric] for stage in published()["stages"]], "o-", color=colour, label=metric)
-    right.set(title="the paper, Gemma2-2B (its own L and J: another scale)", ylabel="points")
+    right.set(title="the paper, Gemma2-2B, its own L and J", ylabel="points")
     right.legend()
     return _save(figure, file)
 
@@ -87,8 +88,12 @@ def sizes(runs: Sequence[Finished], file: Path) -> bool:
         f1 = run.setups[MEMLORA]["f1"]
         errors = [[f1["mean"] - f1["low"]], [f1["high"] - f1["mean"]]]
         right.errorbar([size], [f1["mean"]], yerr=errors, fmt="*", ms=12, capsize=3, label=run.path.name)
-    left.set(xscale="log", xlabel="billions of parameters", ylabel="J", title="J: comparable within one judge only")
-    right.set(xscale="log", xlabel="billions of parameters", ylabel="F1", title="F1 here (the paper gives none)")
+    left.set(ylabel="J", title="J: comparable within one judge only")
+    right.set(ylabel="F1", title="F1 here (the paper gives none)")
+    for axes in (left, right):
+        axes.set(xscale="log", xlim=SIZES, xlabel="billions of parameters")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_formatter("{x:g}")
     left.legend(fontsize=7)
     right.legend(fontsize=7)
     return _save(figure, file)

@@ -183,4 +183,4 @@ def paper() -> Grid:
 
 def setups(names: Sequence[str] = tuple(SETUPS)) -> Grid:
     """What each setup is."""
-    return Grid(["setup", "what is read, and by whom"], [[name, SETUPS[name].sentence] for name in names])
+    return Grid(["setup", "what is read, and by whom"], [[name, SETUPS[name].sentence] for name in names], words=True)
