@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from langchain_core.embeddings import Embeddings
+from langgraph.channels.untracked_value import UntrackedValue
 from langgraph.config import get_stream_writer
 
 from langchain_memlora.engines.base import Completion, Request
@@ -87,7 +88,7 @@ class RememberState(RememberInput, RememberOutput, total=False):
     facts: list[Read]
     questions: list[Question]
     settled: dict[int, Decision]
-    answered: dict[Request, Completion]
+    answered: Annotated[dict[Request, Completion], UntrackedValue]  # no checkpointer can write such keys
     decisions: list[Decision | None]
     undecided: list[Failure]
     revision: int
