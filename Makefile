@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export MEMLORA_DATA ?= ../shared/data
 BASELINES ?= facts turns dense bm25 no-memory no-reader
 
-.PHONY: help install demo test check lint format figures docs benchmark benchmark-quick train clean
+.PHONY: help install demo test check lint format figures docs benchmark benchmark-quick bench-engines train clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
@@ -57,6 +57,9 @@ benchmark: install ## LoCoMo's test split, the assistant histories and the updat
 benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo's test conversations
 	$(BIN)/memlora evaluate locomo --out runs/locomo-quick --sessions 5 --limit 40 --baseline turns --baseline no-memory
 	$(BIN)/memlora report runs/locomo-quick --out runs/locomo-quick/report
+
+bench-engines: install ## Engines against each other on this machine; writes docs/engines.md (minutes on an idle machine)
+	$(BIN)/python benchmarks/engines/run.py
 
 train: install ## Train the shipped bundle's three text experts again (about 70 minutes on two cores)
 	for role in extraction memory_update generation; do \

@@ -45,7 +45,7 @@ class MemLoRAMemory:
     Args:
         path: Folder of the ledger and the index. Default: `MEMLORA_HOME`, else the user's data folder.
         experts: A bundle, its name or its path.
-        engine: What computes; default: transformers with the bundle's base model.
+        engine: What computes: an `Engine`, `transformers` (the default), `openvino`, or `auto` for the fastest installed.
         index: A LangChain `VectorStore` (or an `Index`) in place of the embedded Chroma.
         ledger: A `Ledger` or the path of its file, if it should not lie in `path`.
         embeddings: A LangChain `Embeddings` in place of all-MiniLM-L6-v2.
@@ -53,6 +53,7 @@ class MemLoRAMemory:
     Raises:
         BundleError: The experts can't be loaded.
         LedgerError: The ledger can't be opened.
+        MissingExtraError: The engine named is not installed.
 
     Every verb has an async twin with an `a` in front. Models load at first use; `warm` loads them ahead.
 
@@ -71,7 +72,7 @@ class MemLoRAMemory:
         *,
         path: str | Path | None = None,
         experts: str | Path | Bundle = DEFAULT_BUNDLE,
-        engine: Engine | None = None,
+        engine: Engine | str | None = None,
         index: VectorStore | Index | None = None,
         ledger: Ledger | str | Path | None = None,
         embeddings: Embeddings | None = None,

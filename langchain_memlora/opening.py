@@ -12,7 +12,7 @@ from langchain_core.vectorstores import VectorStore
 from platformdirs import user_data_path
 
 from langchain_memlora.engines.base import Engine
-from langchain_memlora.engines.lazy import LazyEngine
+from langchain_memlora.engines.registry import named_engine
 from langchain_memlora.errors import ClosedError
 from langchain_memlora.experts import Bundle, Experts, load_bundle
 from langchain_memlora.graph import Services
@@ -34,7 +34,7 @@ class Parts:
         *,
         path: str | Path | None,
         experts: str | Path | Bundle,
-        engine: Engine | None,
+        engine: Engine | str | None,
         index: VectorStore | Index | None,
         ledger: Ledger | str | Path | None,
         embeddings: Embeddings | None,
@@ -43,8 +43,9 @@ class Parts:
         self.path = Path(path or home or user_data_path("langchain-memlora")).expanduser()
         self.bundle = experts if isinstance(experts, Bundle) else load_bundle(experts)
         self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger or self.path / "ledger.sqlite3")
-        self.engine = engine or _default_engine(self.bundle)
-        self._owns_engine, self._owns_ledger = engine is None, not isinstance(ledger, Ledger)
+        given_engine = isinstance(engine, Engine)
+        self.engine = engine if given_engine else named_engine(engine or "transformers", self.bundle)
+        self._owns_engine, self._owns_ledger = not given_engine, not isinstance(ledger, Ledger)
         given = embeddings or (index.embeddings if isinstance(index, VectorStore) else None)
         name = embedder_id(given) if given else DEFAULT_EMBEDDER
         self.embeddings = CachedEmbeddings((lambda: given) if given else default_embeddings, name, self.ledger)
@@ -99,12 +100,3 @@ class Parts:
             self._synced.index.close()
         if self._owns_ledger:
             self.ledger.close()
-
-
-def _default_engine(bundle: Bundle) -> Engine:
-    def make() -> Engine:
-        from langchain_memlora.engines.transformers import TransformersEngine
-
-        return TransformersEngine(bundle)
-
-    return LazyEngine(make)

@@ -1,7 +1,7 @@
 """Engines against each other: the same prompts, in turns, on this machine. Writes runs/engines.json and docs/engines.md.
 
-    python benchmarks/engines/run.py                      # or: make bench-engines
-    python benchmarks/engines/run.py --rounds 1 --quick   # a look
+    python benchmarks/engines/run.py                        # or: make bench-engines
+    python benchmarks/engines/run.py --rounds 1 --count 2   # a look
 
 Each engine lives in a process of its own. One round gives every engine the same call, one engine after the other, before
 the next call comes, so that whatever else the machine does meets all of them alike.
@@ -41,7 +41,9 @@ def calls(count: int) -> list[tuple[str, list[Request]]]:
     made += [(STAGES[1], pairs[start : start + 10]) for start in range(0, len(pairs), 10)]
     made += [(STAGES[2], [request]) for request in asked[Role.GENERATION]]
     # The same with one token to write tells what of it is reading.
-    firsts = [(f"{stage}, first token", [replace(r, max_tokens=1) for r in rs]) for stage, rs in made if stage == STAGES[0]]
+    firsts = [
+        (f"{stage}, first token", [replace(r, max_tokens=1) for r in rs]) for stage, rs in made if stage == STAGES[0]
+    ]
     return made + firsts
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import resource
 import sys
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from langchain_memlora.engines.base import Engine, Request
 from langchain_memlora.experts import load_bundle
@@ -38,8 +38,6 @@ class Measured:
 
 def work(name: str, threads: int, pipe: Connection) -> None:
     """Load an engine, tell what that cost, then run what comes through the pipe until `None` does."""
-    import langchain_memlora.engines.base as _  # the bare package is not the engine's cost
-
     before = megabytes()
     clock, cpu = time.perf_counter(), time.process_time()
     engine = make(name, threads)
@@ -80,6 +78,3 @@ def megabytes() -> float:
 def installed(name: str) -> bool:
     """Whether an engine's package is there."""
     return importlib.util.find_spec("openvino") is not None or not name.startswith("openvino")
-
-
-HERE = Path(__file__).parent

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest
+from langchain_memlora.engines.registry import named_engine
 
 if TYPE_CHECKING:
     from langchain_memlora.engines.transformers import TransformersEngine
 
-__all__ = ["ChatRequest", "Completion", "Engine", "Request", "TransformersEngine"]
+__all__ = ["ChatRequest", "Completion", "Engine", "Request", "TransformersEngine", "named_engine"]
 
 
 def __getattr__(name: str) -> object:

@@ -29,9 +29,9 @@ def load_adapters(bundle: Bundle, shape: Shape) -> dict[str, Factors]:
     """
     found = {}
     for role, folder in bundle.adapters.items():
-        tensors, alpha, root = _read(role, folder)
+        alpha, root = check_plain(role, folder)
         try:
-            found[str(role)] = _factors(tensors, shape, alpha, root=root)
+            found[str(role)] = _factors(_tensors(role, folder), shape, alpha, root=root)
         except ValueError as error:
             msg = (
                 f"The {role} adapter in {folder} does not fit a llama of hidden size {shape.hidden} and {shape.layers} "
@@ -46,21 +46,37 @@ def no_adapter(shape: Shape) -> Factors:
     return _factors({}, shape, alpha=1, root=False)
 
 
-def _read(role: str, folder: Path) -> tuple[TensorFiles, float, bool]:
-    """An adapter's tensors, its alpha, and whether alpha is divided by the root of the rank."""
+def check_plain(role: str, folder: Path) -> tuple[float, bool]:
+    """Check that an adapter is plain LoRA; gives its alpha and whether that is divided by the root of the rank.
+
+    Raises:
+        BundleError: Its configuration can't be read, or has parts that only PEFT can run.
+    """
     try:
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         if config["peft_type"] != "LORA":
             msg = f"peft_type is {config['peft_type']!r}"
             raise ValueError(msg)
-        tensors, alpha = TensorFiles(folder / "adapter_model.safetensors"), float(config["lora_alpha"])
+        alpha = float(config["lora_alpha"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = f"The {role} adapter in {folder} can't be read ({error!s:.300}). Restore it from where the bundle came."
-        raise BundleError(msg) from error
+        raise _unreadable(role, folder, error) from error
     if odd := [name for name in _UNSUPPORTED if config.get(name)]:
         msg = f"The {role} adapter in {folder} has {', '.join(odd)}, which OpenVINOEngine can't run. Use TransformersEngine."
         raise BundleError(msg)
-    return tensors, alpha, bool(config.get("use_rslora"))
+    return alpha, bool(config.get("use_rslora"))
+
+
+def _tensors(role: str, folder: Path) -> TensorFiles:
+    try:
+        return TensorFiles(folder / "adapter_model.safetensors")
+    except (OSError, ValueError) as error:
+        raise _unreadable(role, folder, error) from error
+
+
+def _unreadable(role: str, folder: Path, error: Exception) -> BundleError:
+    return BundleError(
+        f"The {role} adapter in {folder} can't be read ({error!s:.300}). Restore it from where the bundle came."
+    )
 
 
 def _factors(tensors: Mapping[str, np.ndarray], shape: Shape, alpha: float, *, root: bool) -> Factors:

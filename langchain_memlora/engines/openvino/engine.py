@@ -199,10 +199,7 @@ class OpenVINOEngine(Engine):
 
     def _generate(self, rows: Sequence[Row]) -> list[Completion]:
         tokens = self._ready().prompting.tokens
-        if len(rows) == 1:
-            written = [self._alone(rows[0])]
-        else:
-            written = self._together(rows)
+        written = [self._alone(rows[0])] if len(rows) == 1 else self._together(rows)
         found = []
         for row, ids in zip(rows, written, strict=True):
             finished = ids[-1:] == [tokens.end]

@@ -1,0 +1,58 @@
+"""Every engine does the work of transformers in float32: the shipped suite, with the real model and experts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from langchain_memlora.engines import Completion, Engine, Request
+from langchain_memlora.experts import load_bundle
+from langchain_memlora.testing import engine_conformance as conformance
+from langchain_memlora.testing.engine_conformance import EngineConformance, conformance_cases
+
+
+@pytest.mark.model
+class TestOpenVINO(EngineConformance):
+    @pytest.fixture(scope="class")
+    def engine(self) -> Iterator[Engine]:
+        pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+        from langchain_memlora.engines.openvino import OpenVINOEngine
+
+        with OpenVINOEngine(load_bundle()) as engine:
+            yield engine
+
+
+class Parrot(Engine):
+    """Gives the right answers, but with a flaw."""
+
+    def __init__(self, **flaw: Any) -> None:
+        self.flaw = flaw
+        self.gold = {case.request.prompt: case.gold for case in conformance_cases(load_bundle())}
+
+    def compute(self, requests: Any) -> list[Completion]:
+        return [self.say(request) for request in requests]
+
+    def say(self, request: Request) -> Completion:
+        text = self.flaw.get(str(request.role), self.gold[request.prompt])
+        chances = tuple(float(choice == text) for choice in request.choices)
+        role = self.flaw.get("adapter", request.role)
+        return Completion(text, chances, 5, 5, seconds=1.0, adapter=role and str(role))
+
+
+@pytest.mark.parametrize(
+    ("flaw", "test"),
+    [
+        ({"adapter": "generation"}, "usage_is_reported"),
+        ({"memory_update": "ADD"}, "update_choices_are_those_of_transformers"),
+        ({"extraction": "none"}, "the_task_is_done_as_well_as_by_transformers"),
+        ({}, "a_switched_off_adapter_differs"),
+    ],
+)
+def test_the_suite_finds_flaws(flaw: dict[str, str], test: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Parrot() as right, Parrot(**flaw) as wrong:
+        monkeypatch.setattr(conformance, "_expected", lambda: conformance._answers(right))
+        check = getattr(EngineConformance(), f"test_{test}")
+        with pytest.raises(AssertionError):
+            check(wrong)
+        if flaw:
+            check(right)
