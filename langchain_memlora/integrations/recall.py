@@ -52,5 +52,8 @@ def recall(
 
 
 def _unseen(hit: Hit, thread_id: str, shown: Collection[str]) -> Hit | None:
-    turns = tuple(turn for turn in hit.turns if turn.thread_id != thread_id or turn.message_id not in shown)
+    """What of a hit is news to the model: not the thread's own messages, nor a message that is the memory word for word."""
+    known = hit.memory.text if hit.memory else None
+    fresh = (turn for turn in hit.turns if turn.thread_id != thread_id or turn.message_id not in shown)
+    turns = tuple(turn for turn in fresh if turn.text != known)
     return replace(hit, turns=turns) if hit.memory or turns else None
