@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export MEMLORA_DATA ?= ../shared/data
 BASELINES ?= facts turns dense bm25 no-memory no-reader
 
-.PHONY: help install demo test check lint format figures docs benchmark benchmark-quick bench-engines train clean
+.PHONY: help install demo test check lint format figures docs reliability benchmark benchmark-quick bench-engines train clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
@@ -29,6 +29,9 @@ test: install ## Run the test suite (under 10 minutes)
 
 check: install lint ## Run the long tests (held-out scripts through the real model)
 	$(BIN)/python -m pytest -m slow
+
+reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: about two hours)
+	$(BIN)/python -m benchmarks.reliability $(if $(FULL),--full)
 
 lint: install ## Check style and generated docs
 	$(BIN)/ruff check .

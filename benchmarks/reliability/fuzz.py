@@ -81,7 +81,7 @@ RIGHT = {
 def run(outputs: int, seed: int) -> dict[str, Any]:
     """Feed so many outputs to every reader of every dialect in turn."""
     rng = random.Random(seed)
-    window = _window()
+    said = window()
     candidates = [Memory(f"m{i}", f"Ana lives in place {i}", ANA, NOW, NOW, NOW) for i in range(4)]
     read: Counter[str] = Counter()
     wrong: list[str] = []
@@ -91,7 +91,7 @@ def run(outputs: int, seed: int) -> dict[str, Any]:
         text = _text(rng, dialect.name)
         reader = _read_extraction if number // len(dialects) % 2 else _read_update
         try:
-            kind = reader(dialect, text, rng, window, candidates)
+            kind = reader(dialect, text, rng, said, candidates)
         except Exception as error:
             wrong.append(f"{dialect.name}: {type(error).__name__}: {error} for {text!r:.200}")
             kind = "crashed"
@@ -154,7 +154,8 @@ def _text(rng: random.Random, dialect: str) -> str:
     return "".join(letters)
 
 
-def _window() -> Window:
+def window() -> Window:
+    """Two messages to read facts from, and one before them."""
     said = (("assistant", "Hi"), ("user", "I live in Porto"), ("assistant", "Nice"), ("user", "I like tea"))
     turns = [Turn(f"t{i}", ANA, role, text, NOW) for i, (role, text) in enumerate(said)]
     return cut_windows(turns[1:], turns[:1])[0]

@@ -60,6 +60,7 @@ USERS = (
 AGENTS = (None, "coach", "chef", "ana", "")
 READS = ("search", "answer", "get_all", "history", "get")
 WRITES = ("update", "delete", "restore", "delete_all")
+BY_ID = ("get", "history", "update", "delete", "restore")  # these name a user, whose agents' memories they all reach
 FILTERS = (
     None,
     {},
@@ -93,7 +94,8 @@ def run(probes: int, seed: int, folder: Path, *, chroma: bool = True) -> dict[st
             reader, verb = _reader(rng), rng.choice(READS * 3 + WRITES)
             outcome, shown = _probe(memory, rng, reader, verb, owned)
             kinds[f"{verb}: {outcome}"] += 1
-            leaks += [f"probe {number}, {verb} by {reader}: {what}" for what in _foreign(shown, reader, owned)]
+            seen_as = Scope(reader.user_id) if verb in BY_ID else reader
+            leaks += [f"probe {number}, {verb} by {reader}: {what}" for what in _foreign(shown, seen_as, owned)]
             if verb in WRITES:
                 after = _fingerprints(memory)
                 changed = {user for user in after if after[user] != before.get(user)} - {reader.user_id}
@@ -148,7 +150,9 @@ def _probe(memory: MemLoRAMemory, rng: random.Random, reader: Scope, verb: str, 
         shown = calls[verb]()
     except NotFoundError as error:
         mine = owned.ids.get(key, Scope("")).user_id == reader.user_id
-        return "nothing to undo" if mine else "not found", str(error).replace(key, "") if key else str(error)
+        return "deleted, or nothing to undo" if mine else "not found", str(error).replace(key, "") if key else str(
+            error
+        )
     except InvalidInputError as error:
         return "refused", str(error)
     return "something" if shown else "nothing", shown
@@ -160,7 +164,6 @@ def _foreign(shown: Any, reader: Scope, owned: Owned) -> Iterable[str]:
         if not _may_see(reader, scope):
             yield f"was shown something of {scope}"
     for token in set(SECRET.findall(repr(shown))):
-        # By-id verbs name only a user, and see all of that user's agents.
         if owned.tokens[token].user_id != reader.user_id:
             yield f"was shown {token} of {owned.tokens[token]}"
 

@@ -1,0 +1,99 @@
+"""Writes `docs/reliability.md`: every figure in it is taken from a run's JSON."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+FIGURES = ROOT / "docs" / "reliability.json"
+PAGE = ROOT / "docs" / "reliability.md"
+PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def kills(found: dict[str, Any]) -> str:
+    """Kills, by how they were chosen."""
+    names = {"random": "at random moments", "points": "at fault points", "real": "at random moments, real model"}
+    rows = [
+        [names[kind], part["kills"], part.get("deeds acknowledged", "one of each verb"), len(part["broken"])]
+        for kind, part in found.items()
+        if kind in names
+    ]
+    return table(["SIGKILL", "kills", "writes and reads acknowledged", "promises broken"], rows)
+
+
+def faults(found: dict[str, Any]) -> str:
+    """Faults, one a row."""
+    rows = [[what, "no" if what in found["broken"] else "yes"] for what in found["injected"]]
+    rows += [[what, why] for what, why in found["not injected"].items()]
+    return table(["fault", "survived"], rows) + f"\n{found['survived']} of {len(found['injected'])} survived.\n"
+
+
+def concurrency(found: dict[str, Any]) -> str:
+    """Operations and what was lost."""
+    rows = [
+        [_crew(found[name]), found[name].get("operations", 0), found[name].get("wrong", len(found[name]["broken"]))]
+        for name in ("one process", "processes")
+    ]
+    return table(["at once", "operations", "lost, doubled or in disagreement"], rows)
+
+
+def tenants(found: dict[str, Any]) -> str:
+    """Probes and leaks."""
+    return table(["probes by strangers", "leaked"], [[found["probes"], found["leaked"]]])
+
+
+def fuzz(found: dict[str, Any]) -> str:
+    """Outputs and crashes."""
+    return table(["model outputs", "crashed, or reached beyond what was shown"], [[found["outputs"], found["wrong"]]])
+
+
+def loop(found: dict[str, Any]) -> str:
+    """The event loop beside an idle one."""
+    rows = [[name, *found[name].values()] for name in ("memory", "idle process")]
+    return table(["event loop of", "ticks", "late by over 50 ms", "latest (ms)"], rows)
+
+
+PARTS = {part.__name__: part for part in (kills, faults, concurrency, tenants, fuzz, loop)}
+
+
+def table(head: list[str], rows: list[list[Any]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def render(page: str, found: dict[str, Any]) -> str:
+    """The page with its tables made anew; a part that was not run keeps its place and says so."""
+
+    def part(match: re.Match[str]) -> str:
+        name = match[2]
+        if name not in found:
+            return f"{match[1]}Not measured yet.\n{match[3]}"
+        took = f"\n{found[name]['took seconds']} s on {found[name]['machine']}.\n"
+        return match[1] + PARTS[name](found[name]) + took + match[3]
+
+    return PART.sub(part, page)
+
+
+def write_page(found: dict[str, Any]) -> int:
+    """Write the page; 1 if anything in it was broken."""
+    PAGE.write_text(render(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+    return int(any(is_broken(part) for part in found.values()))
+
+
+def is_broken(part: Any) -> bool:
+    """Whether a part's figures, or any below them, report something broken."""
+    if not isinstance(part, dict):
+        return False
+    return bool(part.get("broken")) or any(is_broken(inner) for inner in part.values())
+
+
+def _crew(found: dict[str, Any]) -> str:
+    names = ("processes", "threads", "tasks")
+    return ", ".join(f"{found[name]} {name}" for name in names if name in found)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

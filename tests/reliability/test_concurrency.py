@@ -1,0 +1,30 @@
+"""Threads, tasks and processes at once; the loop stays awake meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.reliability import concurrency, event_loop
+
+pytestmark = pytest.mark.slow
+
+
+def test_threads_and_tasks_on_an_embedded_chroma(tmp_path: Path) -> None:
+    found = concurrency.in_one_process(240, 1, tmp_path, threads=3, tasks=3)
+    assert (found["operations"], found["broken"]) == (240, [])
+    assert found["files left open"] <= 2  # Chroma's own
+
+
+def test_processes_on_one_ledger_and_a_chroma_server(tmp_path: Path) -> None:
+    found = concurrency.in_processes(120, 1, tmp_path, processes=2, threads=2)
+    assert (found["operations"], found["broken"]) == (120, [])
+
+
+def test_the_event_loop_is_not_kept_waiting(tmp_path: Path) -> None:
+    found = event_loop.run(tmp_path, seconds=5, scripted=True)
+    ours, idle = found["memory"], found["idle process"]
+    assert ours["ticks"] > 10
+    # On a busy machine an idle loop is late, too; the memory may not be late much more often than that.
+    assert ours["over 50 ms"] <= 2 + 2 * idle["over 50 ms"] * max(1, ours["ticks"] / idle["ticks"])

@@ -1,0 +1,20 @@
+"""Every fault, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.reliability.faults import FAULTS
+from benchmarks.reliability.small_store import CannotBeInjectedError
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_it_survives(fault: Callable[[Path], list[str]], tmp_path: Path) -> None:
+    try:
+        assert fault(tmp_path) == []
+    except CannotBeInjectedError as error:
+        pytest.skip(str(error))

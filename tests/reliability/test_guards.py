@@ -1,0 +1,160 @@
+"""Each guard matters: with it switched off, the promise it keeps is seen to be broken."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import MAY_8, texts
+
+from benchmarks.reliability import faults
+from benchmarks.reliability.double import open_memory
+from benchmarks.reliability.truth import Deed, broken
+from langchain_memlora import MemLoRAMemory
+from langchain_memlora.indexes.chroma import ChromaIndex
+from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.ledger import Change, Ledger
+from langchain_memlora.types import Operation, Scope
+
+Make = Callable[..., MemLoRAMemory]
+
+
+class Crash(BaseException):
+    """Stands for the process dying: nothing in the package catches it."""
+
+
+def said(*texts: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text, "id": f"m{number}"} for number, text in enumerate(texts)]
+
+
+def deed(*messages: str) -> Deed:
+    return {"verb": "add", "user": "ana", "messages": list(messages), "acknowledged": True}
+
+
+def crash_after(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+    real = getattr(owner, name)
+
+    def crashing(*args: Any, **options: Any) -> Any:
+        real(*args, **options)
+        raise Crash
+
+    monkeypatch.setattr(owner, name, crashing)
+
+
+def crashed_in_commit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Die right after the operations were committed; open again and look."""
+    memory = open_memory(folder)
+    memory.warm()
+    with monkeypatch.context() as patched:
+        crash_after(patched, Ledger, "commit")
+        with pytest.raises(Crash):
+            memory.add(said("I keep bees"), user_id="ana")
+    memory.close()
+    with open_memory(folder) as again:
+        return broken(again, [deed("m0")], ["ana"])
+
+
+def test_a_job_closes_with_its_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert crashed_in_commit(tmp_path / "on", monkeypatch) == []
+    real = Ledger.commit
+
+    def in_two_steps(
+        self: Ledger, scope: Scope, batch: Sequence[Change], *, done: Sequence[str] = (), **options: Any
+    ) -> list[Operation]:
+        return real(self, scope, batch, **options)  # the jobs are to be closed afterwards
+
+    monkeypatch.setattr(Ledger, "commit", in_two_steps)
+    assert any("decided 2 times" in what for what in crashed_in_commit(tmp_path / "off", monkeypatch))
+
+
+def test_the_index_is_marked_after_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crashed(folder: Path) -> list[str]:
+        memory = open_memory(folder)
+        memory.warm()
+        with monkeypatch.context() as patched:
+            patched.setattr(ChromaIndex, "write", lambda *_: (_ for _ in ()).throw(Crash))
+            with pytest.raises(Crash):
+                memory.add(said("I keep bees"), user_id="ana")
+        memory.close()
+        with open_memory(folder) as again:
+            return broken(again, [deed("m0")], ["ana"])
+
+    assert crashed(tmp_path / "on") == []
+    real = Synced._apply
+
+    def marked_first(self: Synced, changed: Any) -> None:
+        _, seen, seq = self._ledger.changed_since(self._name)
+        self._ledger.mark_applied(self._name, seq, after=seen)
+        real(self, changed)
+
+    monkeypatch.setattr(Synced, "_apply", marked_first)
+    assert any("index and ledger differ" in what for what in crashed(tmp_path / "off"))
+
+
+def test_revisions_are_compared(make_memory: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    meeting = threading.Barrier(2)
+
+    def both_at_once(prompt: str) -> str:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meeting.wait(timeout=2)
+        return "1 keep bees"
+
+    def competed(folder: Path) -> list[str]:
+        meeting.reset()
+        memory = make_memory(path=folder, extraction=both_at_once)
+        crew = [
+            threading.Thread(
+                target=lambda thread=thread: memory.add(
+                    "I keep bees", user_id="ana", thread_id=thread, observed_at=MAY_8
+                )
+            )
+            for thread in ("a", "b")
+        ]
+        for thread in crew:
+            thread.start()
+        for thread in crew:
+            thread.join()
+        return texts(memory.get_all(user_id="ana"))
+
+    matched = threading.Barrier(2)
+    real_commit = Ledger.commit
+
+    def slow_commit(self: Ledger, *args: Any, **options: Any) -> list[Operation]:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            matched.wait(timeout=2)  # both have matched before one commits
+        return real_commit(self, *args, **options)
+
+    monkeypatch.setattr(Ledger, "commit", slow_commit)
+    assert competed(tmp_path / "on") == ["User keep bees"]
+    matched.reset()
+    monkeypatch.setattr(Ledger, "revision", lambda self, scope: None)
+    assert competed(tmp_path / "off") == ["User keep bees"] * 2
+
+
+def test_the_folder_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert faults.second_process(tmp_path) == []
+    monkeypatch.setattr("filelock.FileLock.acquire", lambda *_, **__: None)
+    with open_memory(tmp_path / "two") as first, open_memory(tmp_path / "two") as second:
+        first.search("bees", user_id="ana")
+        second.search("bees", user_id="ana")  # without a word
+
+
+def test_a_damaged_index_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "on").mkdir()
+    assert faults.index_is_garbage(tmp_path / "on") == []
+    (tmp_path / "off").mkdir()
+    monkeypatch.setattr(ChromaIndex, "_open_or_renew", ChromaIndex._open)
+    with pytest.raises(Exception, match="damaged"):
+        faults.index_is_garbage(tmp_path / "off")
+
+
+def test_damage_is_looked_for_after_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "on").mkdir()
+    assert faults.ledger_pages(tmp_path / "on") == []
+    (tmp_path / "off").mkdir()
+    monkeypatch.setattr("langchain_memlora.ledger.database.set_aside", lambda path: None)
+    assert faults.ledger_pages(tmp_path / "off") != []

@@ -1,0 +1,40 @@
+"""Strangers get nothing, and would if the guards were off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import true
+
+from benchmarks.reliability import tenants
+from benchmarks.reliability.tenants import SECRET, USERS
+from langchain_memlora.errors import MissingUserError
+from langchain_memlora.messages import to_scope
+
+
+@pytest.mark.parametrize("chroma", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_no_probe_leaks(tmp_path: Path, chroma: bool) -> None:
+    found = tenants.run(120, 2, tmp_path, chroma=chroma)
+    assert found["broken"] == []
+    assert found["leaked"] == 0
+    assert found["outcomes"]["search: something"] > 10  # people do find what is theirs
+
+
+def test_without_the_ledgers_scope_they_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("langchain_memlora.ledger.ledger.visible", lambda scope: true())
+    assert tenants.run(40, 2, tmp_path, chroma=False)["leaked"] > 0
+
+
+@pytest.mark.parametrize("user_id", ["", " ", "*", "a\nb", "x" * 513])
+def test_ids_that_name_nobody_never_get_so_far(user_id: Any) -> None:
+    with pytest.raises(ValueError, match="Pass"):
+        to_scope(user_id)
+    with pytest.raises(MissingUserError):
+        to_scope(None)
+
+
+def test_the_odd_ids_are_all_different_users() -> None:
+    assert len(set(USERS)) == len(USERS) > 30
+    assert SECRET.findall("token1x") == ["token1x"]
