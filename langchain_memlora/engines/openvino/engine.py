@@ -39,7 +39,7 @@ class _Loaded:
 
 
 class OpenVINOEngine(Engine):
-    """Runs a bundle's experts on the CPU with OpenVINO, several times faster than transformers and without torch.
+    """Runs a bundle's experts on the CPU with OpenVINO, and without torch.
 
     The base model is exported once, with 8-bit weights, into the model cache; adapters are read as they are, stay in
     memory in float32 and are switched from call to call, so nothing of them is lost to rounding. Requests of one role are
@@ -50,7 +50,7 @@ class OpenVINOEngine(Engine):
 
     Args:
         bundle: The experts.
-        base: Name, folder or hub id of the base model; by default the one the bundle was trained on.
+        base: Name or folder of the base model; by default the one the bundle was trained on.
         weights: `int8` or `float32` for the base model.
         threads: How many threads compute; 0 leaves the choice to OpenVINO.
         batch: Rows generated at once; scoring takes up to four times as many.

@@ -43,14 +43,15 @@ def look_ahead(
         ids: The prompt before it.
         ahead: Feeds tokens; gives the logits after each.
         take_back: Undoes the feeding of the last tokens.
-        count: Guess at most so many.
+        count: Guess at most so many, and only two more than were right the last time: a wrong guess costs, too.
     """
-    whole = [*ids, token]
+    whole, bold = [*ids, token], count
     yield token
     while True:
-        guessed = guess(whole, count)
+        guessed = guess(whole, bold)
         chosen = ahead([whole[-1], *guessed]).argmax(-1).tolist()
         right = next((i for i, token in enumerate(guessed) if token != chosen[i]), len(guessed))
         take_back(len(guessed) - right)
+        bold = min(count, right + 2)
         whole += chosen[: right + 1]
         yield from chosen[: right + 1]
