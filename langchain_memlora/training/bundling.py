@@ -32,7 +32,8 @@ def start_bundle(source: str | Path, target: Path, *, base: str | None = None, o
     changes: dict[str, Any] = {"name": target.resolve().name, "training": {}, "scores": {}}
     template = model.chat_template
     if base:
-        changes["base"] = BaseSpec(name=base)
+        folder = Path(base).expanduser()
+        changes["base"] = BaseSpec(name=str(folder.resolve()) if folder.is_dir() else base)
         template = None if _has_template(base) else template
     if own_data:
         changes |= {"data": [], "licence": "unknown"}
