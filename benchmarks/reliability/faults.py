@@ -22,7 +22,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from unittest import mock
 
 from benchmarks.reliability.double import WordCounts, open_memory
@@ -41,6 +41,8 @@ from benchmarks.reliability.small_store import (
 )
 from langchain_memlora.errors import LedgerError, StoreInUseError
 from langchain_memlora.types import Scope
+
+ROOT = Path(__file__).parents[2]
 
 
 def disk_full(folder: Path) -> list[str]:
@@ -146,21 +148,21 @@ def log_garbage(folder: Path) -> list[str]:
 def ledger_pages(folder: Path) -> list[str]:
     """Pages of the ledger are overwritten: noticed, copied, and said clearly; never written to."""
     crash(folder)
-    store = folder / "store"
-    with contextlib.closing(sqlite3.connect(store / "ledger.sqlite3")) as raw:
+    home = folder / "store"
+    with contextlib.closing(sqlite3.connect(home / "ledger.sqlite3")) as raw:
         raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    overwrite(store / "ledger.sqlite3", pages=range(3, 9))
-    (store / "ledger.sqlite3-wal").write_bytes(b"\0" * 32)
-    damaged = (store / "ledger.sqlite3").read_bytes()
+    overwrite(home / "ledger.sqlite3", pages=range(3, 9))
+    (home / "ledger.sqlite3-wal").write_bytes(b"\0" * 32)
+    damaged = (home / "ledger.sqlite3").read_bytes()
     try:
-        with open_memory(store) as memory:
+        with open_memory(home) as memory:
             memory.history(user_id="ana")
         return ["a damaged ledger was opened without a word"]
     except LedgerError as error:
-        copies = list(store.glob("ledger.sqlite3.damaged-*"))
+        copies = [copy for copy in home.glob("ledger.sqlite3.damaged-*") if not copy.name.endswith("-wal")]
         wrong = [] if copies and copies[0].name in str(error) else [f"no copy is named: {error}"]
         wrong += [] if "backup" in str(error) else [f"the error does not help: {error}"]
-        wrong += [] if all(c.read_bytes() == damaged for c in copies if not c.name.endswith("-wal")) else ["not a copy"]
+        wrong += [] if all(copy.read_bytes() == damaged for copy in copies) else ["not a copy"]
         return wrong
 
 
@@ -188,21 +190,13 @@ def clock_backwards(folder: Path) -> list[str]:
 def embedder_fails(folder: Path) -> list[str]:
     """The embedder fails after the ledger has committed."""
 
-    class Failing(WordCounts):
-        fails = False
+    def fail(*_: Any) -> NoReturn:
+        raise RuntimeError("no embedder today")
 
-        def embed_documents(self, texts: list[str]) -> list[list[float]]:
-            if self.fails:
-                raise RuntimeError("no embedder today")
-            return super().embed_documents(texts)
-
-    embeddings = Failing()
-    with open_memory(folder / "store", embeddings=embeddings) as memory:
+    with open_memory(folder / "store") as memory:
         say(memory, SAID[:2])
-        embeddings.fails = True
-        with contextlib.suppress(RuntimeError):
+        with mock.patch.object(WordCounts, "embed_documents", fail), contextlib.suppress(RuntimeError):
             memory.add([{"role": "user", "content": SAID[2], "id": "2"}], user_id="ana", infer=False)
-        embeddings.fails = False
     return intact(folder, verbatim=True)
 
 
@@ -212,10 +206,9 @@ def second_process(folder: Path) -> list[str]:
     code = f"from benchmarks.reliability.faults import _refused; _refused({str(folder)!r})"
     with open_memory(folder / "store") as memory:
         memory.search("bees", user_id="ana")
-        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    return ([] if ran.stdout.strip() == "refused" else [f"not refused: {ran.stdout} {ran.stderr[-500:]}"]) + intact(
-        folder
-    )
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    refused = ran.stdout.strip() == "refused"
+    return ([] if refused else [f"not refused: {ran.stdout} {ran.stderr[-500:]}"]) + intact(folder)
 
 
 def _refused(folder: str) -> None:

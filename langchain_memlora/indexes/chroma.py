@@ -89,6 +89,9 @@ class ChromaIndex(VectorStoreIndex):
             return self._open()
         except IndexDamagedError as error:
             _log.warning("%s It is made anew from the ledger.", error)
+        from chromadb.api.shared_system_client import SharedSystemClient
+
+        SharedSystemClient._identifier_to_system.pop(str(self._path), None)  # Chroma keeps what it failed to start
         self._remove_files()
         return self._open()
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from langchain_memlora.errors import IndexDamagedError, IndexMismatchError
+from langchain_memlora.errors import IndexDamagedError, IndexMismatchError, LedgerError
 from langchain_memlora.indexes.base import Entry, Index, Kind, entry_id
 from langchain_memlora.indexes.gate import Gate
 from langchain_memlora.ledger import MEMORY, TURN, Ledger, said, said_after
@@ -54,7 +54,7 @@ class Synced:
         if self._healing(index.is_empty):
             ledger.forget_applied(name)
         if ledger.erasure_is_unfinished():
-            self.finish_erasure()
+            self._finish_if_possible()
 
     def catch_up(self) -> int:
         """Apply what changed; returns how many items that was.
@@ -81,6 +81,13 @@ class Synced:
         """As the index's own, once it is up to date."""
         self.catch_up()
         return self._healing(lambda: self.index.nearest(query, user_id, kind, k))
+
+    def _finish_if_possible(self) -> None:
+        """Finish an earlier process's erasure; whoever reads meanwhile must not keep the memory from opening."""
+        try:
+            self.finish_erasure()
+        except LedgerError as error:
+            _log.warning("An erasure is still unfinished: %s", error)
 
     def _healing(self, call: Callable[[], R]) -> R:
         """Call the store; if it is damaged, make it anew from the ledger and call it once more."""

@@ -6,6 +6,7 @@ never read, only ranks. A wrong or ignored filter can't leak: the owner of every
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
 
 from langchain_memlora.indexes.base import Entry, Index, Kind
 
+PAUSE = 0.1
 MakeFilter = Callable[[Mapping[str, str]], dict[str, Any]]
 
 
@@ -49,7 +51,13 @@ class VectorStoreIndex(Index):
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
         wanted = {"user_id": user_id, "kind": kind.value}
         options, count = (self._filter(wanted), k) if self._filter else ({}, 10 * k)
-        found = self.store.similarity_search(query, k=count, **options)
+        try:
+            found = self.store.similarity_search(query, k=count, **options)
+        except (
+            Exception
+        ):  # a Chroma server that has just made a collection fails its first reader; a read may be repeated
+            time.sleep(PAUSE)
+            found = self.store.similarity_search(query, k=count, **options)
         mine = [hit for hit in found if all(hit.metadata.get(key) == value for key, value in wanted.items())]
         return [hit.metadata["item_id"] for hit in mine[:k]]
 

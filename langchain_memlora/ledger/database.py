@@ -146,7 +146,7 @@ _REMEDIES = {
     "readonly": "make the folder writable or choose another `path`",
     "unable to open": "make the folder writable or choose another `path`",
     "not a database": "the file is not a ledger; choose another `path` or restore a backup",
-    "malformed": "the file is damaged; restore a backup",
+    "malformed": "restore a backup",
     "locked": "another process holds it for long; try again",
     "I/O error": "check the disk, then try again",
 }

@@ -74,14 +74,15 @@ def test_a_job_closes_with_its_operations(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_index_is_marked_after_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def crashed(folder: Path) -> list[str]:
         memory = open_memory(folder)
-        memory.warm()
+        first = [{"role": "user", "content": "I met Bruno", "id": "first"}]
+        memory.add(first, user_id="ana")  # an empty index would be filled whole
         with monkeypatch.context() as patched:
             patched.setattr(ChromaIndex, "write", lambda *_: (_ for _ in ()).throw(Crash))
             with pytest.raises(Crash):
                 memory.add(said("I keep bees"), user_id="ana")
         memory.close()
         with open_memory(folder) as again:
-            return broken(again, [deed("m0")], ["ana"])
+            return broken(again, [deed("first"), deed("m0")], ["ana"])
 
     assert crashed(tmp_path / "on") == []
     real = Synced._apply
