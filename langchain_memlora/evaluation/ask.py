@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langchain_memlora.evaluation.conversations import Question
 from langchain_memlora.evaluation.runs import Answered
@@ -95,7 +95,7 @@ def _record(
 def _told_by(memory: MemLoRAMemory, hits: Sequence[Hit]) -> dict[str, str]:
     """The message id of each turn that a hit shows, or that told its fact."""
     told = {turn for hit in hits if hit.memory for turn in hit.memory.turn_ids}
-    found: dict[str, Any] = memory.ledger.turns(list(told)) | {turn.id: turn for hit in hits for turn in hit.turns}
+    found = memory.ledger.turns(list(told)) | {turn.id: turn for hit in hits for turn in hit.turns}
     return {key: turn.message_id for key, turn in found.items()}
 
 

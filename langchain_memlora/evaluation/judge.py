@@ -5,7 +5,6 @@ A judge is worth what its calibration says; `calibration.py` measures it, and ev
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.evaluation.runs import append_lines, read_answers, read_lines
+from langchain_memlora.evaluation.runs import append_lines, read_answers, read_json, read_lines, write_json
 from langchain_memlora.evaluation.statistics import wilson
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def _share(grades: Sequence[bool | None]) -> dict[str, Any]:
 def save_judgement(path: Path, name: str, strictness: str, scores: dict[str, Any], calibration: dict[str, Any]) -> None:
     """Put J and the judge's calibration, which belong together, into the run's `judge.json`."""
     file = path / "judge.json"
-    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    known = read_json(file) if file.exists() else []
     others = [entry for entry in known if (entry["judge"], entry["strictness"]) != (name, strictness)]
     entry = {"judge": name, "strictness": strictness, "setups": scores, "calibration": calibration}
-    file.write_text(json.dumps([*others, entry], indent=1) + "\n", encoding="utf-8")
+    write_json(file, [*others, entry])

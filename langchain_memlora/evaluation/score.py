@@ -13,7 +13,7 @@ from langchain_memlora.evaluation.metrics.staleness import is_stale
 from langchain_memlora.evaluation.metrics.token_f1 import abstains
 from langchain_memlora.evaluation.runs import Answered
 from langchain_memlora.evaluation.setups import MEMLORA
-from langchain_memlora.evaluation.statistics import Estimate, bootstrap, mcnemar, paired_bootstrap, wilson
+from langchain_memlora.evaluation.statistics import Difference, Estimate, bootstrap, mcnemar, paired_bootstrap, wilson
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -117,5 +117,5 @@ def _score_evidence(answers: Sequence[Answered], f1_over: Callable[..., Any]) ->
     }
 
 
-def _plain(value: Estimate | Any | None) -> Mapping[str, float] | None:
+def _plain(value: Estimate | Difference | None) -> Mapping[str, float] | None:
     return None if value is None else value.as_dict()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import string
 from functools import cache, lru_cache
+from typing import Any
 
 from langchain_memlora.errors import InvalidInputError
 
@@ -37,7 +38,7 @@ def stem(word: str) -> str:
 
 
 @cache
-def _stemmer() -> object:
+def _stemmer() -> Any:
     try:
         import snowballstemmer
     except ImportError as error:
