@@ -27,7 +27,7 @@ from langchain_memlora.opening import Parts
 from langchain_memlora.remembering import Remembering
 from langchain_memlora.retrieval import Include
 from langchain_memlora.twins import async_twin
-from langchain_memlora.types import AddResult, Answer, Erasure, Event, Hit, Memory, Operation, Scope
+from langchain_memlora.types import AddResult, Answer, Erasure, Event, Hit, Memory, Operation, Scope, Turn
 from langchain_memlora.user_memory import UserMemory
 
 if TYPE_CHECKING:
@@ -306,6 +306,16 @@ class MemLoRAMemory:
             check_name("memory_id", memory_id)
         return self.ledger.history(to_scope(user_id), memory_id)
 
+    def turns(self, ids: Sequence[str], *, user_id: str) -> list[Turn]:
+        """Messages by the ids that memories (`turn_ids`) and operations (`turn_id`) give as their source.
+
+        Ids that this user does not have are left out.
+        """
+        self._check_open()
+        owner = to_scope(user_id).user_id
+        found = self.ledger.turns(list(dict.fromkeys(ids)))
+        return [turn for turn in found.values() if turn.scope.user_id == owner]
+
     # -- the machine ---------------------------------------------------------------------------------------------
 
     @functools.cached_property
@@ -387,6 +397,7 @@ class MemLoRAMemory:
     aget = async_twin(get)
     aget_all = async_twin(get_all)
     ahistory = async_twin(history)
+    aturns = async_twin(turns)
     awarm = async_twin(warm)
 
     # -- inside --------------------------------------------------------------------------------------------------

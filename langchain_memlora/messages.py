@@ -18,6 +18,7 @@ MAX_CHARACTERS = 50_000
 MAX_NAME = 512
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
 KEPT_ROLES = ("user", "assistant")
+QUESTION_WORDS = {"who", "whom", "whose", "what", "when", "where", "which", "why", "how"}
 
 
 def to_scope(user_id: str | None, agent_id: str | None = None, run_id: str | None = None) -> Scope:
@@ -98,6 +99,12 @@ def check_text(text: Any, name: str) -> str:
         msg = f"{name} is not valid Unicode: {found!r} at position {error.start}. Decode it with errors='replace'."
         raise InvalidInputError(msg) from error
     return text
+
+
+def is_question(text: str) -> bool:
+    """Whether a message asks rather than tells."""
+    first = text.replace("\u2019", "'").casefold().split("'")[0].split(maxsplit=1)[:1]
+    return text.endswith("?") or (bool(first) and first[0].strip(",:") in QUESTION_WORDS)
 
 
 def _as_list(messages: Any) -> list[Any]:

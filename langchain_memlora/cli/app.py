@@ -10,7 +10,22 @@ import typer
 from typer.core import TyperGroup
 
 from langchain_memlora._version import __version__
-from langchain_memlora.cli import bundle, chat, data, demo, distil, doctor, evaluate, mcp, models, report, select, train
+from langchain_memlora.cli import (
+    bundle,
+    chat,
+    data,
+    demo,
+    distil,
+    doctor,
+    evaluate,
+    mcp,
+    migrate,
+    models,
+    report,
+    select,
+    train,
+    ui,
+)
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import print_error
 from langchain_memlora.errors import MemLoRAError
@@ -68,7 +83,9 @@ app.command("chat")(chat.chat)
 for name, command in data.COMMANDS.items():
     app.command(name)(command)
 app.command("mcp")(mcp.mcp)
+app.command("ui")(ui.ui)
 app.add_typer(models.app, name="models")
+app.add_typer(migrate.app, name="migrate")
 app.command("distil")(distil.distil)
 app.command("train")(train.train)
 app.command("select")(select.select)

@@ -28,11 +28,11 @@ from langchain_memlora.cli.show import (
     read_line,
 )
 from langchain_memlora.errors import InvalidInputError, MemLoRAError
+from langchain_memlora.messages import is_question
 
 if TYPE_CHECKING:
     from langchain_memlora.memory import MemLoRAMemory
 
-QUESTION_WORDS = {"who", "whom", "whose", "what", "when", "where", "which", "why", "how"}
 HELP = """Tell me things, or ask. Everything you say is remembered.
 /memories    what I know of you
 /forget ID   forget a memory (the beginning of its id is enough)
@@ -67,12 +67,6 @@ def chat(
                 failed = True
     if failed and not watched:
         raise typer.Exit(1)
-
-
-def is_question(line: str) -> bool:
-    """Whether a line asks rather than tells."""
-    first = line.replace("\u2019", "'").casefold().split("'")[0].split(maxsplit=1)[:1]
-    return line.endswith("?") or (bool(first) and first[0].strip(",:") in QUESTION_WORDS)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""Small pieces of HTML that all panels share. Everything people or models wrote is escaped by `Markup.format`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from markupsafe import Markup
+
+from langchain_memlora.retrieval.dates import annotate, format_day
+from langchain_memlora.types import Event, Operation, Turn
+
+EMPTY = Markup("")
+_CHIP = Markup('<span class="chip chip-{kind}">{name}</span>')
+_TIME = Markup('<time datetime="{iso}" title="{exact}">{words}</time>')
+_QUOTE = Markup("<blockquote><p>{text}</p><footer>{who}, {when}</footer></blockquote>")
+_NOTE = Markup('<p class="note">{note}</p>')
+_BECAME = Markup('<span class="was">{before}</span> <span class="arrow" aria-label="became">→</span> {after}')
+
+
+def join(parts: Iterable[Markup]) -> Markup:
+    """Put pieces together."""
+    return EMPTY.join(parts)
+
+
+def chip(event: Event) -> Markup:
+    """The operation's name on its colour."""
+    return _CHIP.format(kind=event.value.lower(), name=event.value)
+
+
+def when(moment: datetime, now: datetime | None = None) -> Markup:
+    """A moment as people say it, in this machine's time zone; the exact time appears on hovering.
+
+    Example:
+        ```python
+        from datetime import datetime
+        from langchain_memlora.ui.markup import when
+
+        monday = datetime(2024, 3, 4, 12).astimezone()
+        assert "4 March 2024" in when(monday)
+        assert "today, 12:00" in when(monday, now=monday)
+        ```
+    """
+    local = moment.astimezone()
+    today = (now or datetime.now().astimezone()).astimezone().date()
+    names = {today: "today", today - timedelta(days=1): "yesterday"}
+    day = names.get(local.date())
+    words = f"{day}, {local:%H:%M}" if day else format_day(local.date())
+    return _TIME.format(iso=local.isoformat(), exact=f"{local:%Y-%m-%d %H:%M:%S %Z}", words=words)
+
+
+def resolved(text: str, observed_at: datetime) -> Markup:
+    """What the dates in a text meant when it was said; nothing where it has none."""
+    note = annotate(text, observed_at)
+    return _NOTE.format(note=note) if note else EMPTY
+
+
+def quote(turn: Turn) -> Markup:
+    """A message in the words in which it was said."""
+    who = turn.speaker or ("you" if turn.role == "user" else turn.role)
+    return _QUOTE.format(text=turn.text, who=who, when=when(turn.observed_at))
+
+
+def change(operation: Operation) -> Markup:
+    """The memory before and after."""
+    match operation.event:
+        case Event.UPDATE:
+            return _BECAME.format(before=operation.before, after=operation.after)
+        case Event.DELETE:
+            return Markup('<span class="was">{}</span>').format(operation.before)
+        case Event.NONE:
+            return Markup('<span class="same">{}</span>').format(operation.fact or operation.before or "")
+    return Markup("{}").format(operation.after)
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 message`, `2 messages`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
