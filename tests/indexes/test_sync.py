@@ -114,3 +114,32 @@ def test_a_new_process_finds_the_vectors_and_does_not_load_the_embedder(ledger: 
     assert again.embed_documents(["tea"])[0] == pytest.approx(BagOfWords().embed_query("tea"), abs=1e-6)
     with pytest.raises(AssertionError):
         CachedEmbeddings(never, "other", ledger).embed_documents(["tea"])
+
+
+def test_a_slow_writer_does_not_leave_an_older_state(ledger: Ledger) -> None:
+    """Two processes on one store: while the first writes what it has read, the second applies something newer."""
+    store = InMemoryVectorStore(BagOfWords())
+    key = add(ledger, "Porto")
+
+    class Slow(VectorStoreIndex):
+        overtaken = False
+
+        def write(self, entries: Sequence[Entry], removed: Sequence[str]) -> None:
+            if not self.overtaken:
+                self.overtaken = True
+                change(ledger, Event.UPDATE, key, "Berlin")
+                Synced(VectorStoreIndex(store), ledger, "bag").catch_up()
+            super().write(entries, removed)
+
+    Synced(Slow(store), ledger, "bag").catch_up()
+    assert [entry["text"] for entry in store.store.values()] == ["Berlin"]
+
+
+def test_what_was_erased_is_removed_from_any_store(ledger: Ledger, index: Flaky) -> None:
+    synced = Synced(index, ledger, "bag")
+    add(ledger, "green tea", told_by=say(ledger, "I like green tea"))
+    synced.catch_up()
+    ledger.erase("ana")
+    synced.finish_erasure()
+    assert index.store.store == {}
+    assert not ledger.erasure_is_unfinished()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 from support import ANA, add, change, say, texts
 
-from langchain_memlora.errors import LedgerError
+from langchain_memlora.errors import InvalidInputError, LedgerError
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.types import Event
 
@@ -118,3 +119,11 @@ def test_erasing_leaves_no_byte_of_it(tmp_path: Path) -> None:
         add(ledger, "in Porto")
         assert texts(ledger.memories(ANA)) == ["in Porto"]
     assert not any(b"zebrafish" in file.read_bytes() for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("durability", "synchronous"), [("full", 2), ("normal", 1)])
+def test_durability_is_how_commits_are_synced(tmp_path: Path, durability: Any, synchronous: int) -> None:
+    with Ledger(tmp_path / "l.db", durability=durability) as ledger, ledger.database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
+    with pytest.raises(InvalidInputError, match="Pass 'full' or 'normal'"):
+        Ledger(tmp_path / "l.db", durability="none")  # type: ignore[arg-type]
