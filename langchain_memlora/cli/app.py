@@ -23,6 +23,7 @@ from langchain_memlora.cli import (
     models,
     report,
     select,
+    stories,
     train,
     ui,
 )
@@ -87,6 +88,7 @@ app.command("ui")(ui.ui)
 app.add_typer(models.app, name="models")
 app.add_typer(migrate.app, name="migrate")
 app.command("distil")(distil.distil)
+app.command("stories")(stories.stories)
 app.command("train")(train.train)
 app.command("select")(select.select)
 app.command("bundle")(bundle.bundle)

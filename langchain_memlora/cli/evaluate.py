@@ -81,14 +81,14 @@ def evaluate(
     setting: Setting = ctx.obj
     name = bundle or setting.experts
     if what in {What.EXTRACTION, What.UPDATES}:
-        _evaluate_expert(setting, what, file, out, name, _places(conversations), sessions, limit, seed)
+        _evaluate_expert(setting, what, file, out, name, places_of(conversations), sessions, limit, seed)
         return
     from langchain_memlora.evaluation import Benchmark, Reading
     from langchain_memlora.evaluation.datasets import DATASETS
     from langchain_memlora.evaluation.setups import MEMLORA, SETUPS
 
     chosen = [MEMLORA, *(SETUPS if "all" in (baseline or ()) else baseline or ())]
-    loaded = _load(what, file, _places(conversations), sessions, adversarial=adversarial, corrected=corrected)
+    loaded = _load(what, file, places_of(conversations), sessions, adversarial=adversarial, corrected=corrected)
     with watched() as watch:
         benchmark = Benchmark(
             DATASETS[what],
@@ -202,7 +202,8 @@ def _data(part: Path, what: str) -> Path:
     raise InvalidInputError(msg)
 
 
-def _places(text: str | None) -> tuple[int, ...] | None:
+def places_of(text: str | None) -> tuple[int, ...] | None:
+    """Read the places of `--conversations`."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else None
     except ValueError as error:

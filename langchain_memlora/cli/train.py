@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,6 +26,10 @@ def train(
         list[Path] | None,
         typer.Option(exists=True, dir_okay=False, help="JSONL files, repeatable. Default: the shipped stories."),
     ] = None,
+    validation: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, dir_okay=False, help="Stories that only judge. Default: those marked so."),
+    ] = None,
     rows: Annotated[
         list[Path] | None,
         typer.Option(exists=True, dir_okay=False, help="Rows in place of stories, as `memlora distil` writes them."),
@@ -33,7 +38,7 @@ def train(
         str | None, typer.Option(help="Base model of a new bundle: a folder or hub id. Default: the experts' own.")
     ] = None,
     data: Annotated[
-        list[str] | None, typer.Option(help="What the rows were made of, for the card. Default: the files' names.")
+        list[str] | None, typer.Option(help="What it is trained on, for the card. Default for rows: the files' names.")
     ] = None,
     work: Annotated[
         Path | None, typer.Option(file_okay=False, help="Folder for checkpoints. Default: beside the bundle.")
@@ -48,13 +53,18 @@ def train(
     batch: Annotated[int | None, typer.Option(min=1, help="Rows a step.")] = None,
     rank: Annotated[int | None, typer.Option(min=1, help="LoRA rank; alpha is twice as much.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights and order.")] = None,
+    insert: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of the reader's questions that are given evidence retrieval missed."),
+    ] = None,
 ) -> None:
     """Train one expert of a bundle. A run that was stopped goes on when started again."""
     if role not in TEXT_ROLES:
         msg = f"Stories can't train a {role} expert. Choose one of {', '.join(TEXT_ROLES)}."
         raise InvalidInputError(msg)
-    if rows and (stories or more):
-        raise InvalidInputError("--rows was given with --stories or --more. Rows stand alone; leave the others out.")
+    if rows and (stories or validation or more):
+        msg = "--rows was given with --stories, --validation or --more. Rows stand alone; leave the others out."
+        raise InvalidInputError(msg)
     if base and (bundle / "card.json").exists():
         msg = f"{bundle} is there already, with a base of its own. Leave --base={base} out, or name a new folder."
         raise InvalidInputError(msg)
@@ -68,27 +78,21 @@ def train(
     if not (bundle / "card.json").exists():
         start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
     work = work or bundle.with_name(f"{bundle.name}-work")
-    recipe = _recipe(role, learning_rate, epochs, batch, rank, seed)
+    options = {"learning_rate": learning_rate, "epochs": epochs, "batch": batch, "rank": rank, "seed": seed}
+    recipe = _recipe(role, {**options, "insert": insert})
     if rows:
         made = build_rows.build_from_rows(role, bundle, rows, work, recipe, data=data or ())
     else:
-        made = build.build_expert(role, bundle, material, work, recipe=recipe, more=more)
+        judging = load_stories(*validation) if validation else ()
+        made = build.build_expert(role, bundle, material, work, recipe, validation=judging, data=data or (), more=more)
     print_json(made.card.training[role.value])
 
 
-def _recipe(
-    role: Role,
-    learning_rate: float | None,
-    epochs: float | None,
-    batch: int | None,
-    rank: int | None,
-    seed: int | None,
-) -> Recipe | None:
+def _recipe(role: Role, options: Mapping[str, Any]) -> Recipe | None:
     """The role's recipe with what was asked for; `None` if nothing was."""
-    options = {"learning_rate": learning_rate, "epochs": epochs, "batch": batch, "rank": rank, "seed": seed}
     given = {name: value for name, value in options.items() if value is not None}
     if not given:
         return None
     from langchain_memlora.training.train import RECIPES
 
-    return replace(RECIPES[role], **given, **({"alpha": 2 * rank} if rank else {}))
+    return replace(RECIPES[role], **given, **({"alpha": 2 * given["rank"]} if "rank" in given else {}))

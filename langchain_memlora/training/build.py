@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts.bundle import BaseSpec, Bundle, load_bundle
+from langchain_memlora.experts.bundle import Bundle, load_bundle
 from langchain_memlora.experts.roles import Role
-from langchain_memlora.models import resolve_base_model
+from langchain_memlora.training.bundling import record_training
 from langchain_memlora.training.rows import Row, extraction_rows, story_sessions, update_rows
 from langchain_memlora.training.stories import Story
 from langchain_memlora.training.train import RECIPES, Recipe, train_expert
@@ -55,12 +54,14 @@ def build_expert(
     recipe: Recipe | None = None,
     *,
     validation: Sequence[Story] = (),
+    data: Sequence[str] = (),
     more: bool = False,
 ) -> Bundle:
     """Train a role on stories, put the adapter into the bundle and the record on its card.
 
     Args:
-        validation: Stories that only judge. Default: every twelfth of `stories`, which is then not trained on.
+        validation: Stories that only judge. Default: those of `stories` that are marked, or every twelfth.
+        data: What the stories are, for the card.
         more: Go on from the adapter that is there, on rows cut anew; the card keeps both records.
 
     Returns:
@@ -83,18 +84,4 @@ def build_expert(
     record = train_expert(role, bundle, rows, judged[::step], work / f"{role}-{recipe.seed}", recipe, start=start)
     if before:
         record["before"] = before
-    trained = {**bundle.card.training, role.value: record}
-    card = bundle.card.model_copy(update={"base": _fingerprinted(bundle.card.base), "training": trained})
-    (bundle.path / "card.json").write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n")
-    return load_bundle(bundle_path)
-
-
-def _fingerprinted(base: BaseSpec) -> BaseSpec:
-    """The base with the hashes that loading checks."""
-    from transformers import AutoTokenizer
-
-    from langchain_memlora.engines.loading import tokenizer_sha256
-
-    model = resolve_base_model(base.name)
-    hashes = {"tokenizer_sha256": tokenizer_sha256(AutoTokenizer.from_pretrained(model.source))}
-    return base.model_copy(update={**hashes, "tensors_sha256": model.sha256})
+    return record_training(bundle, role, record, data)

@@ -1,12 +1,17 @@
 """Published annotations as stories: subjects come off, evidence is named by place, and rows can be cut."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+from typer.testing import CliRunner
+
+from langchain_memlora.cli.app import app
 from langchain_memlora.evaluation.conversations import AnnotatedFact, Conversation, Question
 from langchain_memlora.evaluation.datasets.locomo import load_locomo
 from langchain_memlora.experts import load_bundle
 from langchain_memlora.training.imported import story_of
 from langchain_memlora.training.rows import extraction_rows, story_sessions
+from langchain_memlora.training.stories import load_stories
 from langchain_memlora.types import Scope, Turn
 from tests.locomo import FILE, needs_locomo
 
@@ -35,6 +40,14 @@ def test_story_of_a_conversation() -> None:
     known, unknown = story.questions
     assert (known.a, known.sources) == ("ski", ["1.0"])
     assert (unknown.a, unknown.sources) == (None, [])
+
+
+@needs_locomo
+def test_memlora_stories(tmp_path: Path) -> None:
+    out = tmp_path / "made" / "stories.jsonl"
+    ran = CliRunner().invoke(app, ["stories", str(FILE), "--out", str(out), "--conversations", "1,2"])
+    assert ran.exit_code == 0, ran.output
+    assert [story.id for story in load_stories(out)] == ["conv-26", "conv-30"]
 
 
 @needs_locomo

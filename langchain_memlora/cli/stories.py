@@ -1,0 +1,29 @@
+"""`memlora stories`: published conversations with annotations, as training stories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langchain_memlora.cli.show import console
+
+
+def stories(
+    locomo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="LoCoMo's `locomo10.json`.")],
+    *,
+    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the stories go, one JSON object a line.")],
+    conversations: Annotated[
+        str, typer.Option(metavar="4,5,6", help="Places in the file. Default: the paper's training split.")
+    ] = "4,5,6,7,8,9,10",
+) -> None:
+    """Make training stories of LoCoMo's annotated facts and questions (CC BY-NC 4.0; so is what is trained on them)."""
+    from langchain_memlora.cli.evaluate import places_of
+    from langchain_memlora.evaluation.datasets.locomo import load_locomo
+    from langchain_memlora.training.imported import story_of
+
+    made = [story_of(conversation) for conversation in load_locomo(locomo, places_of(conversations) or ())]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("".join(f"{story.model_dump_json(by_alias=True)}\n" for story in made), encoding="utf-8")
+    console().print(f"{len(made)} stories with {sum(len(story.questions) for story in made)} questions in {out}")
