@@ -27,6 +27,12 @@ from langchain_memlora.testing.engine_conformance import conformance_cases
 
 ROOT = Path(__file__).parent.parent.parent
 STAGES = ("extract a window", "decide a fact (10 candidates)", "answer", "read 400 tokens")
+SETTING = (
+    "Here: {cores} cores ({machine}), {threads} thread(s) an engine, {count} calls of each kind in {rounds} round(s), load "
+    "average {load} when it began. With a load above the number of cores the machine did other work at the same time: then "
+    "only ratios within a row mean anything, and those of processor seconds more than those of the clock."
+)
+UNMEASURED = "No run is recorded yet."
 Record = dict[str, Any]
 
 
@@ -93,33 +99,28 @@ def summarize(one: Record) -> Record:
     return found
 
 
-def page(record: Record) -> str:
-    """The table as Markdown."""
-    names = list(record["engines"])
-    rows = [
-        ("processor seconds", "", None, ""),
-        *((stage, "cpu", stage, ".2f") for stage in STAGES[:3]),
-        ("tokens read a second", "cpu", "tokens read a second", ".0f"),
-        ("tokens written a second", "cpu", "tokens written a second", ".0f"),
-        ("seconds by the clock", "", None, ""),
-        *((stage, "seconds", stage, ".2f") for stage in STAGES[:3]),
-        ("tokens read a second", "seconds", "tokens read a second", ".0f"),
-        ("tokens written a second", "seconds", "tokens written a second", ".0f"),
+def page(record: Record | None) -> str:
+    """The page as Markdown, with what was measured if anything was."""
+    measured = f"{SETTING.format(**record['machine'])}\n\n{table(record['engines'])}" if record else UNMEASURED
+    return (Path(__file__).parent / "page.md").read_text(encoding="utf-8").format(measured=measured)
+
+
+def table(engines: Record) -> str:
+    """A row for each figure, a column for each engine."""
+    stages = [(stage, ".2f") for stage in STAGES[:3]] + [
+        (f"tokens {done} a second", ".0f") for done in ("read", "written")
     ]
-    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for title, kind, key, form in rows:
-        cells = [format(record["engines"][name][kind][key], form) if key else "" for name in names]
-        lines.append(f"| {title if key else f'**{title}**'} | " + " | ".join(cells) + " |")
-    load = [f"{record['engines'][name]['load']['cpu']:.1f}" for name in names]
-    lines.append("| load, processor seconds | " + " | ".join(load) + " |")
-    memory = [f"{record['engines'][name]['memory']:.0f}" for name in names]
-    lines.append("| most memory beyond the bare package, MB | " + " | ".join(memory) + " |")
-    text = (Path(__file__).parent / "page.md").read_text(encoding="utf-8")
-    return text.format(table="\n".join(lines), **record["machine"])
+    rows = [["", *engines], ["---"] * (len(engines) + 1)]
+    for title, key in (("processor seconds", "cpu"), ("seconds by the clock", "seconds")):
+        rows.append([f"**{title}**", *[""] * len(engines)])
+        rows += [[stage, *(format(one[key][stage], form) for one in engines.values())] for stage, form in stages]
+    rows.append(["load, processor seconds", *(f"{one['load']['cpu']:.1f}" for one in engines.values())])
+    rows.append(["most memory, the bare package taken off, MB", *(f"{one['memory']:.0f}" for one in engines.values())])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
 def main() -> None:
-    """Measure, or with `--docs` only write the page again."""
+    """Measure, keep the record and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", nargs="*", default=[name for name in ENGINES if installed(name)], choices=ENGINES)
     parser.add_argument("--count", type=int, default=8, help="calls of each stage")
