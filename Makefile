@@ -47,8 +47,10 @@ figures: install ## Play the held-out scripts again and write what they scored i
 	$(BIN)/memlora demo --script tests/scripts --json > runs/scripts.json
 	$(BIN)/python docs/generate.py --figures runs/scripts.json
 
-docs: install ## Regenerate what README and docs take from the program
+docs: install ## Regenerate what README and docs take from the program, and build the site into site/
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 benchmark: install ## LoCoMo's test split, the assistant histories and the update cases (hours on two cores; needs MEMLORA_DATA)
 	$(BIN)/memlora evaluate locomo --out runs/locomo $(BASELINES:%=--baseline %)
