@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from langchain_memlora.engines import ChatRequest, Completion, Engine, Request, TransformersEngine
@@ -25,6 +26,7 @@ from langchain_memlora.experts import load_bundle
 
 pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
 from langchain_memlora.engines.openvino import OpenVINOEngine
+from langchain_memlora.engines.openvino.graph import quantized
 from langchain_memlora.engines.openvino.lookup import guess
 
 ROLES = ("extraction", "memory_update", "generation", None)
@@ -99,6 +101,16 @@ def test_eight_bits_choose_the_same(tiny: Any, engine: TransformersEngine) -> No
     with OpenVINOEngine(tiny.bundle, threads=1) as small:
         found, expected = small.run(scored), engine.run(scored)
     assert sum(a.text == b.text for a, b in zip(found, expected, strict=True)) >= 0.9 * len(scored)
+
+
+@pytest.mark.parametrize("width", [64, 40])
+def test_rounding_moves_a_weight_by_less_than_a_step(width: int) -> None:
+    matrix = np.random.default_rng(0).normal(size=(8, width)).astype(np.float32)
+    matrix[3] = 0
+    integers, zeros, scales = quantized(matrix)
+    restored = (integers.astype(np.float32) - zeros) * scales
+    assert (np.abs(restored - matrix.reshape(restored.shape)) <= 1.01 * scales).all()
+    assert (restored[3] == 0).all()
 
 
 @pytest.mark.parametrize(
