@@ -10,8 +10,9 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/cli.md", "docs/benchmark.md", "langchain_memlora/bundles/smollm2-135m/README.md")
@@ -39,11 +40,18 @@ def cli_help() -> str:
 
     runner = CliRunner(env={"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"})
     pages = []
-    for words in ([], *([name] for name in get_command(app).commands)):  # type: ignore[attr-defined]
+    for words in _command_lines(get_command(app)):
         text = runner.invoke(app, [*words, "--help"], prog_name="memlora").output
         text = "\n".join(line.rstrip() for line in text.strip().splitlines())
         pages.append(f"## `memlora {' '.join(words)}`\n\n```text\n{text}\n```\n".replace("memlora `", "memlora`"))
     return "\n".join(pages)
+
+
+def _command_lines(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """A command and those below it."""
+    yield words
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _command_lines(inner, (*words, name))
 
 
 def scripts() -> str:

@@ -1,4 +1,4 @@
-"""What the site's build adds to MkDocs: patterns in the navigation, and every error message by its class."""
+"""What the site's build adds to MkDocs: patterns in the navigation, links to source files, every error message by its class."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "langchain_memlora"
+SOURCE = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+[^)#]+)\)")
 MESSAGES = re.compile(r"^<!-- messages: (\w+) -->$", re.MULTILINE)
 
 
@@ -20,10 +21,10 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """List the messages of an error class where a page asks for them."""
-    if not MESSAGES.search(markdown):
-        return markdown
-    known = messages()
+    """List the messages of an error class where a page asks for them; name files that are not of the site, without a link."""
+    folder = Path(page.file.abs_src_path).parent
+    markdown = SOURCE.sub(lambda link: link[1] if _is_source(folder / link[2]) else link[0], markdown)
+    known = messages() if MESSAGES.search(markdown) else {}
     return MESSAGES.sub(lambda asked: _listed(known[asked[1]]), markdown)
 
 
@@ -60,6 +61,11 @@ def _text(node: ast.expr) -> str:
     if isinstance(node, ast.BinOp):
         return _text(node.left) + _text(node.right)
     return "…"
+
+
+def _is_source(path: Path) -> bool:
+    """Whether this is a file or folder of the project that the site does not hold; what does not exist stays a broken link."""
+    return path.exists() and ROOT / "docs" not in path.resolve().parents
 
 
 def _listed(texts: list[str]) -> str:
