@@ -225,16 +225,16 @@ def _lost(synced: Synced, record: Ledger) -> int:
     from langchain_memlora.ledger import MEMORY, TURN
     from langchain_memlora.types import MemoryState
 
-    store = getattr(synced.index, "store", None)
-    if store is None:
-        return 0
     changed, *_ = record.changed_since("an index that knows nothing")
     fresh = record.changed_since("default")[0]
     ids = {kind: [item for k, item in changed if k == kind and (k, item) not in fresh] for kind in (MEMORY, TURN)}
     active = [m.id for m in record.any_memories(ids[MEMORY]) if m.state is MemoryState.ACTIVE]
     spoken = [turn.id for turn in record.turns(ids[TURN]).values() if turn.text.strip()]
     wanted = [entry_id(Kind.MEMORY, i) for i in active] + [entry_id(Kind.TURN, i) for i in spoken]
-    return len(wanted) - len(store.get_by_ids(wanted)) if wanted else 0
+    try:
+        return len(wanted) - synced.index.held(wanted)
+    except NotImplementedError:
+        return 0
 
 
 def _uncached(row: str, name: str) -> Check:

@@ -55,6 +55,14 @@ class Index(ABC):
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
         """Item ids of this user's entries of one kind, nearest first, at most `k`."""
 
+    def held(self, ids: Sequence[str]) -> int:
+        """How many of these entry ids the store holds.
+
+        Raises:
+            NotImplementedError: The store can't be asked for ids.
+        """
+        raise NotImplementedError
+
     def is_empty(self) -> bool:
         """Whether the store holds nothing at all; it is then filled from the ledger. `False` where that is not known."""
         return False

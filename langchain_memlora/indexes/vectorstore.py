@@ -1,22 +1,29 @@
 """Any LangChain `VectorStore` as an index. Only the portable part of the interface is used: upsert by id, delete, search.
 
-Stores differ in how a search is filtered and in what a score means. Filters are a small strategy per store; scores are
-never read, only ranks. A wrong or ignored filter can't leak: the owner of every hit is checked here and in the ledger.
+Stores differ in how a search is filtered, in the ids they take and in what a score means. The first two are a small strategy
+per store; scores are never read, only ranks. A wrong or ignored filter can't leak: the owner of every hit is checked here
+and in the ledger.
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from langchain_core.documents import Document
-from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
+from langchain_core.vectorstores import VectorStore
 
 from langchain_memlora.indexes.base import Entry, Index, Kind
+from langchain_memlora.indexes.strategies import MakeFilter, strategy_of
 
 PAUSE = 0.1
-MakeFilter = Callable[[Mapping[str, str]], dict[str, Any]]
+WIDER = 10
+IDS = uuid.UUID("6d656d6c-6f72-4a00-8000-000000000001")
+"""The namespace of the UUIDs that stand for entry ids in stores which take nothing else."""
 
 
 class VectorStoreIndex(Index):
@@ -25,8 +32,8 @@ class VectorStoreIndex(Index):
     Args:
         store: An empty store, or one that this class filled. It embeds with its own embedder.
         make_filter: Turns the fields every hit must have into keyword arguments for `similarity_search`, for instance
-            `lambda fields: {"filter": dict(fields)}`. Chosen by type for Chroma and InMemoryVectorStore; other stores
-            are asked for more hits and filtered here.
+            `lambda fields: {"filter": dict(fields)}`. Known for Chroma, InMemoryVectorStore, Qdrant, PGVectorStore and
+            PGVector; other stores are asked for more and more hits, which are filtered here: right, but slow when large.
 
     Example:
         ```python
@@ -40,36 +47,61 @@ class VectorStoreIndex(Index):
 
     def __init__(self, store: VectorStore, *, make_filter: MakeFilter | None = None) -> None:
         self.store = store
-        self._filter = make_filter or _FILTERS.get(type(store).__name__)
+        known = strategy_of(store)
+        self._strategy = replace(known, make_filter=make_filter) if make_filter else known
+        self._turn = threading.RLock() if known.one_at_a_time else contextlib.nullcontext()
 
     def write(self, entries: Sequence[Entry], removed: Sequence[str]) -> None:
-        if removed:
-            self.store.delete(list(removed))
-        if entries:
-            self.store.add_documents([_document(e) for e in entries], ids=[e.id for e in entries])
+        with self._turn:
+            if removed:
+                self.store.delete(self._ids(removed))
+            if entries:
+                self.store.add_documents([_document(e) for e in entries], ids=self._ids([e.id for e in entries]))
 
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
         wanted = {"user_id": user_id, "kind": kind.value}
-        options, count = (self._filter(wanted), k) if self._filter else ({}, 10 * k)
-        try:
-            found = self.store.similarity_search(query, k=count, **options)
-        except (
-            Exception
-        ):  # a Chroma server that has just made a collection fails its first reader; a read may be repeated
-            time.sleep(PAUSE)
-            found = self.store.similarity_search(query, k=count, **options)
-        mine = [hit for hit in found if all(hit.metadata.get(key) == value for key, value in wanted.items())]
-        return [hit.metadata["item_id"] for hit in mine[:k]]
+        if self._strategy.make_filter:
+            return self._search(query, wanted, k)[1][:k]
+        count = k
+        while True:  # a user with few entries may be behind many others
+            count *= WIDER
+            found, mine = self._search(query, wanted, count)
+            if len(mine) >= k or found < count:
+                return mine[:k]
+
+    def held(self, ids: Sequence[str]) -> int:
+        with self._turn:
+            return len(self.store.get_by_ids(self._ids(ids))) if ids else 0
 
     def is_empty(self) -> bool:
-        return not self.store.similarity_search("anything", k=1)
+        with self._turn:
+            return not self.store.similarity_search("anything", k=1)
+
+    def _search(self, query: str, wanted: Mapping[str, str], count: int) -> tuple[int, list[str]]:
+        """How many hits the store gave, and the item ids of those that are what was wanted."""
+        make = self._strategy.make_filter
+        options = make(wanted) if make else {}
+        with self._turn:
+            try:
+                found = self.store.similarity_search(query, k=count, **options)
+            except (
+                Exception
+            ):  # a Chroma server that has just made a collection fails its first reader; a read may be repeated
+                time.sleep(PAUSE)
+                found = self.store.similarity_search(query, k=count, **options)
+        mine = [hit for hit in found if all(hit.metadata.get(key) == value for key, value in wanted.items())]
+        return len(found), [hit.metadata["item_id"] for hit in mine]
+
+    def _ids(self, ids: Sequence[str]) -> list[str]:
+        """Entry ids as the store takes them."""
+        return [str(uuid.uuid5(IDS, key)) for key in ids] if self._strategy.uuids else list(ids)
 
 
 def _document(entry: Entry) -> Document:
     """An entry as a document. Every key is always written: Chroma merges metadata on upsert and would keep old ones."""
     return Document(
         id=entry.id,
-        page_content=entry.text,
+        page_content=entry.text.replace("\0", " "),  # PostgreSQL can't hold it
         metadata={
             "item_id": entry.item_id,
             "kind": entry.kind.value,
@@ -79,17 +111,3 @@ def _document(entry: Entry) -> Document:
             "observed_at": entry.observed_at.isoformat(),
         },
     )
-
-
-def _chroma_filter(wanted: Mapping[str, str]) -> dict[str, Any]:
-    return {"filter": {"$and": [{key: {"$eq": value}} for key, value in wanted.items()]}}
-
-
-def _callable_filter(wanted: Mapping[str, str]) -> dict[str, Any]:
-    return {"filter": lambda document: all(document.metadata.get(key) == value for key, value in wanted.items())}
-
-
-_FILTERS: dict[str, MakeFilter] = {
-    "Chroma": _chroma_filter,
-    InMemoryVectorStore.__name__: _callable_filter,
-}

