@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from langchain_memlora.graph import build_memory_graph, build_respond_graph, com
 from langchain_memlora.graph.answer import is_known
 from langchain_memlora.indexes import Index
 from langchain_memlora.indexes.sync import DEFAULT, setting_of
-from langchain_memlora.ledger import Change, Ledger
+from langchain_memlora.ledger import Change, Imported, Ledger
 from langchain_memlora.messages import check_name, check_text, to_scope, to_turns
 from langchain_memlora.opening import Parts
 from langchain_memlora.remembering import Remembering
@@ -186,14 +186,46 @@ class MemLoRAMemory:
         self._check_open()
         return self._remembering.flush(timeout)
 
-    def rebuild(self) -> int:
+    def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Write the vector index again from the ledger, also with another embedder; returns how many items it wrote.
 
-        A store that held vectors of another embedder has to be emptied first.
+        A store that held vectors of another embedder has to be emptied first. What is interrupted goes on at the next call.
+
+        Args:
+            progress: Told how many changes were applied, and of how many.
         """
         self._check_open()
         self.ledger.forget_setting(setting_of(DEFAULT))
-        return self.services.index().rebuild()
+        return self.services.index().rebuild(progress)
+
+    def export(self, path: str | Path, *, user_id: str | None = None) -> None:
+        """Write turns, memories, history and jobs of everybody, or of a user, into a new file of JSON lines.
+
+        Raises:
+            InvalidInputError: The file exists or can't be written.
+        """
+        self._check_open()
+        self.ledger.export(path, None if user_id is None else to_scope(user_id).user_id)
+
+    def import_(self, path: str | Path) -> Imported:
+        """Take in what `export` wrote: all of it, or nothing. What is here already is skipped, so it may be repeated.
+
+        Raises:
+            InvalidInputError: It is no export, or was cut or changed; the message names the line.
+        """
+        self._check_open()
+        done = self.ledger.import_(path)
+        self.services.index().catch_up()
+        return done
+
+    def backup(self, path: str | Path) -> None:
+        """Copy the ledger, while it is in use, into a new file: the `ledger.sqlite3` of another memory's folder.
+
+        Raises:
+            InvalidInputError: The file exists or can't be written.
+        """
+        self._check_open()
+        self.ledger.backup(path)
 
     def forget(self, *, user_id: str) -> Erasure:
         """Erase all that is known of a user, whatever the agent or run: turns, memories, history. This can't be undone.
@@ -390,6 +422,9 @@ class MemLoRAMemory:
     aretry = async_twin(retry)
     aflush = async_twin(flush)
     arebuild = async_twin(rebuild)
+    aexport = async_twin(export)
+    aimport_ = async_twin(import_)
+    abackup = async_twin(backup)
     aforget = async_twin(forget)
     areset = async_twin(reset)
     asearch = async_twin(search)

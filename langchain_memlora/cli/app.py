@@ -21,8 +21,10 @@ from langchain_memlora.cli import (
     mcp,
     migrate,
     models,
+    move,
     report,
     select,
+    stores,
     stories,
     train,
     ui,
@@ -83,6 +85,8 @@ app.command("demo")(demo.demo)
 app.command("chat")(chat.chat)
 for name, command in data.COMMANDS.items():
     app.command(name)(command)
+for name, command in move.COMMANDS.items():
+    app.command(name)(command)
 app.command("mcp")(mcp.mcp)
 app.command("ui")(ui.ui)
 app.add_typer(models.app, name="models")
@@ -94,4 +98,5 @@ app.command("select")(select.select)
 app.command("bundle")(bundle.bundle)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
+app.command("check-store")(stores.check_store)
 app.command("doctor")(doctor.doctor)

@@ -20,12 +20,15 @@ def doctor(
     ctx: typer.Context,
     rebuild_index: Annotated[bool, typer.Option("--rebuild", help="Write the index again from the ledger.")] = False,
     retry_jobs: Annotated[bool, typer.Option("--retry", help="Work off what failed or was interrupted.")] = False,
+    repair_all: Annotated[
+        bool, typer.Option("--repair", help="Make full-text search and index anew, and work off what failed.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check models, experts and stored data; exit code 1 if there is a problem."""
     setting: Setting = ctx.obj
     out = console(stderr=as_json)
-    mending = [rebuild] * rebuild_index + [retry] * retry_jobs
+    mending = [words] * repair_all + [rebuild] * (rebuild_index or repair_all) + [retry] * (retry_jobs or repair_all)
     with busy(out, "looking"):
         rows = [row for check in (*mending, *CHECKS) for row in check(setting)]
     well = all(row.state != "problem" for row in rows)
@@ -35,6 +38,16 @@ def doctor(
         out.print(_table(rows))
     if not well:
         raise typer.Exit(1)
+
+
+@careful
+def words(setting: Setting) -> Iterator[Check]:
+    """Make full-text search say again what the tables say."""
+    if not is_stored(setting):
+        yield Check("words", "ok", NOTHING)
+        return
+    with setting.open() as memory:
+        yield Check("words", "ok", f"{memory.ledger.repair()} entries of full-text search were wrong")
 
 
 @careful

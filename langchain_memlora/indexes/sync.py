@@ -20,6 +20,7 @@ from langchain_memlora.types import MemoryState
 
 SCHEMA = "1"
 DEFAULT = "default"
+Progress = Callable[[int, int], None]
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
@@ -65,10 +66,15 @@ class Synced:
         with self._writing:
             return self._healing(self._catch_up)
 
-    def rebuild(self) -> int:
-        """Write everything again, into an index that was emptied or lost."""
+    def rebuild(self, progress: Progress | None = None) -> int:
+        """Write everything again, into an index that was emptied or lost; what is interrupted is resumed by `catch_up`.
+
+        Args:
+            progress: Told how many changes were applied, and of how many.
+        """
         self._ledger.forget_applied(self._name)
-        return self.catch_up()
+        with self._writing:
+            return self._healing(lambda: self._catch_up(progress))
 
     def finish_erasure(self) -> None:
         """Remove what the ledger erased, bytes included where the store can do that, and rewrite the ledger's file."""
@@ -113,8 +119,9 @@ class Synced:
         self._ledger.forget_applied(self._name)
         return True
 
-    def _catch_up(self) -> int:
+    def _catch_up(self, progress: Progress | None = None) -> int:
         applied = 0
+        total = self._ledger.waiting(self._name) if progress else 0
         while True:
             changed, seen, seq = self._ledger.changed_since(self._name)
             if not changed:
@@ -126,6 +133,10 @@ class Synced:
                     break
                 after = self._ledger.applied(self._name)  # another process was here: its state may be the newer one
             applied += len(changed)
+            if progress:
+                left = self._ledger.waiting(self._name)
+                total = max(total, left)
+                progress(total - left, total)
 
     def _apply(self, changed: Mapping[tuple[str, str], None]) -> None:
         memory_ids = [item for kind, item in changed if kind == MEMORY]

@@ -3,6 +3,7 @@
 from langchain_memlora.ledger.ledger import AlreadyDoneError, Ledger
 from langchain_memlora.ledger.memories import Change, TurnStatus, new_id
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, now, said, said_after
+from langchain_memlora.ledger.transfer import Imported
 from langchain_memlora.ledger.turns import Job
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "WINDOW",
     "AlreadyDoneError",
     "Change",
+    "Imported",
     "Job",
     "Ledger",
     "TurnStatus",

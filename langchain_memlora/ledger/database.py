@@ -97,6 +97,27 @@ class Database:
                 msg = f"The log of {self.path} could not be emptied: others are reading. Close them and erase again."
                 raise LedgerError(msg)
 
+    def copy(self, path: Path) -> None:
+        """Write one consistent state into a new file. It appears under its name when it is whole.
+
+        Raises:
+            InvalidInputError: The file exists or can't be written.
+        """
+        if path.exists():
+            msg = f"{path} exists and is not written over. Choose another name or remove it."
+            raise InvalidInputError(msg)
+        part = path.with_name(path.name + ".part")
+        part.unlink(missing_ok=True)
+        try:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("VACUUM INTO ?", (str(part),))
+            part.replace(path)
+        except (DBAPIError, OSError) as error:
+            msg = f"{path} can't be written ({getattr(error, 'orig', None) or error}). Choose another place or free some space."
+            raise InvalidInputError(msg) from error
+        finally:
+            part.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from langchain_memlora.errors import ConflictError
-from langchain_memlora.ledger import erasure, lexical, memories, turns
+from langchain_memlora.ledger import erasure, lexical, memories, repair, turns
 from langchain_memlora.ledger.damage import remove_copies
 from langchain_memlora.ledger.database import Database, Durability
 from langchain_memlora.ledger.memories import Change, TurnStatus
@@ -19,6 +19,8 @@ from langchain_memlora.ledger.rows import chunks, scope_id, select_turns, to_tur
 from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, operations, scopes, vectors
 from langchain_memlora.ledger.schema import memories as memories_table
 from langchain_memlora.ledger.schema import turns as turns_table
+from langchain_memlora.ledger.stream import read_stream, write_stream
+from langchain_memlora.ledger.transfer import Imported, Importer, records
 from langchain_memlora.ledger.turns import Cut, Job
 from langchain_memlora.types import Memory, Operation, Scope, Turn
 
@@ -313,6 +315,45 @@ class Ledger:
         remove_copies(self.database.path)
         with self.database.writing() as connection:
             erasure.finish(connection)
+
+    # -- moving and mending --------------------------------------------------------------------------------------
+
+    def export(self, path: str | Path, user_id: str | None = None) -> None:
+        """Write all records, or a user's, as they are at one moment, into a new file of JSON lines.
+
+        Raises:
+            InvalidInputError: The file exists or can't be written.
+        """
+        with self.database.reading() as connection:
+            write_stream(Path(path), {"user_id": user_id}, records(connection, user_id))
+
+    def import_(self, path: str | Path) -> Imported:
+        """Take in what `export` wrote: all of it, or nothing. What is here already is left as it is.
+
+        Raises:
+            InvalidInputError: It is no export, or was cut or changed; the message names the line.
+        """
+        with self.database.writing() as connection:
+            return Importer(connection).take(read_stream(Path(path)))
+
+    def backup(self, path: str | Path) -> None:
+        """Copy the ledger, while it is in use, into a new file that is a ledger itself.
+
+        Raises:
+            InvalidInputError: The file exists or can't be written.
+        """
+        self.database.copy(Path(path))
+
+    def repair(self) -> int:
+        """Make full-text search anew from the tables; returns how many of its entries were wrong."""
+        with self.database.writing() as connection:
+            return repair.rewrite_words(connection)
+
+    def waiting(self, index: str) -> int:
+        """How many changes an index has not applied yet."""
+        with self.database.reading() as connection:
+            seen = connection.execute(select(indexes.c.applied_seq).where(indexes.c.name == index)).scalar() or 0
+            return connection.execute(select(func.count()).where(changes.c.seq > seen)).scalar_one()
 
     def counts(self) -> dict[str, int]:
         """How many rows the main tables hold."""

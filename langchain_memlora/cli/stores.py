@@ -1,0 +1,43 @@
+"""`memlora check-store`: can the memory use this vector store?"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from langchain_memlora.cli.show import clean, console, print_json
+from langchain_memlora.errors import InvalidInputError
+
+
+def check_store(
+    made_by: Annotated[
+        str, typer.Argument(metavar="MODULE:FUNCTION", help="A function of yours that gives a VectorStore or an Index.")
+    ],
+    many: Annotated[int, typer.Option(help="How many entries the largest check writes.", min=1)] = 10_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Judge a vector store; what is written is removed again. Exit code 1 if a check failed."""
+    from langchain_memlora.testing import store_conformance
+
+    report = store_conformance.check_store(_named(made_by)(), many=many)
+    print_json(report) if as_json else console().print(Text(clean(str(report))))
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _named(made_by: str) -> Any:
+    module, _, name = made_by.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        msg = f"{made_by!r} names no function ({error}). Write it like my_module:make_store, a function without arguments."
+        raise InvalidInputError(msg) from error
+    finally:
+        sys.path.pop(0)
+    return found

@@ -1,0 +1,160 @@
+"""Takes a ledger's records out and in: turns, memories, what links them, jobs and history.
+
+What can be derived (full-text search, vectors) is not exported but made again. Records are known by their ids; row numbers
+are kept where the ledger was empty, and counted on where it was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, insert, select, text, true, update
+from sqlalchemy.exc import StatementError
+
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.ledger import lexical
+from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, note_changes, said, said_after, scope_id
+from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
+from langchain_memlora.ledger.turns import get_turns, previous
+from langchain_memlora.types import MemoryState, Scope
+
+OWNED = {"turn": turns, "memory": memories, "job": jobs, "operation": operations}
+"""Records that belong to a scope, in the order in which they may refer to each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import brought.
+
+    Attributes:
+        skipped: Records that were there already, and those that belong to a memory that was.
+    """
+
+    turns: int = 0
+    memories: int = 0
+    operations: int = 0
+    jobs: int = 0
+    skipped: int = 0
+
+
+def records(connection: Connection, user_id: str | None) -> Iterator[dict[str, Any]]:
+    """All records of a user, or everybody's, each kind in its own order."""
+    mine = true() if user_id is None else scopes.c.user_id == user_id
+    for kind, table in OWNED.items():
+        query = select(table, scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id).join(scopes).where(mine)
+        order = table.c.seq if "seq" in table.c else text("jobs.rowid")
+        for row in connection.execute(query.order_by(order)).mappings():
+            yield {"record": kind, **{name: value for name, value in row.items() if name != "scope_id"}}
+        if table is memories:
+            links = select(evidence).join(memories, memories.c.id == evidence.c.memory_id).join(scopes).where(mine)
+            for row in connection.execute(links.order_by(text("evidence.rowid"))).mappings():
+                yield {"record": "evidence", **row}
+
+
+class Importer:
+    """Reads records into a ledger, inside one write transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._empty = not connection.execute(select(func.count()).select_from(scopes)).scalar_one()
+        self._owners: dict[Scope, int] = {}
+        self._turn_ids: dict[str, str] = {}
+        self._known_memories: set[str] = set()
+        self._counts = dict.fromkeys(("turns", "memories", "operations", "jobs", "skipped"), 0)
+
+    def take(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> Imported:
+        """Take all records.
+
+        Raises:
+            InvalidInputError: A record is not what it should be; the message names the line.
+        """
+        takers = {
+            "turn": self._turn,
+            "memory": self._memory,
+            "evidence": self._evidence,
+            "job": self._job,
+            "operation": self._operation,
+        }
+        for number, row in rows:
+            kind = row.pop("record")
+            try:
+                takers[kind](row)
+            except (KeyError, TypeError, ValueError, StatementError) as error:
+                msg = (
+                    f"Line {number} holds a {kind!r} that can't be used ({type(error).__name__}: {error!s:.200}); nothing was "
+                    "imported. Export again."
+                )
+                raise InvalidInputError(msg) from error
+        self._db.execute(
+            update(scopes).where(scopes.c.id.in_(self._owners.values())).values(revision=scopes.c.revision + 1)
+        )
+        return Imported(**self._counts)
+
+    def _turn(self, row: dict[str, Any]) -> None:
+        scope = self._scope(row)
+        same = {"scope_id": self._owners[scope], "thread_id": row["thread_id"], "message_id": row["message_id"]}
+        known = self._db.execute(select(turns.c.id).filter_by(**same)).scalar()
+        self._turn_ids[row["id"]] = known or row["id"]
+        if known:
+            self._counts["skipped"] += 1
+            return
+        seq = self._insert(turns, row, scope)
+        turn = get_turns(self._db, [row["id"]])[row["id"]]
+        lexical.put(self._db, scope.user_id, TURN, seq, turn.id, said(turn))
+        before = previous(self._db, [turn.id]).get(turn.id)
+        lexical.put(self._db, scope.user_id, WINDOW, seq, turn.id, said_after(before, turn))
+        note_changes(self._db, TURN, [turn.id])
+
+    def _memory(self, row: dict[str, Any]) -> None:
+        scope = self._scope(row)
+        if self._db.execute(select(memories.c.id).filter_by(id=row["id"])).first():
+            self._known_memories.add(row["id"])
+            self._counts["skipped"] += 1
+            return
+        state = MemoryState(row["state"])
+        seq = self._insert(memories, row, scope)
+        if state is MemoryState.ACTIVE:
+            lexical.put(self._db, scope.user_id, MEMORY, seq, row["id"], row["text"])
+        note_changes(self._db, MEMORY, [row["id"]])
+
+    def _evidence(self, row: dict[str, Any]) -> None:
+        if row["memory_id"] not in self._known_memories:
+            link = {**row, "turn_id": self._turn_ids[row["turn_id"]]}
+            self._db.execute(insert(evidence).prefix_with("OR IGNORE").values(**link))
+
+    def _job(self, row: dict[str, Any]) -> None:
+        scope = self._scope(row)
+        if self._db.execute(select(jobs.c.id).filter_by(id=row["id"])).first():
+            self._counts["skipped"] += 1
+            return
+        parts = {part: [self._turn_ids[turn_id] for turn_id in row[part]] for part in ("context", "turns")}
+        self._insert(jobs, {**row, **parts}, scope)
+
+    def _operation(self, row: dict[str, Any]) -> None:
+        scope = self._scope(row)
+        row = {**row, "turn_id": row["turn_id"] and self._turn_ids[row["turn_id"]]}
+        said_so = {name: row[name] for name in ("memory_id", "turn_id", "job_id", "event", "fact", "made_by", "at")}
+        known = row["memory_id"] in self._known_memories
+        if not (known or self._empty):
+            mine = select(operations.c.seq).filter_by(scope_id=self._owners[scope], **said_so)
+            known = self._db.execute(mine).first() is not None
+        if known:
+            self._counts["skipped"] += 1
+        else:
+            self._insert(operations, row, scope)
+
+    def _scope(self, row: dict[str, Any]) -> Scope:
+        scope = Scope(row.pop("user_id"), row.pop("agent_id") or None, row.pop("run_id") or None)
+        if scope not in self._owners:
+            owner = scope_id(self._db, scope, create=True)
+            assert owner is not None
+            self._owners[scope] = owner
+        return scope
+
+    def _insert(self, table: Table, row: dict[str, Any], scope: Scope) -> Any:
+        values = row if self._empty else {name: value for name, value in row.items() if name != "seq"}
+        self._counts[table.name] += 1
+        done = self._db.execute(insert(table).values(**values, scope_id=self._owners[scope]))
+        return done.inserted_primary_key[0]

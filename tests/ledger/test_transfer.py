@@ -1,0 +1,168 @@
+"""Out of one ledger and into another: nothing changes on the way, and nothing comes in by halves."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import ANA, BEN, add, change, one_job, say, the, turn
+
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.ledger import Ledger
+from langchain_memlora.types import Event, Scope
+
+AGENT = Scope("ana", "cook", "run 1")
+COUNT = itertools.count()
+
+
+def everything(ledger: Ledger, *users: Scope) -> list[object]:
+    """What callers can see of users."""
+    seen: list[object] = []
+    for user in users or (ANA, BEN):
+        turns, memories = ledger.all_turns(user), ledger.memories(user, deleted=True)
+        status = ledger.turn_status([t.id for t in turns])
+        seen += [turns, memories, ledger.history(user), status, ledger.lexical(user, "window", "tea Porto cello", 99)]
+    return [*seen, ledger.jobs("pending", "failed", "done")]
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Ledger:
+    """Two users, an agent, an update, a deletion, a restored memory and a job that waits."""
+    ledger = Ledger(tmp_path / "full.sqlite3")
+    told = say(ledger, "I drink tea ☕\u2028and \ud7ff", metadata={"n": [1, {"x": None}]}, speaker="Ana")
+    tea = add(ledger, "drinks tea", told_by=told, metadata={"mood": "calm"}, probability=0.25)
+    change(ledger, Event.UPDATE, tea, "drinks green tea", told_by=say(ledger, "green tea, that is"))
+    gone = add(ledger, "lives in Porto", told_by=say(ledger, "I live in Porto"))
+    change(ledger, Event.DELETE, gone)
+    back = add(ledger, "plays the cello", BEN, say(ledger, "I play the cello", BEN))
+    change(ledger, Event.DELETE, back, scope=BEN)
+    ledger.restore(BEN, back)
+    add(ledger, "cooks", AGENT, say(ledger, "I cook", AGENT))
+    ledger.append(ANA, [turn("and then?", "7", thread_id="t")], one_job)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Ledger:
+    with Ledger(tmp_path / "empty.sqlite3") as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def file(full: Ledger, tmp_path: Path) -> Path:
+    full.export(tmp_path / "all.jsonl")
+    return tmp_path / "all.jsonl"
+
+
+def test_the_round_trip_is_exact(full: Ledger, empty: Ledger, file: Path, tmp_path: Path) -> None:
+    done = empty.import_(file)
+    assert (done.turns, done.memories, done.jobs, done.skipped) == (6, 4, 1, 0)
+    assert everything(empty) == everything(full)
+    empty.export(tmp_path / "again.jsonl")
+    assert (tmp_path / "again.jsonl").read_bytes() == file.read_bytes()
+
+
+def test_importing_twice_changes_nothing(full: Ledger, empty: Ledger, file: Path) -> None:
+    empty.import_(file)
+    before = everything(empty)
+    done = empty.import_(file)
+    assert (done.turns, done.memories, done.operations, done.jobs) == (0, 0, 0, 0)
+    assert done.skipped > 0
+    assert everything(empty) == before == everything(full)
+
+
+def test_one_users_export_is_only_theirs(full: Ledger, empty: Ledger, tmp_path: Path) -> None:
+    full.export(tmp_path / "ben.jsonl", "ben")
+    text = (tmp_path / "ben.jsonl").read_text()
+    assert "cello" in text
+    assert "tea" not in text
+    empty.import_(tmp_path / "ben.jsonl")
+    assert everything(empty, ANA)[:3] == [[], [], []]
+    assert [m.text for m in empty.memories(BEN)] == ["plays the cello"]
+
+
+def test_into_a_ledger_with_a_life_of_its_own(full: Ledger, empty: Ledger, file: Path) -> None:
+    own = add(empty, "has a dog", told_by=say(empty, "I have a dog"))
+    same = say(empty, "I live in Porto")  # the same message, known under another id
+    empty.import_(file)
+    assert the(empty, own).text == "has a dog"
+    assert [m.text for m in empty.memories(ANA)] == ["has a dog", "drinks green tea", "cooks"]
+    assert empty.turn_status([same.id])[same.id].withheld
+    known = {m.id for m in full.memories(ANA, deleted=True)}
+    assert [o.event for o in empty.history(ANA) if o.memory_id in known] == [o.event for o in full.history(ANA)]
+
+
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@given(share=st.floats(0, 0.999))
+def test_a_cut_file_changes_nothing_and_names_the_line(file: Path, empty: Ledger, share: float) -> None:
+    whole = file.read_bytes()
+    cut = file.with_name(f"cut-{next(COUNT)}.jsonl")
+    cut.write_bytes(whole[: int(len(whole) * share)])
+    line = len(cut.read_bytes().split(b"\n"))
+    with pytest.raises(InvalidInputError, match=rf"at line {line}; nothing of it was imported"):
+        empty.import_(cut)
+    assert not any(empty.counts().values())
+
+
+def test_a_cut_at_the_very_end_is_only_a_newline(file: Path, empty: Ledger) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+    assert empty.import_(file).turns == 6
+
+
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@given(place=st.floats(0.1, 0.9))
+def test_a_changed_file_changes_nothing(file: Path, empty: Ledger, place: float) -> None:
+    bad = bytearray(file.read_bytes())
+    bad[int(len(bad) * place)] ^= 1
+    changed = file.with_name(f"changed-{next(COUNT)}.jsonl")
+    changed.write_bytes(bad)
+    with pytest.raises(InvalidInputError):
+        empty.import_(changed)
+    assert not any(empty.counts().values())
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}\n", b'{"record":"memlora-export","version":99}\n', b"\xff\xfe", b"[1]\n"]
+)
+def test_what_is_no_export(content: bytes, empty: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(InvalidInputError):
+        empty.import_(tmp_path / "x")
+    with pytest.raises(InvalidInputError, match="can't be read"):
+        empty.import_(tmp_path / "nowhere")
+
+
+def test_nothing_is_written_over(full: Ledger, file: Path, tmp_path: Path) -> None:
+    before = file.read_bytes()
+    for write in (full.export, full.backup):
+        with pytest.raises(InvalidInputError, match="exists and is not written over"):
+            write(file)
+        with pytest.raises(InvalidInputError, match="can't be written"):
+            write(tmp_path / "no" / "such" / "folder")
+    assert file.read_bytes() == before
+
+
+def test_a_backup_of_a_ledger_in_use(full: Ledger, tmp_path: Path) -> None:
+    with full.database.reading():
+        say(full, "said while somebody reads")
+        full.backup(tmp_path / "copy.sqlite3")
+    with Ledger(tmp_path / "copy.sqlite3") as copy:
+        assert everything(copy) == everything(full)
+        assert copy.check() == []
+
+
+def test_repair_makes_full_text_search_anew(full: Ledger) -> None:
+    assert full.repair() == 0
+    before = everything(full)
+    with sqlite3.connect(full.database.path) as raw:
+        raw.execute("DELETE FROM lexical WHERE rowid IN (SELECT rowid FROM lexical LIMIT 3)")
+        raw.execute("UPDATE lexical SET text = 'nonsense' WHERE rowid = (SELECT max(rowid) FROM lexical)")
+    raw.close()
+    assert everything(full) != before
+    assert full.repair() == 5  # three missing; one that was wrong and is right now
+    assert everything(full) == before
