@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export MEMLORA_DATA ?= ../shared/data
 BASELINES ?= facts turns dense bm25 no-memory no-reader
 
-.PHONY: help install demo test check lint format figures docs reliability benchmark benchmark-quick bench-engines train clean
+.PHONY: help install demo test check lint format figures docs reliability benchmark benchmark-quick bench-engines train train-locomo clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
@@ -66,9 +66,16 @@ benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo
 bench-engines: install ## Engines against each other on this machine; writes docs/engines.md (minutes on an idle machine)
 	$(BIN)/python benchmarks/engines/run.py
 
-train: install ## Train the shipped bundle's three text experts again (about 70 minutes on two cores)
+train: install ## Train three text experts on the shipped stories into runs/bundle (hours on two cores)
 	for role in extraction memory_update generation; do \
-	  $(BIN)/memlora train $$role --bundle langchain_memlora/bundles/smollm2-135m --work runs/train || exit 1; done
+	  $(BIN)/memlora train $$role --bundle runs/bundle --work runs/train || exit 1; done
+
+train-locomo: install ## Go on training a copy of the default reader on LoCoMo, into runs/smollm2-135m-locomo (an hour)
+	$(BIN)/memlora stories $(MEMLORA_DATA)/locomo/locomo10.json --out runs/locomo-train.jsonl
+	$(BIN)/memlora stories $(MEMLORA_DATA)/locomo/locomo10.json --conversations 1 --out runs/locomo-c1.jsonl
+	cp -r langchain_memlora/bundles/smollm2-135m runs/smollm2-135m-locomo
+	$(BIN)/memlora train generation --bundle runs/smollm2-135m-locomo --work runs/train-locomo --more --epochs 1 --insert 1 \
+	  --stories runs/locomo-train.jsonl --validation runs/locomo-c1.jsonl --data "LoCoMo conversations 4-10 (CC BY-NC 4.0)"
 
 clean: ## Remove the virtual environment and caches of tools
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

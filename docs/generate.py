@@ -11,11 +11,14 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "docs/cli.md", "docs/benchmark.md", "langchain_memlora/bundles/smollm2-135m/README.md")
+BUNDLES = "langchain_memlora/bundles"
+CARDS = (f"{BUNDLES}/smollm2-135m/README.md", f"{BUNDLES}/smollm2-135m-locomo/README.md")
+PAGES = ("README.md", "docs/cli.md", "docs/benchmark.md", *CARDS)
 FIGURES = ROOT / "docs" / "figures.json"
 BENCHMARK = ROOT / "docs" / "benchmark.json"
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -87,9 +90,9 @@ def take_figures(run: Path) -> None:
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def card() -> str:
-    """How each shipped expert was trained, from the bundle's card."""
-    found = json.loads((ROOT / "langchain_memlora/bundles/smollm2-135m/card.json").read_text())
+def card(bundle: str) -> str:
+    """How each expert of a shipped bundle was trained, from its card."""
+    found = json.loads((ROOT / BUNDLES / bundle / "card.json").read_text())
     rows = []
     for role, last in found["training"].items():
         passes = [last]
@@ -148,7 +151,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "graph": graph,
     "cli": cli_help,
     "scripts": scripts,
-    "card": card,
+    "card": partial(card, "smollm2-135m"),
+    "card-locomo": partial(card, "smollm2-135m-locomo"),
     "setups": setups,
     "paper": paper,
     "benchmark": benchmark,
