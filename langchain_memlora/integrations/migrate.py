@@ -175,8 +175,8 @@ def _find(path: Path) -> tuple[Path | None, Path | None]:
 
 def _read_history(path: Path) -> dict[str, list[Version]]:
     """Texts by memory, oldest first; none for a memory that was deleted."""
-    query = """SELECT memory_id, new_memory, event, created_at, updated_at, is_deleted FROM history
-               ORDER BY COALESCE(updated_at, created_at), rowid"""
+    # In the order of writing: a deletion has no date of its own.
+    query = "SELECT memory_id, new_memory, event, created_at, updated_at, is_deleted FROM history ORDER BY rowid"
     told: dict[str, list[Version]] = {}
     try:
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:

@@ -31,7 +31,7 @@ EVENTS = [  # memory, before, after, event, created, updated
     (CITY, None, "Lives in Porto", "ADD", MARCH, None),
     (CITY, "Lives in Porto", "Moved to Berlin last week", "UPDATE", MARCH, MAY),
     (GONE, None, "Has a boat", "ADD", MARCH, None),
-    (GONE, "Has a boat", None, "DELETE", MARCH, None),
+    (GONE, "Has a boat", None, "DELETE", None, None),
     (BENS, None, "Lives in Oslo", "ADD", MARCH, None),
 ]
 PAYLOADS = {
