@@ -49,7 +49,6 @@ figures: install ## Play the held-out scripts again and write what they scored i
 
 docs: install ## Regenerate what README and docs take from the program, and build the site into site/
 	$(BIN)/python docs/generate.py
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 benchmark: install ## LoCoMo's test split, the assistant histories and the update cases (hours on two cores; needs MEMLORA_DATA)
