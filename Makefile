@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 export MEMLORA_DATA ?= ../shared/data
 BASELINES ?= facts turns dense bm25 no-memory no-reader
 
-.PHONY: help install demo test check lint format figures docs reliability benchmark benchmark-quick bench-engines train train-locomo clean
+.PHONY: help install demo test test-stores check lint format figures docs reliability benchmark benchmark-quick bench-engines train train-locomo clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
@@ -26,6 +26,10 @@ demo: install ## Play a scripted conversation through the real graph, model and 
 
 test: install ## Run the test suite (under 10 minutes)
 	$(BIN)/python -m pytest -m "not slow"
+
+test-stores: install ## Run the suite for vector stores with 10,000 entries, on servers it starts itself
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]'
+	MEMLORA_STORE_SIZE=10000 $(BIN)/python -m pytest tests/stores
 
 check: install lint ## Run the long tests (held-out scripts through the real model)
 	$(BIN)/python -m pytest -m slow

@@ -34,7 +34,7 @@ ARROWS = {
     "models": LEAVES,
     "experts": LEAVES | {"engines.base"},
     "engines": LEAVES | {"models", "experts.bundle", "experts.roles"},
-    "testing": LEAVES | {"engines.base", "engines.chat", "engines.transformers", "experts", "training"},
+    "testing": LEAVES | {"indexes", "engines.base", "engines.chat", "engines.transformers", "experts", "training"},
     "graph": FIND | DECIDE,
     "user_memory": LEAVES,
     "twins": set(),

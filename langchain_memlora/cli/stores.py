@@ -25,7 +25,10 @@ def check_store(
     from langchain_memlora.testing import store_conformance
 
     report = store_conformance.check_store(_named(made_by)(), many=many)
-    print_json(report) if as_json else console().print(Text(clean(str(report))))
+    if as_json:
+        print_json({"ok": report.ok, "store": report.store, "findings": report.findings})
+    else:
+        console().print(Text("\n".join(map(clean, str(report).splitlines()))))
     if not report.ok:
         raise typer.Exit(1)
 

@@ -1,0 +1,88 @@
+"""`memlora export`, `import`, `backup`, `reindex`, `check-store` and `doctor --repair`."""
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Opener
+from typer.testing import CliRunner, Result
+
+from langchain_memlora.cli.app import app
+from langchain_memlora.cli.setting import Setting
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def told(memlora: Run) -> Run:
+    """A memory that knows where Ana lives."""
+    memlora("add", "I live in Porto.")
+    memlora("add", "I live in Berlin.")
+    return memlora
+
+
+def test_a_memory_moves_to_another_folder(told: Run, listed: Any, opener: Opener, tmp_path: Path) -> None:
+    told("export", str(tmp_path / "all.jsonl"))
+    arguments = ["--path", str(tmp_path / "new"), "import", str(tmp_path / "all.jsonl")]
+    done = CliRunner().invoke(app, arguments, obj=Setting(opener=opener))
+    assert done.exit_code == 0, done.output
+    assert "2 turns, 1 memories, 2 operations came over; 0 were here." in done.stdout
+    asked = ["--path", str(tmp_path / "new"), "search", "live", "-u", "ana"]
+    assert "live in Berlin" in CliRunner().invoke(app, asked, obj=Setting(opener=opener)).stdout
+    assert listed("import", str(tmp_path / "all.jsonl"))["memories"] == 0
+
+
+def test_a_cut_export_is_refused_in_one_line(told: Run, tmp_path: Path) -> None:
+    file = tmp_path / "all.jsonl"
+    told("export", str(file), "--user", "ana")
+    file.write_bytes(file.read_bytes()[:-200])
+    assert "nothing of it was imported" in told("import", str(file), code=1).output
+
+
+def test_a_backup_opens_as_a_memory(told: Run, opener: Opener, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    told("backup", str(tmp_path / "copy" / "ledger.sqlite3"))
+    listing = CliRunner().invoke(
+        app, ["--path", str(tmp_path / "copy"), "list", "-u", "ana"], obj=Setting(opener=opener)
+    )
+    assert "Berlin" in listing.stdout
+    assert "not written over" in told("backup", str(tmp_path / "copy" / "ledger.sqlite3"), code=1).output
+
+
+def test_reindex_says_how_far_it_is(told: Run, opener: Opener, home: Path, listed: Any) -> None:
+    opener.stores[home].store.clear()
+    done = told("reindex")
+    assert "items written" in done.stdout
+    assert "reindex: " in done.stderr
+    assert len(opener.stores[home].store) == 5  # a memory, and two turns with their windows
+    assert listed("reindex")["written"] == 3
+
+
+def test_doctor_repairs_words_and_vectors(told: Run, listed: Any, opener: Opener, home: Path) -> None:
+    opener.stores[home].store.clear()
+    with sqlite3.connect(home / "ledger.sqlite3") as raw:
+        raw.execute("DELETE FROM lexical")
+    raw.close()
+    rows = {row["name"]: row["found"] for row in listed("doctor", "--repair", code=None)["checks"]}
+    assert rows["words"] == "5 entries of full-text search were wrong"
+    assert rows["rebuild"].endswith("items written")
+    assert len(opener.stores[home].store) == 5
+
+
+def test_a_store_is_checked_by_name(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_stores.py").write_text(
+        "from langchain_core.embeddings import DeterministicFakeEmbedding\n"
+        "from langchain_core.vectorstores import InMemoryVectorStore\n"
+        "class Mute(InMemoryVectorStore):\n"
+        "    def similarity_search(self, *given, **named):\n"
+        "        return []\n"
+        "good = lambda: InMemoryVectorStore(DeterministicFakeEmbedding(size=8))\n"
+        "bad = lambda: Mute(DeterministicFakeEmbedding(size=8))\n"
+    )
+    assert "12 of 12 checks passed" in memlora("check-store", "my_stores:good", "--many", "50").stdout
+    assert "failed many" in memlora("check-store", "my_stores:bad", "--many", "50", code=1).stdout
+    for name in ("my_stores", "my_stores:none", "no_such:thing"):
+        assert "names no function" in memlora("check-store", name, code=1).output
