@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reliability import concurrency, event_loop, faults, fuzz, tenants
+from benchmarks.reliability.pieces import next_kills
 from benchmarks.reliability.report import FIGURES, ROOT, write_page
 
 RUNS = ROOT / "runs"
@@ -44,11 +45,11 @@ FULL = Length(
 )
 
 
-def run(part: str, length: Length, scratch: Path) -> dict[str, Any]:
-    """One part."""
+def run(part: str, length: Length, scratch: Path, so_far: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """One part, or a piece of it."""
     match part:
         case "kills":
-            return _kills(length)  # in a process of its own: children are forked from one that has opened nothing
+            return next_kills(so_far, {"random": length.kills, "real": length.real_kills}, length.every_point, seconds)
         case "faults":
             return faults.run(scratch)
         case "concurrency":
@@ -64,15 +65,6 @@ def run(part: str, length: Length, scratch: Path) -> dict[str, Any]:
     return event_loop.run(scratch, seconds=length.loop_seconds, scripted=not length.real_kills)
 
 
-def _kills(length: Length) -> dict[str, Any]:
-    counts = {"random": length.kills, "every": length.every_point, "real": length.real_kills}
-    words = [word for name, count in counts.items() for word in (f"--{name}", str(count))]
-    ran = subprocess.run(
-        [sys.executable, "-m", "benchmarks.reliability.kills", *words], stdout=subprocess.PIPE, check=True
-    )
-    return json.loads(ran.stdout)
-
-
 def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -80,14 +72,18 @@ def main() -> int:
     parser.add_argument(
         "--only", choices=PARTS, action="append", help="only this part; the others keep their last figures"
     )
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop killing after so many; see --more")
+    parser.add_argument("--more", action="store_true", help="add to the last figures of kills, until all are done")
     parser.add_argument("--table", action="store_true", help="only write the page again from the last figures")
     options = parser.parse_args()
     found = json.loads(FIGURES.read_text()) if FIGURES.exists() and (options.only or options.table) else {}
     for part in () if options.table else options.only or PARTS:
         start = time.perf_counter()
         with tempfile.TemporaryDirectory() as scratch:
-            found[part] = run(part, FULL if options.full else SHORT, Path(scratch))
-        found[part] |= {"took seconds": round(time.perf_counter() - start), "machine": _machine()}
+            so_far = found.get(part, {}) if options.more else {}
+            found[part] = run(part, FULL if options.full else SHORT, Path(scratch), so_far, options.seconds)
+        took = round(time.perf_counter() - start) + so_far.get("took seconds", 0)
+        found[part] |= {"took seconds": took, "machine": _machine()}
         print(f"{part}: {json.dumps(found[part])[:400]}", flush=True)
         RUNS.mkdir(exist_ok=True)
         (RUNS / "reliability.json").write_text(json.dumps(found, indent=1) + "\n")

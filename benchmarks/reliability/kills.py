@@ -96,7 +96,7 @@ def point_kills(scratch: Path, *, every: int = 1, first: int = 1, seconds: float
             broken.append(f"point {number} of {len(names)} was not reached (exit {outcome})")
         shutil.rmtree(folder)
     return {
-        "points": len(names),
+        "fault points": len(names),
         "kills": kills.total(),
         "kinds": dict(sorted(kills.items())),
         "broken": broken,

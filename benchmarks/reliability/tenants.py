@@ -136,7 +136,9 @@ def _probe(memory: MemLoRAMemory, rng: random.Random, reader: Scope, verb: str, 
     key = rng.choice(list(owned.ids)) if rng.random() < 0.9 else rng.choice(("%", "*", "' OR 1=1", "memory", ""))
     query = f"live in {rng.choice(list(owned.tokens))} {rng.choice(USERS)}"
     calls: dict[str, Callable[[], Any]] = {
-        "search": lambda: memory.search(query, k=rng.choice((1, 5, 50)), filters=rng.choice(FILTERS), **scope),
+        "search": lambda: memory.search(
+            query, k=rng.choice((1, 5, 50)), filters=rng.choice(FILTERS * 2 + (None,) * 10), **scope
+        ),
         "answer": lambda: (lambda a: (a.hits, a.context.replace(query, "")))(memory.answer(query, **scope)),
         "get_all": lambda: memory.get_all(deleted=rng.random() < 0.5, **scope),
         "delete_all": lambda: memory.delete_all(**scope),

@@ -19,7 +19,7 @@ def test_no_probe_leaks(tmp_path: Path, chroma: bool) -> None:
     found = tenants.run(120, 2, tmp_path, chroma=chroma)
     assert found["broken"] == []
     assert found["leaked"] == 0
-    assert found["outcomes"]["search: something"] > 10  # people do find what is theirs
+    assert found["outcomes"]["search: something"] >= 5  # people do find what is theirs
 
 
 def test_without_the_ledgers_scope_they_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
