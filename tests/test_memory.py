@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,10 @@ def test_every_verb_has_a_twin_with_its_signature_that_does_the_same(
             "update": (key, "User live in Rome"),
             "search": ("Berlin",),
             "answer": ("Where?",),
+            "turns": ([turn_of(memory, key)],),
+            "export": (tmp_path / f"{name}.jsonl",),
+            "backup": (tmp_path / f"{name}.sqlite3",),
+            "import_": (exported(memory, tmp_path / f"{name}-before.jsonl"),),
             **dict.fromkeys(("delete", "restore", "get", "history"), (key,)),
         }
         options = {"user_id": "ana"} if "user_id" in inspect.signature(plain).parameters else {}
@@ -62,6 +67,15 @@ def test_every_verb_has_a_twin_with_its_signature_that_does_the_same(
             (bare(result), bare(memory.get_all(user_id="ana", deleted=True)), bare(memory.history(user_id="ana")))
         )
     assert results[0] == results[1]
+
+
+def turn_of(memory: MemLoRAMemory, key: str) -> str:
+    return memory.history(key, user_id="ana")[0].turn_id or ""
+
+
+def exported(memory: MemLoRAMemory, path: Path) -> Path:
+    memory.export(path)
+    return path
 
 
 def bare(value: Any) -> Any:

@@ -28,7 +28,6 @@ from langchain_memlora.cli.show import (
     read_line,
 )
 from langchain_memlora.errors import InvalidInputError, MemLoRAError
-from langchain_memlora.messages import is_question
 
 if TYPE_CHECKING:
     from langchain_memlora.memory import MemLoRAMemory
@@ -85,6 +84,8 @@ class Talk:
             return self._obey(*line.split(maxsplit=1))
         if not line:
             return True
+        from langchain_memlora.messages import is_question  # it brings langchain-core, which `--help` can do without
+
         if is_question(line):
             with busy(self.out, "reading"):
                 answer = self.memory.answer(line, user_id=self.user)

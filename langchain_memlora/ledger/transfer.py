@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, insert, select, text, true, update
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import SQLAlchemyError
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ledger import lexical
@@ -81,7 +81,7 @@ class Importer:
             kind = row.pop("record")
             try:
                 takers[kind](row)
-            except (KeyError, TypeError, ValueError, StatementError) as error:
+            except (KeyError, TypeError, ValueError, SQLAlchemyError) as error:
                 msg = (
                     f"Line {number} holds a {kind!r} that can't be used ({type(error).__name__}: {error!s:.200}); nothing was "
                     "imported. Export again."

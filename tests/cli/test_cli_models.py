@@ -66,7 +66,7 @@ def test_a_wrong_wheel(memlora: Run, tmp_path: Path) -> None:
 def test_train_starts_a_bundle_and_prints_the_record(
     memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def build_expert(role: Role, bundle_path: Path, stories: Any, work: Path, **options: object) -> Any:
+    def build_expert(role: Role, bundle_path: Path, stories: Any, work: Path, *recipe: Any, **options: object) -> Any:
         bundle = load_bundle(bundle_path)
         assert stories == []
         assert work == tmp_path / "mine-work"

@@ -10,6 +10,8 @@ from langchain_memlora.experts import load_bundle
 from langchain_memlora.testing import engine_conformance as conformance
 from langchain_memlora.testing.engine_conformance import EngineConformance, conformance_cases
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.model
 class TestOpenVINO(EngineConformance):

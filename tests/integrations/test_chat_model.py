@@ -54,6 +54,7 @@ class TestScriptedIntegration(Standard, ChatModelIntegrationTests):
     """No model, no network."""
 
 
+@pytest.mark.slow
 @pytest.mark.model
 class TestRealIntegration(Standard, ChatModelIntegrationTests):
     """SmolLM2 with the shipped bundle."""

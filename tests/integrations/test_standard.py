@@ -35,6 +35,7 @@ class OnDouble:
             memory.add(fact, user_id="ana")
 
 
+@pytest.mark.slow
 @pytest.mark.model
 class OnModel:
     """The suites' way to the real thing."""
