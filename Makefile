@@ -34,7 +34,7 @@ test-stores: install ## Run the suite for vector stores with 10,000 entries, on 
 check: install lint ## Run the long tests (held-out scripts through the real model)
 	$(BIN)/python -m pytest -m slow
 
-reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: about two hours)
+reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: about three hours)
 	$(BIN)/python -m benchmarks.reliability $(if $(FULL),--full)
 
 lint: install ## Check style and generated docs

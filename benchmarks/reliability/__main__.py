@@ -1,7 +1,7 @@
 """Break the memory in every way, write what came of it into `runs/reliability.json`, and the tables into the docs.
 
 `python -m benchmarks.reliability` is the short form (under 5 minutes on an idle core); `--full` is the long one: 1,100 kills,
-20 with the real model, 100,000 operations at once, 1,000,000 outputs and 10,000 probes, about two hours on two idle cores.
+20 with the real model, 100,000 operations at once, 1,000,000 outputs and 10,000 probes, about three hours on two idle cores.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from benchmarks.reliability.double import open_memory
 from benchmarks.reliability.truth import Deed, broken, files_with
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import NotFoundError
-from langchain_memlora.types import MemoryState
+from langchain_memlora.types import MemoryState, Scope
 
 USERS = ("ana@example.org", "bén", "c' OR 1=1")
 VERBS = ("add", "background", "verbatim", "update", "delete", "restore", "search", "forget")
@@ -35,6 +35,8 @@ class Journal:
             entry = json.loads(line)
             if "done" in entry:
                 self.deeds[entry["done"]]["acknowledged"] = True
+            elif "void" in entry:
+                self.deeds[entry["void"]]["verb"] = "void"
             else:
                 self.deeds.append(entry)
 
@@ -48,6 +50,17 @@ class Journal:
         """Write down that it was acknowledged."""
         self._write({"done": number})
         self.deeds[number]["acknowledged"] = True
+
+    def settle(self, memory: MemLoRAMemory) -> None:
+        """Write down of each erasure that was interrupted whether it happened: what is said later looks the same."""
+        for number, deed in enumerate(self.deeds):
+            if deed["verb"] == "forget" and not deed["acknowledged"]:
+                user = deed["user"]
+                if memory.history(user_id=user) or memory.ledger.all_turns(Scope(user)):
+                    self._write({"void": number})
+                    deed["verb"] = "void"
+                else:
+                    self.done(number)
 
     def _write(self, entry: dict[str, Any]) -> None:
         os.write(self._out, (json.dumps(entry) + "\n").encode())
@@ -66,6 +79,7 @@ def live(folder: Path, seed: int, say: Say, *, deeds: int, real: bool = False) -
         wrong = broken(memory, journal.deeds, USERS, exact=not real)
         wrong += _not_forgotten(journal, folder / "store")
         if not wrong:
+            journal.settle(memory)
             say("ready")
             for _ in range(deeds):
                 act(memory, journal, rng, rng.choices(VERBS, WEIGHTS)[0])
