@@ -7,6 +7,7 @@ INSTALLED := $(VENV)/.installed
 # that read thousands of tokens or fill memories of their own.
 export MEMLORA_DATA ?= ../shared/data
 BASELINES ?= facts turns dense bm25 no-memory no-reader
+LOCOMO ?= --bundle smollm2-135m-locomo --k 15 --budget 500
 
 .PHONY: help install demo test test-stores check lint format figures docs reliability benchmark benchmark-quick bench-engines train train-locomo clean
 
@@ -56,14 +57,14 @@ docs: install ## Regenerate what README and docs take from the program, and buil
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 benchmark: install ## LoCoMo's test split, the assistant histories and the update cases (hours on two cores; needs MEMLORA_DATA)
-	$(BIN)/memlora evaluate locomo --out runs/locomo $(BASELINES:%=--baseline %)
+	$(BIN)/memlora evaluate locomo --out runs/locomo $(LOCOMO) $(BASELINES:%=--baseline %)
 	$(BIN)/memlora evaluate assistant --out runs/assistant $(BASELINES:%=--baseline %)
 	$(BIN)/memlora evaluate updates --out runs/updates
 	$(BIN)/memlora report runs/locomo runs/assistant runs/updates --out docs/benchmark
 	$(BIN)/python docs/generate.py --benchmark runs/locomo runs/assistant runs/updates
 
 benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo's test conversations
-	$(BIN)/memlora evaluate locomo --out runs/locomo-quick --sessions 5 --limit 40 --baseline turns --baseline no-memory
+	$(BIN)/memlora evaluate locomo --out runs/locomo-quick $(LOCOMO) --sessions 5 --limit 40 --baseline turns --baseline no-memory
 	$(BIN)/memlora report runs/locomo-quick --out runs/locomo-quick/report
 
 bench-engines: install ## Engines against each other on this machine; writes docs/engines.md (minutes on an idle machine)

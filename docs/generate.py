@@ -135,6 +135,26 @@ def benchmark() -> str:
     return "\n".join(to_markdown([*describe(run)]) for run in runs)
 
 
+def locomo() -> str:
+    """The recorded LoCoMo run in short: what is read, how well, at what cost."""
+    for run in json.loads(BENCHMARK.read_text()) if BENCHMARK.exists() else []:
+        if run["config"]["dataset"] == "locomo":
+            break
+    else:
+        return "No run is recorded yet; `make benchmark` records one.\n"
+    rows = []
+    for name, found in run["scores"]["setups"].items():
+        f1, evidence = found["f1"], found["evidence"]
+        spread = f"{f1['mean']:.3f} ({f1['low']:.3f} to {f1['high']:.3f})"
+        cost = f"{found['cost']['prompt_tokens']:.0f} | {found['cost']['seconds']:.1f}"
+        rows.append(
+            f"| {name} | {spread} | {evidence['any']['5']['mean']:.3f} | {evidence['shown']['mean']:.3f} | {cost} |"
+        )
+    head = "| read | F1 (95 % interval) | evidence in 5 hits | evidence read | tokens | seconds |\n|---|---|---|---|---|---|"
+    machine = run["config"]["surroundings"]["machine"]
+    return "\n".join([head, *rows]) + f"\n\n{found['f1']['n']} questions, on {machine}.\n"
+
+
 def take_benchmark(paths: list[Path]) -> None:
     """Keep what the docs quote of finished runs of `memlora evaluate`."""
     from langchain_memlora.evaluation.report import read_run
@@ -156,6 +176,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "setups": setups,
     "paper": paper,
     "benchmark": benchmark,
+    "locomo": locomo,
 }
 
 
