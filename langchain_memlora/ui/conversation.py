@@ -74,4 +74,5 @@ def _result(result: AddResult, *, asked: bool) -> Markup:
 
 
 def _chance(operation: Operation) -> Markup:
-    return EMPTY if operation.probability is None else _CHANCE.format(operation.probability)
+    """Nothing where there was nothing to choose from, so that the choice was certain."""
+    return EMPTY if operation.probability in (None, 1.0) else _CHANCE.format(operation.probability)

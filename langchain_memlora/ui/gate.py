@@ -24,7 +24,7 @@ POLICY = "; ".join(
         "worker-src 'self' blob:",
         "connect-src 'self'",
         "object-src 'none'",
-        "base-uri 'none'",
+        "base-uri 'self'",
         "form-action 'self'",
         "frame-ancestors 'none'",
     )

@@ -82,13 +82,13 @@ def build_page(memory: MemLoRAMemory, user_id: str) -> gr.Blocks:
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=kept) as page:
         session = gr.State(new_session(user_id))
         with gr.Row(elem_id="top"):
-            gr.HTML(_BRAND, elem_id="brand", js_on_load=None)
+            gr.HTML(_BRAND, elem_id="brand", js_on_load=None, apply_default_css=False)
             user = gr.Textbox(
                 user_id, label="You are", elem_id="user", container=True, max_lines=1, min_width=120, scale=0
             )
         with gr.Row(elem_id="main"):
             with gr.Column(elem_id="talk", scale=11, min_width=320):
-                talk = gr.HTML(elem_id="conversation", js_on_load=_script("conversation.js"))
+                talk = gr.HTML(elem_id="conversation", js_on_load=_script("conversation.js"), apply_default_css=False)
                 message = gr.MultimodalTextbox(
                     placeholder="Tell me something, or ask",
                     elem_id="message",
@@ -100,7 +100,7 @@ def build_page(memory: MemLoRAMemory, user_id: str) -> gr.Blocks:
                     max_plain_text_length=50_000,
                 )
             with gr.Column(elem_id="side", scale=9, min_width=320):
-                side = gr.HTML(elem_id="panels", js_on_load=_script("panels.js"))
+                side = gr.HTML(elem_id="panels", js_on_load=_script("panels.js"), apply_default_css=False)
         shown = [session, talk, side]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         page.load(actions.open, None, [*shown, user], **quiet)

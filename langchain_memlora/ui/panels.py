@@ -141,7 +141,9 @@ def _by(operation: Operation) -> str:
         return {"restore": "undone by you", "delete": "forgotten by you", "update": "edited by you"}.get(
             operation.by, f"by {operation.by}"
         )
-    return "by the expert" if operation.probability is None else f"by the expert, {operation.probability:.0%} sure"
+    return (
+        "by the expert" if operation.probability in (None, 1.0) else f"by the expert, {operation.probability:.0%} sure"
+    )
 
 
 # -- recalled ------------------------------------------------------------------------------------------------------

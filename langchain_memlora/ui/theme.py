@@ -1,16 +1,22 @@
-"""Colours and fonts of Gradio's own parts. The fonts come with Gradio, so no request leaves this machine."""
+"""Colours and fonts of Gradio's own parts; `static/page.css` does the rest.
+
+The fonts come with Gradio, so no request leaves this machine. Most of those that it brings lack the Latin letters of some
+weight; the regular and bold IBM Plex are whole.
+"""
 
 from __future__ import annotations
 
 import gradio as gr
 from gradio.themes.utils import colors, fonts
 
+WEIGHTS = (400, 700)
+
 
 def theme() -> gr.themes.Base:
-    """A plain theme; `static/page.css` does the rest."""
+    """A plain theme."""
     return gr.themes.Base(
         primary_hue=colors.indigo,
         neutral_hue=colors.stone,
-        font=[fonts.LocalFont("Source Sans 3"), "system-ui", "sans-serif"],
-        font_mono=[fonts.LocalFont("IBM Plex Mono"), "ui-monospace", "monospace"],
+        font=[fonts.LocalFont("IBM Plex Sans", WEIGHTS), "system-ui", "sans-serif"],
+        font_mono=[fonts.LocalFont("IBM Plex Mono", WEIGHTS), "ui-monospace", "monospace"],
     )

@@ -1,4 +1,5 @@
-// Keeps the newest words in view.
-const scroll = () => { element.scrollTop = element.scrollHeight; };
+// Keeps the newest words in view. The block around this element is what scrolls.
+const view = element.closest('#conversation') || element;
+const scroll = () => requestAnimationFrame(() => { view.scrollTop = view.scrollHeight; });
 watch('value', scroll);
 scroll();
