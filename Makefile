@@ -70,6 +70,9 @@ benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo
 bench-engines: install ## Engines against each other on this machine; writes docs/engines.md (minutes on an idle machine)
 	$(BIN)/python benchmarks/engines/run.py
 
+screenshots: install ## Photograph the page of `memlora ui` for the docs (needs Chromium)
+	$(BIN)/python tests/ui/screenshots.py docs/images
+
 train: install ## Train three text experts on the shipped stories into runs/bundle (hours on two cores)
 	for role in extraction memory_update generation; do \
 	  $(BIN)/memlora train $$role --bundle runs/bundle --work runs/train || exit 1; done

@@ -41,6 +41,7 @@ ARROWS = {
     "opening": FIND | DECIDE | {"graph", "models", "engines.registry"},
     "background": LEAVES | {"ledger"},
     "remembering": FIND | DECIDE | {"graph", "background"},
+    "ui": LEAVES | {"messages", "retrieval"},
     "memory": FIND | DECIDE | {"integrations", "user_memory", "graph", "opening", "remembering", "twins"},
 }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 HOST, PORT = "127.0.0.1", 7860
 SHORTEST_TOKEN = 16
+GRACE = 2  # seconds for pages that are still open when the server stops
 LARGEST_UPLOAD = "10mb"
 STATIC = Path(__file__).parent / "static"
 
@@ -64,12 +67,14 @@ class PageServer:
             raise InvalidInputError(msg)
         if token is None and not local:
             token = secrets.token_urlsafe(32)
-        page = build_page(memory, user_id)
+        app = _build(memory, user_id)
         self._socket = _listen(host, port)
         port = self._socket.getsockname()[1]
-        app = Gate(_mounted(page), token=token, cookie=f"memlora_{port}", local=local)
+        app = Gate(app, token=token, cookie=f"memlora_{port}", local=local)
         # An access log would hold the token, which comes with the first address.
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE)
+        )
         name = f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{port}/" + (f"?token={token}" if token else "")
 
@@ -80,11 +85,20 @@ class PageServer:
     def stop(self) -> None:
         """Tell `run`, from another thread, to come to an end."""
         self._server.should_exit = True
-        self._server.force_exit = True  # pages that are still open would keep it waiting
 
     def close(self) -> None:
         """Give the address back."""
         self._socket.close()
+
+
+def _build(memory: MemLoRAMemory, user_id: str) -> FastAPI:
+    """Make page and application; inside an event loop, for without one Gradio opens several that it never closes."""
+
+    async def build() -> FastAPI:
+        return _mounted(build_page(memory, user_id))
+
+    with ThreadPoolExecutor(1) as aside:  # the caller may have a loop of their own, as a notebook has
+        return aside.submit(asyncio.run, build()).result()
 
 
 def _mounted(page: gr.Blocks) -> FastAPI:

@@ -48,7 +48,7 @@ def test_an_update_shows_before_and_after_and_can_be_undone(memory: MemLoRAMemor
     found = shown(memory)
     assert "before: User live in Porto" in found["memories"]
     assert "UPDATE User live in Porto → User live in Berlin" in found["changes"]
-    assert "by the expert, 97% sure" in found["changes"]
+    assert "by the expert, 98% sure" in found["changes"]
     memory.restore(key, user_id="ana")
     found = shown(memory)
     assert "Undo" not in found["memories"]

@@ -32,7 +32,7 @@ def test_a_question_is_answered_first_and_then_kept(memory: MemLoRAMemory) -> No
     assert remembering.answer is not None
     assert done.answer == remembering.answer
     assert done.answer.hits
-    assert any(hit.text == "Where do I live?" for hit in memory.search("Where do I live?", user_id="ana"))
+    assert any(hit.text == "Where do I live?" for hit in memory.search("I live?", user_id="ana", include="turns"))
 
 
 def test_a_picture_that_nobody_can_see_is_said_and_its_words_are_read(memory: MemLoRAMemory) -> None:
