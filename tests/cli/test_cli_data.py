@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from conftest import Opener
 from typer.testing import Result
+
+from tests.cli.conftest import Opener
 
 Run = Callable[..., Result]
 Listed = Callable[..., Any]

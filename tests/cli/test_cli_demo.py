@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Opener
 from typer.testing import Result
 
 from langchain_memlora.cli.player import play
 from langchain_memlora.cli.script import ScriptQuestion, demo_script, load_script
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts import DEFAULT_BUNDLE, Role
+from tests.cli.conftest import Opener
 
 Run = Callable[..., Result]
 SCRIPTS = Path(__file__).parents[1] / "scripts"

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Opener
 from filelock import FileLock
 from typer.testing import Result
 
@@ -18,6 +17,7 @@ from langchain_memlora.errors import EngineError
 from langchain_memlora.experts import TEXT_ROLES, load_bundle
 from langchain_memlora.models.base_model import MANIFEST, converted_dir
 from langchain_memlora.models.cache import sha256_of
+from tests.cli.conftest import Opener
 
 Run = Callable[..., Result]
 HEADER = json.dumps({"w": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}).encode()

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Opener
 from typer.testing import CliRunner, Result
 
 from langchain_memlora.cli.app import app
 from langchain_memlora.cli.setting import Setting
+from tests.cli.conftest import Opener
 
 Run = Callable[..., Result]
 
