@@ -18,7 +18,7 @@ def story_of(conversation: Conversation) -> Story:
         ```python
         from datetime import UTC, datetime
 
-        from langchain_memlora.evaluation.conversations import Conversation
+        from langchain_memlora.evaluation.conversations import AnnotatedFact, Conversation
         from langchain_memlora.training.imported import story_of
         from langchain_memlora.types import Scope, Turn
 
