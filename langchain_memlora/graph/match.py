@@ -24,11 +24,14 @@ def make_match(services: Services) -> Node:
         facts, scope = state["facts"], state["scope"]
         with timed() as clock:
             revision = services.ledger.revision(scope)
-            earlier = _earlier(facts, scope)
+            turns = services.ledger.turns([read.fact.turn_id for read in facts])
+            speakers = [turns[read.fact.turn_id].speaker for read in facts]
+            earlier = _earlier(facts, speakers, scope)
             limit = services.experts.bundle.card.update.candidates
             questions, settled = [], {}
-            for position, read in enumerate(facts):
-                known = services.retriever.candidates(read.fact.text, scope, k=max(0, limit - len(earlier[position])))
+            for position, (read, speaker) in enumerate(zip(facts, speakers, strict=True)):
+                room = max(0, limit - len(earlier[position]))
+                known = services.retriever.candidates(read.fact.text, scope, speaker=speaker, k=room)
                 candidates = (*earlier[position], *known)
                 questions.append(Question(read.fact, candidates))
                 if decision := _plain(read.fact, candidates):
@@ -37,13 +40,14 @@ def make_match(services: Services) -> Node:
         usage = [*state["usage"], clock(Usage("match"))]
         return {"questions": questions, "settled": settled, "revision": revision, "usage": usage}
 
-    def _earlier(facts: Sequence[Read], scope: Scope) -> list[list[Memory]]:
+    def _earlier(facts: Sequence[Read], speakers: Sequence[str | None], scope: Scope) -> list[list[Memory]]:
         """For each fact, the few facts before it in this group that are nearest to it, as the memories they may become."""
         vectors = services.embeddings.embed_documents([read.fact.text for read in facts]) if len(facts) > 1 else []
         found: list[list[Memory]] = []
         for position, read in enumerate(facts):
-            # Two facts of one message are both true: neither repeats or replaces the other.
+            # Two facts of one message are both true, and what one named person tells is not about another.
             others = [i for i in range(position) if facts[i].fact.turn_id != read.fact.turn_id]
+            others = [i for i in others if len({speakers[i], speakers[position]} - {None}) < 2]
             before = [i for i in others if not facts[i].fact.retracts]
             before.sort(key=lambda i: -sum(a * b for a, b in zip(vectors[i], vectors[position], strict=True)))
             found.append([_provisional(facts[i], scope) for i in before[:FROM_GROUP] if facts[i].fact != read.fact])

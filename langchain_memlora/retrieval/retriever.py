@@ -61,11 +61,20 @@ class Retriever:
         hits = self._assemble(scores, found, turns, told_by, status, include, scope)
         return [hit for hit in hits if _meets(hit, filters)][:k]
 
-    def candidates(self, fact: str, scope: Scope, *, k: int = 10) -> list[Memory]:
-        """Memories of exactly this scope that a new fact may repeat or change, nearest first."""
+    def candidates(self, fact: str, scope: Scope, *, speaker: str | None = None, k: int = 10) -> list[Memory]:
+        """Memories of exactly this scope that a new fact may repeat or change, nearest first.
+
+        Args:
+            speaker: Who told the fact, if named. What only other named people told of themselves is left out.
+        """
         ranked = fuse(self._rankings(fact, scope, Kind.MEMORY))
         memories = {memory.id: memory for memory in self._ledger.memories(scope, ids=list(ranked))}
-        return [memories[key] for key in ranked if key in memories and memories[key].scope == scope][:k]
+        near = [memories[key] for key in ranked if key in memories and memories[key].scope == scope]
+        if speaker:
+            turns = self._ledger.turns([key for memory in near for key in memory.turn_ids])
+            told_by = [{turns[key].speaker for key in memory.turn_ids if key in turns} for memory in near]
+            near = [memory for memory, by in zip(near, told_by, strict=True) if not by or by & {speaker, None}]
+        return near[:k]
 
     def _rankings(self, query: str, scope: Scope, *kinds: Kind) -> list[list[str]]:
         index = self._index()

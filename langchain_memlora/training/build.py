@@ -34,7 +34,8 @@ def story_rows(role: Role, bundle: Bundle, stories: Sequence[Story], recipe: Rec
     match role:
         case Role.EXTRACTION:
             sessions = story_sessions(stories)
-            return [row for s in (2 * seed, 2 * seed + 1) for row in extraction_rows(bundle, sessions, seed=s)]
+            seeds = (2 * seed, 2 * seed + 1)
+            return [row for s in seeds for row in extraction_rows(bundle, sessions, silence=recipe.silence, seed=s)]
         case Role.MEMORY_UPDATE:
             return update_rows(bundle, stories, seed=seed)
         case Role.GENERATION:

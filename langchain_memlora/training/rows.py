@@ -53,10 +53,15 @@ def as_row(prompt: str, completion: str) -> Row:
     }
 
 
-def extraction_rows(bundle: Bundle, sessions: Iterable[Sequence[Annotated]], *, seed: int = 0) -> list[Row]:
+def extraction_rows(
+    bundle: Bundle, sessions: Iterable[Sequence[Annotated]], *, silence: float = 1.0, seed: int = 0
+) -> list[Row]:
     """Windows of every size the run time may send, with the facts of their numbered turns as targets.
 
     Each session is cut twice: as `add` gets it from an agent (an exchange at a time) and in longer runs.
+
+    Args:
+        silence: Share of the windows without a fact that are kept.
     """
     chance = random.Random(seed)
     rows = []
@@ -69,7 +74,8 @@ def extraction_rows(bundle: Bundle, sessions: Iterable[Sequence[Annotated]], *, 
             new, before = turns[start : start + size], turns[:start]
             context = chance.choice((0, 1, 2, 2))
             for window in cut_windows(new, before, new_turns=size, context_turns=context):
-                rows.append(_extraction_row(bundle, window, told))
+                if any(told[turn.id] for turn in window.sources.values()) or chance.random() < silence:
+                    rows.append(_extraction_row(bundle, window, told))
             start += size
     return rows
 

@@ -42,6 +42,7 @@ class Recipe:
         targets: Names of the linear layers to adapt, or `all-linear`.
         accumulation: Batches that make a step together; long rows would not fit in memory at once.
         max_length: Longer rows are left out and counted, never cut.
+        silence: Share of the extraction windows without a fact that are kept.
         contexts: Sizes of the contexts the reader is trained on, in tokens.
         insert: Share of the reader's questions that get their evidence put into the context where it was not found.
         patience: Stop after this many evaluations without a better validation loss.
@@ -59,6 +60,7 @@ class Recipe:
     evaluations: int = 3
     patience: int = 3
     seed: int = 0
+    silence: float = 1.0
     contexts: tuple[int, ...] = (150, 250, 400)
     insert: float = 0.0
 

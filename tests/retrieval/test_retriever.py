@@ -12,7 +12,7 @@ from langchain_memlora.indexes import VectorStoreIndex
 from langchain_memlora.indexes.sync import Synced
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.retrieval import Retriever
-from langchain_memlora.types import Event, Hit, Scope
+from langchain_memlora.types import Event, Hit, Scope, Turn
 
 Search = Callable[..., list[Hit]]
 AGENT = Scope("ana", "coach")
@@ -100,6 +100,15 @@ def test_candidates_are_nearest_first_and_limited(ledger: Ledger, retriever: Ret
     assert [m.id for m in retriever.candidates("lives in Berlin", ANA, k=1)] == [near]
     change(ledger, Event.DELETE, near)
     assert [m.id for m in retriever.candidates("lives in Berlin", ANA)] == [far]
+
+
+def test_what_another_named_person_told_is_no_candidate(ledger: Ledger, retriever: Retriever) -> None:
+    turns = [Turn("", ANA, "user", f"{name} has a dog", MAY_15, speaker=name, message_id=name) for name in ("Joe", "Mia")]
+    (joes, mias), _ = ledger.append(ANA, turns, lambda new, before: [])
+    joe, mia = add(ledger, "Joe has a dog", told_by=joes), add(ledger, "Mia has a dog", told_by=mias)
+    by_hand = add(ledger, "Mia's dog is old")
+    assert {m.id for m in retriever.candidates("Mia has a cat", ANA, speaker="Mia")} == {mia, by_hand}
+    assert {m.id for m in retriever.candidates("has a cat", ANA)} == {joe, mia, by_hand}
 
 
 def test_a_turn_is_shown_once_when_it_outranks_its_memory(ledger: Ledger, retriever: Retriever) -> None:
