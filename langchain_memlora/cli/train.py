@@ -30,6 +30,12 @@ def train(
         list[Path] | None,
         typer.Option(exists=True, dir_okay=False, help="Stories that only judge. Default: those marked so."),
     ] = None,
+    pairs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Pairs for memory_update. Default: the shipped, if stories are."
+        ),
+    ] = None,
     rows: Annotated[
         list[Path] | None,
         typer.Option(exists=True, dir_okay=False, help="Rows in place of stories, as `memlora distil` writes them."),
@@ -53,6 +59,9 @@ def train(
     batch: Annotated[int | None, typer.Option(min=1, help="Rows a step.")] = None,
     rank: Annotated[int | None, typer.Option(min=1, help="LoRA rank; alpha is twice as much.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights and order.")] = None,
+    silence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of the extraction windows without a fact that are kept.")
+    ] = None,
     insert: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Share of the reader's questions that are given evidence retrieval missed."),
@@ -62,14 +71,17 @@ def train(
     if role not in TEXT_ROLES:
         msg = f"Stories can't train a {role} expert. Choose one of {', '.join(TEXT_ROLES)}."
         raise InvalidInputError(msg)
-    if rows and (stories or validation or more):
-        msg = "--rows was given with --stories, --validation or --more. Rows stand alone; leave the others out."
+    if rows and (stories or pairs or validation or more):
+        msg = (
+            "--rows was given with --stories, --pairs, --validation or --more. Rows stand alone; leave the others out."
+        )
         raise InvalidInputError(msg)
     if base and (bundle / "card.json").exists():
         msg = f"{bundle} is there already, with a base of its own. Leave --base={base} out, or name a new folder."
         raise InvalidInputError(msg)
     from langchain_memlora.training import build, build_rows
     from langchain_memlora.training.bundling import start_bundle
+    from langchain_memlora.training.pairs import load_pairs
     from langchain_memlora.training.row_files import load_rows
     from langchain_memlora.training.stories import load_stories
 
@@ -79,12 +91,14 @@ def train(
         start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
     work = work or bundle.with_name(f"{bundle.name}-work")
     options = {"learning_rate": learning_rate, "epochs": epochs, "batch": batch, "rank": rank, "seed": seed}
-    recipe = _recipe(role, {**options, "insert": insert})
+    recipe = _recipe(role, {**options, "silence": silence, "insert": insert})
     if rows:
         made = build_rows.build_from_rows(role, bundle, rows, work, recipe, data=data or ())
     else:
         judging = load_stories(*validation) if validation else ()
-        made = build.build_expert(role, bundle, material, work, recipe, validation=judging, data=data or (), more=more)
+        beside = load_pairs(*(pairs or ())) if pairs or not stories else ()
+        given = {"validation": judging, "pairs": beside, "data": data or (), "more": more}
+        made = build.build_expert(role, bundle, material, work, recipe, **given)
     print_json(made.card.training[role.value])
 
 

@@ -11,7 +11,8 @@ from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts.bundle import Bundle, load_bundle
 from langchain_memlora.experts.roles import Role
 from langchain_memlora.training.bundling import record_training
-from langchain_memlora.training.rows import Row, extraction_rows, story_sessions, update_rows
+from langchain_memlora.training.pairs import Pair, pair_rows, split_pairs
+from langchain_memlora.training.rows import RELATED_TWICE, Row, extraction_rows, story_sessions, update_rows
 from langchain_memlora.training.stories import Story
 from langchain_memlora.training.train import RECIPES, Recipe, train_expert
 
@@ -27,8 +28,14 @@ def split(stories: Sequence[Story]) -> tuple[list[Story], list[Story]]:
     return [s for s, m in zip(stories, marked, strict=True) if not m], list(compress(stories, marked))
 
 
-def story_rows(role: Role, bundle: Bundle, stories: Sequence[Story], recipe: Recipe | None = None) -> list[Row]:
-    """The rows of a role. Extraction sees every session cut in two different ways, others with another seed."""
+def story_rows(
+    role: Role, bundle: Bundle, stories: Sequence[Story], recipe: Recipe | None = None, pairs: Sequence[Pair] = ()
+) -> list[Row]:
+    """The rows of a role. Extraction sees every session cut in two different ways, others with another seed.
+
+    Args:
+        pairs: More for memory_update. Hard to tell apart and few, they are shown twice, like the related ones of stories.
+    """
     recipe = recipe or RECIPES.get(role, Recipe())
     seed = recipe.seed
     match role:
@@ -37,7 +44,7 @@ def story_rows(role: Role, bundle: Bundle, stories: Sequence[Story], recipe: Rec
             seeds = (2 * seed, 2 * seed + 1)
             return [row for s in seeds for row in extraction_rows(bundle, sessions, silence=recipe.silence, seed=s)]
         case Role.MEMORY_UPDATE:
-            return update_rows(bundle, stories, seed=seed)
+            return [*update_rows(bundle, stories, seed=seed), *pair_rows(bundle, pairs) * RELATED_TWICE]
         case Role.GENERATION:
             from langchain_memlora.training.reading import generation_rows
 
@@ -55,6 +62,7 @@ def build_expert(
     recipe: Recipe | None = None,
     *,
     validation: Sequence[Story] = (),
+    pairs: Sequence[Pair] = (),
     data: Sequence[str] = (),
     more: bool = False,
 ) -> Bundle:
@@ -62,6 +70,7 @@ def build_expert(
 
     Args:
         validation: Stories that only judge. Default: those of `stories` that are marked, or every twelfth.
+        pairs: More for memory_update; every twelfth only judges.
         data: What the stories are, for the card.
         more: Go on from the adapter that is there, on rows cut anew; the card keeps both records.
 
@@ -79,8 +88,9 @@ def build_expert(
     if start:
         recipe = replace(recipe, seed=before["recipe"]["seed"] + 1 if before else 1)
     training, held_out = (stories, validation) if validation else split(stories)
-    rows = story_rows(role, bundle, training, recipe)
-    judged = story_rows(role, bundle, held_out, replace(recipe, seed=0))
+    training_pairs, held_out_pairs = split_pairs(pairs)
+    rows = story_rows(role, bundle, training, recipe, training_pairs)
+    judged = story_rows(role, bundle, held_out, replace(recipe, seed=0), held_out_pairs)
     step = max(1, -(-len(judged) // VALIDATION_ROWS))
     record = train_expert(role, bundle, rows, judged[::step], work / f"{role}-{recipe.seed}", recipe, start=start)
     if before:

@@ -122,14 +122,15 @@ def update_rows(bundle: Bundle, stories: Iterable[Story], *, per_fact: int = 2, 
                 related = unwanted if event is Event.DELETE else {target}
                 others = [known[key] for key in known if key not in related]
                 if target in known:
-                    rows += [_update_row(bundle, known[target], new, event)] * RELATED_TWICE
-                rows += [_update_row(bundle, old, new, Event.ADD) for old in _near(others, new, per_fact, chance)]
+                    rows += [update_row(bundle, known[target].text, written_fact(new), event)] * RELATED_TWICE
+                near = _near(others, new, per_fact, chance)
+                rows += [update_row(bundle, old.text, written_fact(new), Event.ADD) for old in near]
                 if event in {Event.UPDATE, Event.DELETE}:
                     known.pop(target or "", None)
                 if event in {Event.ADD, Event.UPDATE}:
                     known[item.id] = new
                     if chance.random() < 0.03:
-                        rows.append(_update_row(bundle, new, new, Event.NONE))
+                        rows.append(update_row(bundle, new.text, written_fact(new), Event.NONE))
     return rows
 
 
@@ -140,5 +141,6 @@ def _near(facts: Sequence[Fact], new: Fact, count: int, chance: random.Random) -
     return ranked[:count]
 
 
-def _update_row(bundle: Bundle, old: Fact, new: Fact, event: Event) -> Row:
-    return as_row(render(bundle, Role.MEMORY_UPDATE, old=old.text, new=written_fact(new)), event.value)
+def update_row(bundle: Bundle, old: str, new: str, event: Event) -> Row:
+    """What the memory_update expert is asked of one pair, and what it should say."""
+    return as_row(render(bundle, Role.MEMORY_UPDATE, old=old, new=new), event.value)

@@ -1,0 +1,69 @@
+"""Pairs of a known memory and a new fact with what to do: the memory_update expert's own material beside the stories.
+
+Stories tell facts once, so they hold few of the pairs that are hardest to tell apart: the same thing in other words, a change,
+and two things that are both true. One JSON object a line; the shipped ones lie in `pairs/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts.bundle import Bundle
+from langchain_memlora.training.rows import Row, update_row
+from langchain_memlora.types import Event
+
+HELD_OUT = 12
+
+
+class Pair(BaseModel):
+    """A memory, a new fact of the same person, and the operation it calls for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    old: str = Field(min_length=1)
+    new: str = Field(min_length=1)
+    event: Literal["ADD", "NONE", "UPDATE"]
+
+
+def load_pairs(*paths: Path) -> list[Pair]:
+    """Load pairs from JSONL files; without arguments, the shipped ones.
+
+    Raises:
+        InvalidInputError: A line is not a pair; the message names file and line.
+
+    Example:
+        ```python
+        from langchain_memlora.training.pairs import load_pairs
+
+        print(len(load_pairs()), "pairs")
+        ```
+    """
+    shipped = Path(str(resources.files("langchain_memlora"))) / "training" / "pairs"
+    pairs = []
+    for path in paths or sorted(shipped.glob("*.jsonl")):
+        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+            if line.strip():
+                try:
+                    pairs.append(Pair.model_validate(json.loads(line)))
+                except (ValueError, ValidationError) as error:
+                    msg = f'{path}:{number} is not a pair: {error}. Write {{"old": ..., "new": ..., "event": "NONE"}}.'
+                    raise InvalidInputError(msg) from error
+    return pairs
+
+
+def pair_rows(bundle: Bundle, pairs: Iterable[Pair]) -> list[Row]:
+    """A row for each pair."""
+    return [update_row(bundle, pair.old, pair.new, Event(pair.event)) for pair in pairs]
+
+
+def split_pairs(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """Training and validation pairs: every twelfth judges."""
+    training = [pair for number, pair in enumerate(pairs) if number % HELD_OUT]
+    return training, list(pairs[::HELD_OUT])
