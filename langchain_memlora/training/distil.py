@@ -34,8 +34,9 @@ from langchain_memlora.training.cleaning import (
     clean_questions,
     clean_update,
 )
+from langchain_memlora.training.json_lines import write_lines
 from langchain_memlora.training.reading import INCLUDES
-from langchain_memlora.training.row_files import RoleRows, write_lines, write_rows
+from langchain_memlora.training.row_files import RoleRows, write_rows
 from langchain_memlora.training.students import TaughtWindow, taught_answer, taught_extraction, taught_update
 from langchain_memlora.training.teacher import Bill, Reply, Teacher, teacher_prompt
 from langchain_memlora.types import Turn

@@ -6,16 +6,14 @@ and two things that are both true. One JSON object a line; the shipped ones lie 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts.bundle import Bundle
+from langchain_memlora.training.json_lines import read_lines, shipped
 from langchain_memlora.training.rows import Row, update_row
 from langchain_memlora.types import Event
 
@@ -45,17 +43,8 @@ def load_pairs(*paths: Path) -> list[Pair]:
         print(len(load_pairs()), "pairs")
         ```
     """
-    shipped = Path(str(resources.files("langchain_memlora"))) / "training" / "pairs"
-    pairs = []
-    for path in paths or sorted(shipped.glob("*.jsonl")):
-        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-            if line.strip():
-                try:
-                    pairs.append(Pair.model_validate(json.loads(line)))
-                except (ValueError, ValidationError) as error:
-                    msg = f'{path}:{number} is not a pair: {error}. Write {{"old": ..., "new": ..., "event": "NONE"}}.'
-                    raise InvalidInputError(msg) from error
-    return pairs
+    advice = 'Write {"old": ..., "new": ..., "event": "NONE"}.'
+    return read_lines(paths or shipped("pairs"), Pair, "pair", advice)
 
 
 def pair_rows(bundle: Bundle, pairs: Iterable[Pair]) -> list[Row]:

@@ -5,16 +5,13 @@ The group names where a row came from, usually a chat. Rows of one group never s
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts.roles import Role
+from langchain_memlora.training.json_lines import read_lines, write_lines
 from langchain_memlora.training.rows import Row
 
 GroupedRow = tuple[Row, str]
@@ -41,17 +38,9 @@ def load_rows(*paths: Path) -> list[GroupedRow]:
     Raises:
         InvalidInputError: A line is not a row; the message names file and line.
     """
-    rows: list[GroupedRow] = []
-    for path in paths:
-        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-            if line.strip():
-                try:
-                    read = _Line.model_validate(json.loads(line))
-                except (ValueError, ValidationError) as error:
-                    msg = f'{path}:{number} is not a row: {error}. Write {{"prompt": [message], "completion": [message]}}.'
-                    raise InvalidInputError(msg) from error
-                rows.append((read.model_dump(include={"prompt", "completion"}), read.group))  # type: ignore[arg-type]
-    return rows
+    advice = 'Write {"prompt": [message], "completion": [message]}.'
+    lines = read_lines(paths, _Line, "row", advice)
+    return [(line.model_dump(include={"prompt", "completion"}), line.group) for line in lines]  # type: ignore[misc]
 
 
 def split_rows(rows: Sequence[GroupedRow]) -> tuple[list[Row], list[Row]]:
@@ -65,11 +54,3 @@ def split_rows(rows: Sequence[GroupedRow]) -> tuple[list[Row], list[Row]]:
 def write_rows(path: Path, rows: Iterable[GroupedRow]) -> None:
     """Write rows with their groups."""
     write_lines(path, [{**row, "group": group} for row, group in rows])
-
-
-def write_lines(path: Path, objects: Iterable[Any]) -> None:
-    """Write JSON lines, in one step: a file is whole or as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in objects), encoding="utf-8")
-    os.replace(draft, path)

@@ -6,17 +6,15 @@ A story is dated sessions of turns; each turn by a person lists the facts it tel
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.training.json_lines import read_lines, shipped
 from langchain_memlora.types import Event, Scope, Turn
 
 WHEN = re.compile(r"\{when:(\w+)\}")
@@ -147,14 +145,4 @@ def load_stories(*paths: Path) -> list[Story]:
         print(len(load_stories()), "stories")
         ```
     """
-    shipped = Path(str(resources.files("langchain_memlora"))) / "training" / "stories"
-    stories = []
-    for path in paths or sorted(shipped.glob("*.jsonl")):
-        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
-            if line.strip():
-                try:
-                    stories.append(Story.model_validate(json.loads(line)))
-                except (ValueError, ValidationError) as error:
-                    msg = f"{path}:{number} is not a story: {error}. See docs/training.md for the format."
-                    raise InvalidInputError(msg) from error
-    return stories
+    return read_lines(paths or shipped("stories"), Story, "story", "See docs/training.md for the format.")
