@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from langchain_memlora.graph import Services, build_memory_graph, build_remember_graph, build_respond_graph
     from langchain_memlora.indexes import Index, VectorStoreIndex
     from langchain_memlora.integrations import ChatMemLoRA, MemLoRAMiddleware, MemLoRARetriever, memory_tools
-    from langchain_memlora.ledger import Ledger
+    from langchain_memlora.ledger import Ledger, Retention
     from langchain_memlora.memory import MemLoRAMemory
     from langchain_memlora.types import AddResult, Answer, Hit, Memory, Operation, Scope, Turn
     from langchain_memlora.user_memory import UserMemory
@@ -36,6 +36,7 @@ _HOMES = {
     "MemLoRARetriever": "integrations",
     "Memory": "types",
     "Operation": "types",
+    "Retention": "ledger",
     "Role": "experts",
     "Scope": "types",
     "Services": "graph",
@@ -65,6 +66,7 @@ __all__ = (
     "MemLoRARetriever",
     "Memory",
     "Operation",
+    "Retention",
     "Role",
     "Scope",
     "Services",

@@ -21,8 +21,8 @@ from langchain_memlora.graph import build_memory_graph, build_respond_graph, com
 from langchain_memlora.graph.answer import is_known
 from langchain_memlora.indexes import Index
 from langchain_memlora.indexes.sync import DEFAULT, setting_of
-from langchain_memlora.ledger import Change, Imported, Ledger
-from langchain_memlora.messages import check_name, check_text, to_scope, to_turns
+from langchain_memlora.ledger import Change, Imported, Ledger, Retention
+from langchain_memlora.messages import Redact, check_name, check_text, redacted, to_scope, to_turns
 from langchain_memlora.opening import Parts
 from langchain_memlora.remembering import Remembering
 from langchain_memlora.retrieval import Include
@@ -49,6 +49,9 @@ class MemLoRAMemory:
         index: A LangChain `VectorStore` (or an `Index`) in place of the embedded Chroma.
         ledger: A `Ledger` or the path of its file, if it should not lie in `path`.
         embeddings: A LangChain `Embeddings` in place of all-MiniLM-L6-v2.
+        retention: How much is kept of each scope, and for how long; enforced at each `add`, and for everybody by `expire`.
+        redact: Given the text of each message, and of each `update`, gives the text that may be stored. Experts and
+            embedder see nothing else. What it raises is raised, and nothing was stored.
 
     Raises:
         BundleError: The experts can't be loaded.
@@ -76,13 +79,16 @@ class MemLoRAMemory:
         index: VectorStore | Index | None = None,
         ledger: Ledger | str | Path | None = None,
         embeddings: Embeddings | None = None,
+        retention: Retention | None = None,
+        redact: Redact | None = None,
     ) -> None:
         self._parts = parts = Parts(
             path=path, experts=experts, engine=engine, index=index, ledger=ledger, embeddings=embeddings
         )
         self.path, self.bundle, self.engine = parts.path, parts.bundle, parts.engine
         self.ledger, self.embeddings, self.services = parts.ledger, parts.embeddings, parts.services
-        self._remembering = Remembering(self.services)
+        self._retention, self._redact = retention, redact
+        self._remembering = Remembering(self.services, retention)
         self._respond = compile_quietly(build_respond_graph(self.services), "respond")
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -125,7 +131,9 @@ class MemLoRAMemory:
         """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
-        turns, skipped = to_turns(messages, scope, observed_at=observed_at, thread_id=thread_id, metadata=metadata)
+        turns, skipped = to_turns(
+            messages, scope, observed_at=observed_at, thread_id=thread_id, metadata=metadata, redact=self._redact
+        )
         if not infer:
             return self._remembering.add_verbatim(scope, turns, skipped)
         remember = self._remembering.add_later if background else self._remembering.add
@@ -138,6 +146,7 @@ class MemLoRAMemory:
             NotFoundError: This user has no such memory.
         """
         check_text(text, "text")
+        text = check_text(redacted(text, self._redact), "text")
         memory = self.get(memory_id, user_id=user_id)
         return self._by_hand(memory.scope, Change(Event.UPDATE, memory_id, text.strip(), by="update"))
 
@@ -242,6 +251,26 @@ class MemLoRAMemory:
         """
         self._check_open()
         return self._erase(to_scope(user_id).user_id)
+
+    def expire(self, limits: Retention | None = None) -> Erasure:
+        """Erase what is beyond the limits now, in every scope, also where nothing is added any more. This can't be undone.
+
+        As with `forget`, the bytes are gone when this returns; what an `add` has expired before is gone from every search
+        at once, and from the files by the next `expire`, `forget` or opening.
+
+        Args:
+            limits: In place of the memory's own `retention`.
+
+        Raises:
+            InvalidInputError: No limits were given, here or at opening.
+            LedgerError: The log could not be emptied, for others are reading. Call it again.
+        """
+        self._check_open()
+        if (limits := limits or self._retention) is None:
+            msg = "limits=None: this memory was opened without `retention`. Pass a Retention."
+            raise InvalidInputError(msg)
+        self.embeddings.forget()
+        return self._remembering.expire(limits)
 
     def reset(self) -> Erasure:
         """Erase everything of every user, as `forget` does. This can't be undone."""
@@ -427,6 +456,7 @@ class MemLoRAMemory:
     abackup = async_twin(backup)
     aforget = async_twin(forget)
     areset = async_twin(reset)
+    aexpire = async_twin(expire)
     asearch = async_twin(search)
     aanswer = async_twin(answer)
     aget = async_twin(get)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_memlora.errors import InvalidInputError, MissingUserError
 from langchain_memlora.types import Scope, Turn
 
+Redact = Callable[[str], str]
 MAX_CHARACTERS = 50_000
 MAX_NAME = 512
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
@@ -44,6 +45,7 @@ def to_turns(
     observed_at: datetime | None = None,
     thread_id: str = "",
     metadata: Mapping[str, Any] | None = None,
+    redact: Redact | None = None,
 ) -> tuple[list[Turn], int]:
     """Turn messages into turns without ids, and count those that hold nothing to keep.
 
@@ -54,6 +56,7 @@ def to_turns(
         messages: A string (said by the user), a message, or a sequence of messages: LangChain messages, `(role, text)`
             pairs or `{"role", "content"}` dicts, where `name` is the speaker and `id` makes a repeated `add` a no-op.
         observed_at: When they were said (aware); the clock's time if not given.
+        redact: Applied to each message's text before anything else is done with it.
 
     Raises:
         InvalidInputError: No message, an unknown role, a naive datetime, text that is too long or not valid Unicode.
@@ -70,6 +73,7 @@ def to_turns(
     for message in _converted(given):
         role = _role(message)
         text, images = _content(message)
+        text = redacted(text, redact)
         if role not in KEPT_ROLES or message.additional_kwargs.get("lc_source") or not (text.strip() or images):
             continue
         speaker = message.name or None
@@ -99,6 +103,21 @@ def check_text(text: Any, name: str) -> str:
         msg = f"{name} is not valid Unicode: {found!r} at position {error.start}. Decode it with errors='replace'."
         raise InvalidInputError(msg) from error
     return text
+
+
+def redacted(text: str, redact: Redact | None) -> str:
+    """A text as the caller's hook lets it be stored.
+
+    Raises:
+        InvalidInputError: The hook gave something else than a string.
+    """
+    if redact is None or not text:
+        return text
+    kept = redact(text)
+    if not isinstance(kept, str):
+        msg = f"redact={redact!r} gave {type(kept).__name__}. Make it return the text that may be stored, as a string."
+        raise InvalidInputError(msg)
+    return kept
 
 
 def is_question(text: str) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 from langchain_memlora.background import Background
 from langchain_memlora.graph import Services, build_remember_graph, compile_quietly
 from langchain_memlora.graph.extract import ATTEMPTS
-from langchain_memlora.ledger import Change, Job, new_id, now
+from langchain_memlora.ledger import Change, Job, Retention, new_id, now
+from langchain_memlora.logs import reason
 from langchain_memlora.types import AddResult, Erasure, Event, Failure, Scope, Turn
 
 STEPS = 100_000
@@ -21,8 +22,9 @@ _log = logging.getLogger(__name__)
 class Remembering:
     """The writing side of a memory: turns and jobs in, results out."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, retention: Retention | None = None) -> None:
         self._services = services
+        self._retention = retention
         self._graph = compile_quietly(build_remember_graph(services), "remember")
         self._left_over: list[Job] = services.ledger.jobs("pending")
         self._background = Background(self._work_off, at_once=services.group, room=ROOM)
@@ -54,6 +56,7 @@ class Remembering:
         if images := [image for turn in turns for image in turn.images]:
             self._services.experts.see(images)
         stored, operations = self._services.ledger.append_verbatim(scope, turns, _verbatim) if turns else ([], [])
+        self._expire(scope)
         self._services.index().catch_up()
         return AddResult(
             operations=tuple(operations),
@@ -91,6 +94,13 @@ class Remembering:
         self._services.index().finish_erasure()
         return Erasure(user_id=user_id, **counts, at=now())
 
+    def expire(self, limits: Retention) -> Erasure:
+        """Erase what is beyond limits, of everybody, down to the bytes."""
+        counts = self._services.ledger.expire(limits)
+        if self._services.ledger.erasure_is_unfinished():
+            self._services.index().finish_erasure()
+        return Erasure(user_id=None, **counts, at=now())
+
     def close(self) -> None:
         """Stop the background after the few jobs in hand; the others are on disk for the next opening."""
         self._background.close()
@@ -107,19 +117,20 @@ class Remembering:
         try:
             return self._run({"scope": scope, "jobs": jobs}, 0, start)
         except Exception as error:
-            _log.warning("%d window(s) are still unread: %s: %s", len(jobs), type(error).__name__, error)
+            _log.warning("%d window(s) are still unread: %s", len(jobs), reason(error))
             why = f"{type(error).__name__}: {error}"
             name = self._services.experts.bundle.card.name
             try:
                 for job in jobs:
                     self._services.ledger.fail_job(job.id, why, name, attempts_allowed=ATTEMPTS)
             except Exception as worse:
-                _log.warning("They stay pending, for the ledger can't be written: %s", worse)
+                _log.warning("They stay pending, for the ledger can't be written: %s", reason(worse))
             failures = tuple(Failure(job.id, type(error).__name__, str(error), job.attempts + 1) for job in jobs)
             return AddResult(status="failed", errors=failures, seconds=time.perf_counter() - start)
 
     def _run(self, state: dict[str, Any], given: int, start: float) -> AddResult:
         out = self._invoke(state)
+        self._expire(state["scope"])
         self._services.index().catch_up()
         return AddResult(
             operations=tuple(out["operations"]),
@@ -130,6 +141,10 @@ class Remembering:
             usage=tuple(out["usage"]),
             seconds=time.perf_counter() - start,
         )
+
+    def _expire(self, scope: Scope) -> None:
+        if self._retention:
+            self._services.ledger.expire(self._retention, scope)
 
     def _invoke(self, state: dict[str, Any]) -> dict[str, Any]:
         return self._graph.invoke(state, {"recursion_limit": STEPS})

@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessageChunk, ChatMessage, HumanMessage, S
 from langchain_core.vectorstores import InMemoryVectorStore
 from support import ANA, MAY_8, BagOfWords, texts
 
-from langchain_memlora import MemLoRAMemory, UserMemory
+from langchain_memlora import MemLoRAMemory, Retention, UserMemory
 from langchain_memlora.errors import ClosedError, IndexMismatchError, NotFoundError, StoreInUseError
 from langchain_memlora.types import Event
 
@@ -56,6 +56,7 @@ def test_every_verb_has_a_twin_with_its_signature_that_does_the_same(
             "answer": ("Where?",),
             "turns": ([turn_of(memory, key)],),
             "export": (tmp_path / f"{name}.jsonl",),
+            "expire": (Retention(memories=1),),
             "backup": (tmp_path / f"{name}.sqlite3",),
             "import_": (exported(memory, tmp_path / f"{name}-before.jsonl"),),
             **dict.fromkeys(("delete", "restore", "get", "history"), (key,)),

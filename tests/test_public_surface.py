@@ -19,7 +19,7 @@ ROOT = Path(langchain_memlora.__file__).parent
 HEAVY = ("torch", "transformers", "peft")
 MAY_BE_HEAVY = {"engines", "models", "training", "evaluation"}
 # What each part may import besides itself. `engines.base` is an interface, open to all who ask engines.
-LEAVES = {"errors", "types", "_version"}
+LEAVES = {"errors", "types", "logs", "_version"}
 DATA = LEAVES | {"ledger", "indexes"}
 FIND = DATA | {"retrieval", "messages"}
 DECIDE = {"experts", "engines.base"}
@@ -27,6 +27,7 @@ ARROWS = {
     "errors": set(),
     "types": set(),
     "_version": set(),
+    "logs": {"errors"},
     "messages": LEAVES,
     "ledger": LEAVES,
     "indexes": LEAVES | {"ledger"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import random
 import subprocess
@@ -117,7 +118,7 @@ class Worker:
 
 def in_one_process(operations: int, seed: int, folder: Path, *, threads: int = 6, tasks: int = 6) -> dict[str, Any]:
     """Half of the work in threads, half in asyncio tasks, at the same time, on an embedded Chroma."""
-    share = operations // (threads + tasks)
+    share = math.ceil(operations / (threads + tasks))
     workers = [Worker(f"w{i}", seed, share) for i in range(threads + tasks)]
     before = _open_files()
     with open_memory(folder) as memory:
@@ -126,7 +127,7 @@ def in_one_process(operations: int, seed: int, folder: Path, *, threads: int = 6
         for thread in crew:
             thread.start()
         stuck = _join(crew, 60 + operations)
-        found = _found(memory, workers, stuck) if not stuck else {"broken": ["deadlock"]}
+        found = _found(memory, workers, stuck) if not stuck else {"operations": 0, "broken": ["deadlock"], "wrong": 1}
     return {**found, "threads": threads, "tasks": tasks, "files left open": max(0, _open_files() - before)}
 
 
@@ -136,7 +137,7 @@ async def _together(memory: MemLoRAMemory, workers: list[Worker]) -> None:
 
 def in_processes(operations: int, seed: int, folder: Path, *, processes: int = 3, threads: int = 2) -> dict[str, Any]:
     """Several processes with threads of their own on one ledger and one Chroma server."""
-    share = operations // (processes * threads)
+    share = math.ceil(operations / (processes * threads))
     folder.mkdir(exist_ok=True)
     with chroma_server(folder / "server") as port:
         me = [sys.executable, "-m", "benchmarks.reliability.concurrency", "--process", str(folder), "--port", str(port)]

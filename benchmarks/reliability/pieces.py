@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-_SAME = {"fault points"}  # how many there are, whatever the piece
+from benchmarks.reliability.concurrency import in_one_process, in_processes
+
+# What does not add up: how many there are is the same whatever the piece.
+_SAME = {"fault points", "threads", "tasks", "processes"}
+# A fresh store for each so many operations: how it does when it grows is another question than what it loses.
+_CREWS: tuple[tuple[str, int, Callable[..., dict[str, Any]]], ...] = (
+    ("one process", 4800, in_one_process),
+    ("processes", 2400, in_processes),
+)
 
 
-def next_kills(so_far: dict[str, Any], wanted: dict[str, int], every: int, seconds: float) -> dict[str, Any]:
+def next_kills(
+    scratch: Path, so_far: dict[str, Any], wanted: dict[str, int], every: int, seconds: float
+) -> dict[str, Any]:
     """Kill until all wanted kills are done or time is up.
 
     Args:
+        scratch: Where stores are made.
         so_far: What earlier pieces gave.
         wanted: How many kills of each kind: `random`, `real`; those at fault points go on until there are no more.
         every: Kill at every so many fault points.
     """
-    words = ["--seconds", str(seconds)]
+    words = ["--seconds", str(seconds), "--scratch", str(scratch)]
     for kind, count in wanted.items():
         done = so_far.get(kind, {}).get("kills", 0)
         words += [f"--{kind}", str(max(0, count - done)), "--seed", str(1 + done)]
@@ -29,6 +44,26 @@ def next_kills(so_far: dict[str, Any], wanted: dict[str, int], every: int, secon
     command = [sys.executable, "-m", "benchmarks.reliability.kills", *words]
     found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     return added(so_far, found)
+
+
+def next_operations(scratch: Path, so_far: dict[str, Any], wanted: dict[str, int], seconds: float) -> dict[str, Any]:
+    """Do operations at once until all wanted ones are done or time is up.
+
+    Args:
+        scratch: Where stores are made.
+        so_far: What earlier pieces gave.
+        wanted: How many operations in `one process`, and in several `processes`.
+    """
+    end = time.monotonic() + seconds
+    found = {kind: so_far.get(kind, {}) for kind in wanted}
+    for kind, size, crew in _CREWS:
+        while (left := wanted[kind] - found[kind].get("operations", 0)) > 0 and time.monotonic() < end:
+            piece = crew(min(size, left), wanted[kind] - left, scratch / kind)
+            found[kind] = added(found[kind], piece)
+            if piece["broken"]:
+                return found
+            shutil.rmtree(scratch / kind)
+    return found
 
 
 def added(one: Any, other: Any) -> Any:

@@ -33,8 +33,9 @@ def faults(found: dict[str, Any]) -> str:
 def concurrency(found: dict[str, Any]) -> str:
     """Operations and what was lost."""
     rows = [
-        [_crew(found[name]), found[name].get("operations", 0), found[name].get("wrong", len(found[name]["broken"]))]
+        [_crew(found[name]), found[name]["operations"], found[name]["wrong"]]
         for name in ("one process", "processes")
+        if found[name]
     ]
     return table(["at once", "operations", "lost, doubled or in disagreement"], rows)
 

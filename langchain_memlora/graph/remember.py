@@ -7,6 +7,7 @@ from langgraph.graph import END, START, StateGraph
 from langchain_memlora.graph.commit import make_commit
 from langchain_memlora.graph.extract import make_extract
 from langchain_memlora.graph.match import make_match
+from langchain_memlora.graph.observe import observed
 from langchain_memlora.graph.record import make_record
 from langchain_memlora.graph.see import has_images, make_see
 from langchain_memlora.graph.state import RememberInput, RememberOutput, RememberState, Services
@@ -19,12 +20,12 @@ def build_remember_graph(services: Services) -> StateGraph:
     After `commit` the next group of windows is extracted, or the same facts are matched again if the scope changed.
     """
     graph = StateGraph(RememberState, input_schema=RememberInput, output_schema=RememberOutput)
-    graph.add_node("see", make_see(services))
-    graph.add_node("record", make_record(services))
-    graph.add_node("extract", make_extract(services))
-    graph.add_node("match", make_match(services))
-    graph.add_node("update", make_update(services))
-    graph.add_node("commit", make_commit(services))
+    graph.add_node("see", observed("see", make_see(services)))
+    graph.add_node("record", observed("record", make_record(services)))
+    graph.add_node("extract", observed("extract", make_extract(services)))
+    graph.add_node("match", observed("match", make_match(services)))
+    graph.add_node("update", observed("update", make_update(services)))
+    graph.add_node("commit", observed("commit", make_commit(services)))
     graph.add_conditional_edges(START, lambda s: "see" if has_images(s) else "record", ["see", "record"])
     graph.add_edge("see", "record")
     graph.add_conditional_edges("record", _after_record, ["extract", END])

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from langgraph.errors import GraphBubbleUp
 
+from langchain_memlora.logs import reason
+
 T = TypeVar("T")
 THREADS = 8
+FAILURES = 3
 _log = logging.getLogger(__name__)
 
 
@@ -25,17 +29,24 @@ class FailOpen:
         what: What is done, for the log: "recall".
         timeout: Seconds to wait for a result; `None` waits as long as it takes.
 
+        rest: Seconds for which it is not even tried after three failures in a row; then one call tries again. `None`
+            always tries.
+
     A failure is logged as a warning, the ones that follow at DEBUG, until a call succeeds again.
     """
 
-    def __init__(self, what: str, timeout: float | None = None) -> None:
+    def __init__(self, what: str, timeout: float | None = None, rest: float | None = None) -> None:
         self._what = what
         self._timeout = timeout
+        self._rest = rest
+        self._failures = 0
+        self._rests_until = 0.0
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"memlora-{what}")
-        self._failing = False
 
     def run(self, work: Callable[[], T], otherwise: T) -> T:
         """Do the work, or give `otherwise`."""
+        if self._resting():
+            return otherwise
         future = self._threads.submit(work)
         try:
             result = future.result(self._timeout)
@@ -44,29 +55,41 @@ class FailOpen:
         except Exception as error:
             future.cancel()
             return self._failed(error, otherwise)
-        self._failing = False
+        self._failures = 0
         return result
 
     async def arun(self, work: Callable[[], T], otherwise: T) -> T:
         """Async twin of `run`; the event loop is free meanwhile."""
+        if self._resting():
+            return otherwise
         try:
             result = await asyncio.wait_for(asyncio.wrap_future(self._threads.submit(work)), self._timeout)
         except GraphBubbleUp:
             raise
         except Exception as error:
             return self._failed(error, otherwise)
-        self._failing = False
+        self._failures = 0
         return result
 
+    def _resting(self) -> bool:
+        """Whether to go on without trying. The first call after a rest tries; those beside it go on resting."""
+        if self._rest is None or self._failures < FAILURES:
+            return False
+        if time.monotonic() < self._rests_until:
+            return True
+        self._rests_until = time.monotonic() + self._rest
+        return False
+
     def _failed(self, error: Exception, otherwise: T) -> T:
-        level = logging.DEBUG if self._failing else logging.WARNING
-        self._failing = True
-        reason = str(error) or f"no result within {self._timeout} s"
+        level = logging.DEBUG if self._failures else logging.WARNING
+        self._failures += 1
+        if self._rest is not None:
+            self._rests_until = time.monotonic() + self._rest
+        late = isinstance(error, TimeoutError) and not str(error)
         _log.log(
             level,
-            "Memory failed to %s, the agent goes on without (%s: %s). Said once until it works again.",
+            "Memory failed to %s, the agent goes on without (%s). Said once until it works again.",
             self._what,
-            type(error).__name__,
-            reason,
+            f"no result within {self._timeout} s" if late else reason(error),
         )
         return otherwise

@@ -38,6 +38,7 @@ from langchain_memlora.integrations.prompting import INSTRUCTIONS, append_to_sys
 from langchain_memlora.integrations.recall import NOTHING, question_of, recall
 from langchain_memlora.integrations.runs import Run, Runs
 from langchain_memlora.integrations.tools import NAMES, memory_tools
+from langchain_memlora.logs import reason
 from langchain_memlora.types import Scope
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 Write = Literal["inline", "background", "off"]
 NAME = "MemLoRAMiddleware"
+REST = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +60,8 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
     the end of its system message, as delimited reference data. When the loop ends, the messages that are new to the memory
     are written. Recalled text is in no thread, checkpoint or stream, and never becomes a memory again.
 
-    If the memory fails or is slow, the agent answers without it, and a warning is logged. Only a missing user is an error.
+    If the memory fails or is slow, the agent answers without it, and a warning is logged; after three failures in a row,
+    recall is not tried for 30 seconds. What could not be written is made up for. Only a missing user is an error.
 
     Args:
         memory: Where memories are.
@@ -124,7 +127,7 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         self._instructions = instructions
         self._name = name
         self._runs, self._run_key, self._mark = Runs(), f"{name}.run", f"{name}.mark"
-        self._recalling = FailOpen("recall", recall_timeout)
+        self._recalling = FailOpen("recall", recall_timeout, REST)
         self._writing = FailOpen("remember")
         self.state_schema = self._state()
         self.tools = memory_tools(memory, user_id=user_id, agent_id=agent_id, run_id=run_id) if tools else []
@@ -222,7 +225,7 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
             try:
                 self._add(kept, scope, thread_id)
             except InvalidInputError as error:  # it won't get better: the mark moves on
-                _log.warning("%d message(s) can't be remembered: %s", len(kept), error)
+                _log.warning("%d message(s) can't be remembered: %s", len(kept), reason(error))
             return done
 
         return write

@@ -7,7 +7,7 @@ gone, so that the next opening finishes an erasure which a crash interrupted.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from sqlalchemy import Connection, Select, Table, delete, insert, select, text, true
@@ -28,30 +28,48 @@ def erase(connection: Connection, user_id: str | None) -> dict[str, int]:
     """Erase a user in all scopes, or everybody; returns how many rows went, by table."""
     mine = true() if user_id is None else scopes.c.user_id == user_id
     owners = select(scopes.c.id).where(mine)
-    cached = {digest(content) for content in _texts(connection, owners)}
+    texts = set(_texts(connection, owners))
     for table, kind in ((memories, MEMORY), (turns, TURN)):
         gone = connection.execute(select(table.c.id).where(table.c.scope_id.in_(owners))).scalars().all()
         note_changes(connection, kind, gone)
     _erase_words(connection, user_id)
-    counts = {"vectors": _erase_vectors(connection, None if user_id is None else cached)}
+    counts = {"vectors": erase_cached(connection, None if user_id is None else texts)}
     connection.execute(
         delete(evidence).where(evidence.c.memory_id.in_(select(memories.c.id).where(memories.c.scope_id.in_(owners))))
     )
     for table in (memories, turns, operations, jobs):
         counts[table.name] = connection.execute(delete(table).where(table.c.scope_id.in_(owners))).rowcount
     connection.execute(delete(scopes).where(mine))
-    connection.execute(insert(meta).prefix_with("OR IGNORE").values(key=MARK, value="unfinished"))
+    begin(connection)
     return counts
 
 
+def begin(connection: Connection) -> None:
+    """Note that bytes of erased rows may still lie around."""
+    connection.execute(insert(meta).prefix_with("OR IGNORE").values(key=MARK, value="unfinished"))
+
+
 def is_unfinished(connection: Connection) -> bool:
-    """Whether bytes of erased rows may still lie around."""
+    """Whether they may."""
     return connection.execute(select(meta.c.value).where(meta.c.key == MARK)).first() is not None
 
 
 def finish(connection: Connection) -> None:
     """Note that they do not."""
     connection.execute(delete(meta).where(meta.c.key == MARK))
+
+
+def erase_cached(connection: Connection, texts: Iterable[str] | None) -> int:
+    """Erase the vectors of texts, or all; returns how many there were."""
+    if texts is None:
+        return connection.execute(delete(vectors)).rowcount
+    parts = chunks(sorted({digest(content) for content in texts}))
+    return sum(connection.execute(delete(vectors).where(vectors.c.text_sha256.in_(part))).rowcount for part in parts)
+
+
+def merge_words(connection: Connection) -> None:
+    """Drop erased words from full-text search: FTS5 only marks them, merging all its segments into one drops them."""
+    connection.execute(text("INSERT INTO lexical(lexical) VALUES ('optimize')"))
 
 
 def _erase_words(connection: Connection, user_id: str | None) -> None:
@@ -67,15 +85,6 @@ def _erase_words(connection: Connection, user_id: str | None) -> None:
                     ),
                     {"user": user_id},
                 )
-    # FTS5 only marks what is deleted; merging all its segments into one drops the words.
-    connection.execute(text("INSERT INTO lexical(lexical) VALUES ('optimize')"))
-
-
-def _erase_vectors(connection: Connection, keys: set[str] | None) -> int:
-    if keys is None:
-        return connection.execute(delete(vectors)).rowcount
-    parts = chunks(sorted(keys))
-    return sum(connection.execute(delete(vectors).where(vectors.c.text_sha256.in_(part))).rowcount for part in parts)
 
 
 def _texts(connection: Connection, owners: Select[tuple[int]]) -> Iterator[str]:

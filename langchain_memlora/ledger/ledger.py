@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -11,11 +12,12 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from langchain_memlora.errors import ConflictError
-from langchain_memlora.ledger import erasure, lexical, memories, repair, turns
+from langchain_memlora.ledger import erasure, lexical, memories, repair, retention, turns
 from langchain_memlora.ledger.damage import remove_copies
 from langchain_memlora.ledger.database import Database, Durability
 from langchain_memlora.ledger.memories import Change, TurnStatus
-from langchain_memlora.ledger.rows import chunks, scope_id, select_turns, to_turn, visible
+from langchain_memlora.ledger.retention import Retention
+from langchain_memlora.ledger.rows import chunks, now, scope_id, select_turns, to_turn, visible
 from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, operations, scopes, vectors
 from langchain_memlora.ledger.schema import memories as memories_table
 from langchain_memlora.ledger.schema import turns as turns_table
@@ -300,6 +302,17 @@ class Ledger:
         with self.database.writing() as connection:
             return erasure.erase(connection, user_id)
 
+    def expire(self, limits: Retention, scope: Scope | None = None) -> dict[str, int]:
+        """Erase what a scope, or each of all scopes, holds beyond its limits; returns how many rows went, by table.
+
+        Like after `erase`, the bytes are gone after `finish_erasure`.
+        """
+        with self.database.writing() as connection:
+            everybody = connection.execute(select(scopes.c.id)).scalars().all()
+            owners = everybody if scope is None else [scope_id(connection, scope, create=True)]
+            went = sum((Counter(retention.expire(connection, owner, limits, now())) for owner in owners), Counter())
+        return {table: went[table] for table in ("turns", "memories", "operations", "jobs", "vectors")}
+
     def erasure_is_unfinished(self) -> bool:
         """Whether bytes of something erased may still lie in the files."""
         with self.database.reading() as connection:
@@ -311,6 +324,8 @@ class Ledger:
         Raises:
             LedgerError: Somebody is reading an old state; the next opening, or erasing again, finishes it.
         """
+        with self.database.writing() as connection:
+            erasure.merge_words(connection)
         self.database.shrink()
         remove_copies(self.database.path)
         with self.database.writing() as connection:

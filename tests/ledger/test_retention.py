@@ -1,0 +1,117 @@
+"""Limits on how much is kept: what is beyond them is gone from everywhere, and nothing that stays points at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from support import ANA, BEN, MAY_8, Scope, add, change, say, texts, the
+
+from langchain_memlora import MemLoRAMemory, Retention
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.ledger import Ledger
+from langchain_memlora.types import Event
+from tests.test_forget import files_with
+
+Make = Callable[..., MemLoRAMemory]
+NOW = datetime.now(UTC)
+YEAR_AGO = NOW - timedelta(days=365)
+
+
+def sound(ledger: Ledger) -> bool:
+    """Tables, full-text search and links agree."""
+    known = {turn.id for turn in ledger.all_turns(ANA)}
+    linked = {turn for memory in ledger.memories(ANA, deleted=True) for turn in memory.turn_ids}
+    return ledger.check() == [] and linked <= known and ledger.repair() == 0
+
+
+def test_what_was_told_too_long_ago_goes_with_its_history(ledger: Ledger) -> None:
+    old = add(ledger, "User keeps bees", told_by=say(ledger, "I keep bees", at=YEAR_AGO))
+    kept = add(ledger, "User lives in Porto", told_by=say(ledger, "I live in Porto", at=YEAR_AGO))
+    change(ledger, Event.UPDATE, kept, "User lives in Rome", told_by=say(ledger, "I live in Rome now", at=NOW))
+    went = ledger.expire(Retention(days=30))
+    assert (went["turns"], went["memories"], went["operations"]) == (2, 1, 1)
+    assert texts(ledger.memories(ANA)) == ["User lives in Rome"]
+    assert [turn.text for turn in ledger.all_turns(ANA)] == ["I live in Rome now"]
+    assert ledger.history(ANA, old) == []
+    assert ledger.lexical(ANA, "memory", "bees", 9) == ledger.lexical(ANA, "turn", "bees Porto", 9) == []
+    assert sound(ledger)
+    assert ledger.restore(ANA, kept).after == "User lives in Porto"  # what stays can be undone as before
+
+
+def test_of_too_many_the_deleted_go_first_and_then_the_oldest(ledger: Ledger) -> None:
+    keys = [add(ledger, text, told_by=say(ledger, f"I say {text}", at=NOW)) for text in ("a", "b", "c")]
+    change(ledger, Event.DELETE, keys[2])
+    ledger.expire(Retention(memories=2))
+    assert texts(ledger.memories(ANA, deleted=True)) == ["a", "b"]
+    assert [turn.text for turn in ledger.all_turns(ANA)] == ["I say a", "I say b"]  # else "c" would be told again
+    ledger.expire(Retention(memories=1))
+    assert texts(ledger.memories(ANA)) == ["b"]
+    assert sound(ledger)
+
+
+def test_a_message_that_also_tells_something_kept_stays(ledger: Ledger) -> None:
+    told = say(ledger, "I keep bees and live in Porto", at=NOW)
+    add(ledger, "User keeps bees", told_by=told)
+    add(ledger, "User lives in Porto", told_by=told)
+    ledger.expire(Retention(memories=1))
+    assert the(ledger, ledger.memories(ANA)[0].id).turn_ids == (told.id,)
+
+
+def test_what_followed_a_message_is_no_longer_searched_with_it(ledger: Ledger) -> None:
+    for text in ("I met Bruno", "He is a vet", "He likes tea"):
+        say(ledger, text, at=NOW)
+    assert len(ledger.lexical(ANA, "window", "Bruno", 9)) == 2
+    ledger.expire(Retention(turns=2))
+    assert ledger.lexical(ANA, "window", "Bruno", 9) == []
+    assert len(ledger.lexical(ANA, "window", "vet", 9)) == 2
+    assert sound(ledger)
+
+
+def test_each_scope_by_itself(ledger: Ledger) -> None:
+    coach = Scope("ana", "coach")
+    for scope in (ANA, BEN, coach):
+        for number in range(3):
+            say(ledger, f"{scope} says {number}", scope, at=NOW)
+    ledger.expire(Retention(turns=1), ANA)
+    assert [len(ledger.all_turns(scope)) for scope in (ANA, BEN, coach)] == [
+        4,
+        3,
+        4,
+    ]  # one of her own, three to the coach
+    assert ledger.expire(Retention(turns=1))["turns"] == 4
+    assert ledger.expire(Retention(turns=1)) == dict.fromkeys(("turns", "memories", "operations", "jobs", "vectors"), 0)
+
+
+@pytest.mark.parametrize("limits", [{}, {"days": 0}, {"memories": -1}, {"turns": "many"}, {"days": float("nan")}])
+def test_limits_that_are_none(limits: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match="above 0"):
+        Retention(**limits)
+
+
+@pytest.mark.parametrize("backend", ["memory", "chroma"])
+def test_an_add_beyond_the_limit_pushes_out_the_oldest(make_memory: Make) -> None:
+    memory = make_memory(retention=Retention(memories=2, turns=2))
+    for word in ("zebrafish", "bees", "cats"):
+        memory.add(f"I keep {word}", user_id="ana", observed_at=MAY_8)
+    assert texts(memory.get_all(user_id="ana")) == ["User keep bees", "User keep cats"]
+    assert {hit.text for hit in memory.search("zebrafish", user_id="ana")} == {"User keep bees", "User keep cats"}
+    memory.add("I keep dogs", user_id="ana", background=True)
+    memory.flush()
+    assert len(memory.get_all(user_id="ana")) == 2
+
+
+@pytest.mark.parametrize("backend", ["chroma"])
+def test_expiring_leaves_no_byte(make_memory: Make) -> None:
+    memory = make_memory()
+    memory.add("I own a zebrafish", user_id="ana", observed_at=YEAR_AGO)
+    memory.add(["My fish died", "I keep a cat"], user_id="ana")
+    assert files_with(b"zebrafish", memory.path)
+    with pytest.raises(InvalidInputError, match="Retention"):
+        memory.expire()
+    receipt = memory.expire(Retention(days=30))
+    assert (receipt.turns, receipt.memories, receipt.jobs) == (1, 1, 1)
+    assert files_with(b"zebrafish", memory.path) == []
+    assert memory.search("cat", user_id="ana")[0].text == "User keep a cat"
