@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 HELP = """Tell me things, or ask. Everything you say is remembered.
 /memories    what I know of you
-/forget ID   forget a memory (the beginning of its id is enough)
+/delete ID   delete a memory (the beginning of its id is enough)
 /history     what happened to the memories
 /help        this
 /quit        good-bye; I will still know you next time"""
@@ -109,7 +109,7 @@ class Talk:
             case "/history":
                 operations = self.memory.history(user_id=self.user)
                 self.out.print(history_table(operations) if operations else Text("Nothing happened yet.", "dim"))
-            case "/forget":
+            case "/delete":
                 chosen = find_id(self.memory, argument.strip(), self.user)
                 self.out.print(operation_line(self.memory.delete(chosen, user_id=self.user)))
             case _:

@@ -1,4 +1,4 @@
-"""The memory's verbs as commands: add, search, answer, list, history, restore, forget."""
+"""The memory's verbs as commands: add, search, answer, list, history, restore, delete, forget."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from langchain_memlora.errors import InvalidInputError
 
 User = Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="Whose memory it is.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id, or its first characters.")]
 
 
@@ -124,22 +125,22 @@ def history(
 
 
 def restore(ctx: typer.Context, memory_id: Id, user: User, as_json: Json = False) -> None:
-    """Undo the last change to a memory: bring back what was forgotten, or what it said before."""
+    """Undo the last change to a memory: bring back what was deleted, or what it said before."""
     setting: Setting = ctx.obj
     with setting.open() as memory:
         operation = memory.restore(find_id(memory, memory_id, user, deleted=True), user_id=user)
     print_json(operation) if as_json else console().print(operation_line(operation))
 
 
-def forget(
+def delete(
     ctx: typer.Context,
     user: User,
     memory_id: Annotated[str | None, typer.Argument(metavar="ID", help="The id, or its first characters.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Forget all memories of this user.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Delete all memories of this user.")] = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Forget a memory, or all of a user's. `memlora restore` brings it back."""
+    """Delete a memory, or all of a user's. `memlora restore` brings it back."""
     if bool(memory_id) == everything:
         msg = f"ID={memory_id!r}, --all={everything}: name one memory, or pass --all, not both."
         raise InvalidInputError(msg)
@@ -151,9 +152,23 @@ def forget(
             return
         count = len(memory.get_all(user_id=user))
         if count and not yes:
-            typer.confirm(f"Forget all {count} memories of {clean(user)}?", abort=True, err=True)
+            typer.confirm(f"Delete all {count} memories of {clean(user)}?", abort=True, err=True)
         operations = memory.delete_all(user_id=user)
-    print_json(operations) if as_json else console().print(Text(f"Forgot {len(operations)} memories."))
+    print_json(operations) if as_json else console().print(Text(f"{len(operations)} memories are deleted."))
+
+
+def forget(ctx: typer.Context, user: User, yes: Yes = False, as_json: Json = False) -> None:
+    """Erase all that is known of a user: messages, memories, history. Nothing brings it back."""
+    setting: Setting = ctx.obj
+    with setting.open() as memory:
+        if not yes:
+            typer.confirm(f"Erase all that is known of {clean(user)}? Nothing brings it back.", abort=True, err=True)
+        receipt = memory.forget(user_id=user)
+    if as_json:
+        print_json(receipt)
+    else:
+        erased = f"{receipt.turns} messages, {receipt.memories} memories and {receipt.operations} operations"
+        console().print(Text(f"{erased} of {clean(user)} were erased at {receipt.at:%Y-%m-%d %H:%M:%S} UTC."))
 
 
 def _moment(written: str) -> datetime:
@@ -172,5 +187,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "list": list_,
     "history": history,
     "restore": restore,
+    "delete": delete,
     "forget": forget,
 }

@@ -46,18 +46,18 @@ def test_the_user_is_me_unless_said_otherwise(memlora: Run, listed: Callable[...
 
 
 def test_commands(memlora: Run, listed: Callable[..., Any]) -> None:
-    assert "/forget ID" in memlora("chat", stdin="/help\n").stdout
+    assert "/delete ID" in memlora("chat", stdin="/help\n").stdout
     assert "No memories yet." in memlora("chat", stdin="/memories\n").stdout
     assert "Nothing happened yet." in memlora("chat", stdin="/history\n").stdout
     memlora("chat", stdin="I live in Porto.\n")
     (memory,) = listed("list")
-    said = memlora("chat", stdin=f"/forget {memory['id'][:6]}\n/history\n").stdout
+    said = memlora("chat", stdin=f"/delete {memory['id'][:6]}\n/history\n").stdout
     assert said.count("DELETE") == 2
     assert listed("list") == []
 
 
 @pytest.mark.parametrize(
-    ("line", "words"), [("/forget", "too short"), ("/forget abcdef", "no memory"), ("/dance", "/help")]
+    ("line", "words"), [("/delete", "too short"), ("/delete abcdef", "no memory"), ("/dance", "/help")]
 )
 def test_a_wrong_line_does_not_end_the_conversation(memlora: Run, line: str, words: str) -> None:
     result = memlora("chat", stdin=f"{line}\nI drink tea.\n", code=1)

@@ -69,34 +69,49 @@ def test_list_and_history_show_short_ids(memlora: Run, listed: Listed) -> None:
     assert {o["memory_id"] for o in listed("history")} == {porto["id"], tea["id"]}
 
 
-def test_forget_and_restore(memlora: Run, listed: Listed) -> None:
+def test_delete_and_restore(memlora: Run, listed: Listed) -> None:
     memlora("add", "I live in Porto.")
     (memory,) = listed("list")
-    assert "DELETE" in memlora("forget", memory["id"][:8]).stdout
+    assert "DELETE" in memlora("delete", memory["id"][:8]).stdout
     assert listed("list") == []
-    assert "has no memory" in memlora("forget", memory["id"][:8], code=1).stderr
+    assert "has no memory" in memlora("delete", memory["id"][:8], code=1).stderr
     assert listed("restore", memory["id"][:8])["by"] == "restore"
     assert [m["text"] for m in listed("list")] == ["User live in Porto"]
 
 
-def test_forget_all_asks_first(memlora: Run, listed: Listed) -> None:
+def test_delete_all_asks_first(memlora: Run, listed: Listed) -> None:
     memlora("add", "I live in Porto.")
     memlora("add", "I drink tea.")
-    asked = memlora("forget", "--all", stdin="n\n", code=1)
-    assert "Forget all 2 memories of ana?" in asked.stderr
+    asked = memlora("delete", "--all", stdin="n\n", code=1)
+    assert "Delete all 2 memories of ana?" in asked.stderr
     assert len(listed("list")) == 2
-    assert "Forgot 2 memories." in memlora("forget", "--all", stdin="y\n").stdout
+    assert "2 memories are deleted." in memlora("delete", "--all", stdin="y\n").stdout
     memlora("add", "I drink milk.")
-    assert [o["event"] for o in listed("forget", "--all", "--yes")] == ["DELETE"]
+    assert [o["event"] for o in listed("delete", "--all", "--yes")] == ["DELETE"]
 
 
-@pytest.mark.parametrize("arguments", [["forget"], ["forget", "abcd", "--all"]])
-def test_forget_wants_one_or_all(memlora: Run, arguments: list[str]) -> None:
+def test_forget_asks_erases_and_gives_a_receipt(memlora: Run, listed: Listed) -> None:
+    memlora("add", "I live in Porto.")
+    memlora("add", "I drink tea.", user="ben")
+    assert "Erase all that is known of ana?" in memlora("forget", stdin="n\n", code=1).stderr
+    assert len(listed("list")) == 1
+    assert memlora("forget", "--yes").stdout.startswith(
+        "1 messages, 1 memories and 1 operations of ana were erased at "
+    )
+    assert listed("history") == []
+    assert "Nothing found" in memlora("search", "Porto").stdout
+    assert len(listed("list", user="ben")) == 1
+    receipt = listed("forget", "-y", user="ben")
+    assert (receipt["user_id"], receipt["turns"], receipt["memories"]) == ("ben", 1, 1)
+
+
+@pytest.mark.parametrize("arguments", [["delete"], ["delete", "abcd", "--all"]])
+def test_delete_wants_one_or_all(memlora: Run, arguments: list[str]) -> None:
     assert "not both" in memlora(*arguments, code=1).stderr
 
 
 @pytest.mark.parametrize(
-    "command", ["list", "history", "add hello", "search x", "answer x", "restore abcd", "forget abcd"]
+    "command", ["list", "history", "add hello", "search x", "answer x", "restore abcd", "delete abcd", "forget"]
 )
 def test_every_verb_needs_a_user(memlora: Run, command: str) -> None:
     assert "--user" in memlora(*command.split(), user=None, code=2).stderr
@@ -128,10 +143,10 @@ def test_an_ambiguous_prefix_lists_what_it_may_mean(
     monkeypatch.setattr("langchain_memlora.graph.extract.new_id", lambda: f"abcd{next(numbers):028d}")
     memlora("add", "I live in Porto.")
     memlora("add", "I drink tea.")
-    found = memlora("forget", "abcd", code=1).stderr
+    found = memlora("delete", "abcd", code=1).stderr
     assert "User live in Porto" in found
     assert "User drink tea" in found
-    assert listed("forget", "abcd" + "0" * 27 + "1")["before"] == "User drink tea"
+    assert listed("delete", "abcd" + "0" * 27 + "1")["before"] == "User drink tea"
 
 
 def test_debug_lets_the_traceback_through(memlora: Run, home: Any) -> None:
