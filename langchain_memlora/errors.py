@@ -4,7 +4,9 @@ Each message names the offending value and ends with what to do about it::
 
     MemLoRAError
     ├── InvalidInputError        what the caller passed can't be used (also a ValueError)
-    │   └── MissingUserError     no `user_id`, or one that can't name a user
+    │   ├── MissingUserError     no `user_id`, or one that can't name a user
+    │   └── InvalidImageError    an image can't be read, is too large, or is not here any more
+    │       └── RemoteImageError it lies elsewhere, and nothing that a message names is fetched
     ├── NotFoundError            no such memory in this user's scope (also a LookupError)
     ├── ModelError               base models and embedders
     │   ├── ModelNotFoundError   not on this machine, and it couldn't be fetched
@@ -37,6 +39,14 @@ class InvalidInputError(MemLoRAError, ValueError):
 
 class MissingUserError(InvalidInputError):
     """A call came without a usable `user_id`; memories are never shared by default."""
+
+
+class InvalidImageError(InvalidInputError):
+    """An image can't be decoded, exceeds a limit, or is not where it was kept."""
+
+
+class RemoteImageError(InvalidImageError):
+    """An image is named by an address; fetching what messages name would tell others what is remembered."""
 
 
 class NotFoundError(MemLoRAError, LookupError):

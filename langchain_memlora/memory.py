@@ -15,10 +15,12 @@ from langchain_core.vectorstores import VectorStore
 from langgraph.graph.state import CompiledStateGraph
 
 from langchain_memlora.engines.base import Engine
-from langchain_memlora.errors import InvalidInputError, NotFoundError
-from langchain_memlora.experts import DEFAULT_BUNDLE, Bundle
+from langchain_memlora.errors import InvalidImageError, InvalidInputError, NotFoundError
+from langchain_memlora.experts import DEFAULT_BUNDLE, Bundle, Captioner
 from langchain_memlora.graph import build_memory_graph, build_respond_graph, compile_quietly
 from langchain_memlora.graph.answer import is_known
+from langchain_memlora.graph.look import SHOWN
+from langchain_memlora.images import as_picture, read_picture
 from langchain_memlora.indexes import Index
 from langchain_memlora.indexes.sync import DEFAULT, setting_of
 from langchain_memlora.ledger import Change, Imported, Ledger, Retention
@@ -52,6 +54,8 @@ class MemLoRAMemory:
         retention: How much is kept of each scope, and for how long; enforced at each `add`, and for everybody by `expire`.
         redact: Given the text of each message, and of each `update`, gives the text that may be stored. Experts and
             embedder see nothing else. What it raises is raised, and nothing was stored.
+        vision: A bundle with a vision expert, if `experts` has none: its name or its path.
+        captioner: Without a vision expert, what says in words what a picture shows; it is given the bytes of a PNG or JPEG.
 
     Raises:
         BundleError: The experts can't be loaded.
@@ -81,9 +85,18 @@ class MemLoRAMemory:
         embeddings: Embeddings | None = None,
         retention: Retention | None = None,
         redact: Redact | None = None,
+        vision: str | Path | Bundle | None = None,
+        captioner: Captioner | None = None,
     ) -> None:
         self._parts = parts = Parts(
-            path=path, experts=experts, engine=engine, index=index, ledger=ledger, embeddings=embeddings
+            path=path,
+            experts=experts,
+            engine=engine,
+            index=index,
+            ledger=ledger,
+            embeddings=embeddings,
+            vision=vision,
+            captioner=captioner,
         )
         self.path, self.bundle, self.engine = parts.path, parts.bundle, parts.engine
         self.ledger, self.embeddings, self.services = parts.ledger, parts.embeddings, parts.services
@@ -112,7 +125,9 @@ class MemLoRAMemory:
         skipped, so a whole conversation may be passed again.
 
         Args:
-            messages: A string, a message or a list; see `messages.to_turns`.
+            messages: A string, a message or a list; see `messages.to_turns`. Images are content blocks (LangChain's,
+                OpenAI's, Anthropic's, or `{"type": "image", "path": ...}`); those that can't be taken or seen are in the
+                result's `errors`, and the words beside them are remembered.
             observed_at: When they were said; aware. Without it the clock's time is taken.
             thread_id: The conversation they belong to; context never crosses threads.
             infer: `False` keeps each user message as a memory word for word, without asking an expert.
@@ -126,18 +141,23 @@ class MemLoRAMemory:
 
         Raises:
             InvalidInputError: Something can't be used as given; nothing was stored.
-            VisionNotConfiguredError: Images without a vision expert; nothing was stored.
             EngineError: The model failed. The messages are stored, and `retry` finishes the work.
         """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
-        turns, skipped = to_turns(
-            messages, scope, observed_at=observed_at, thread_id=thread_id, metadata=metadata, redact=self._redact
+        given = to_turns(
+            messages,
+            scope,
+            observed_at=observed_at,
+            thread_id=thread_id,
+            metadata=metadata,
+            images=self.services.images,
+            redact=self._redact,
         )
         if not infer:
-            return self._remembering.add_verbatim(scope, turns, skipped)
+            return self._remembering.add_verbatim(scope, given)
         remember = self._remembering.add_later if background else self._remembering.add
-        return remember(scope, turns, skipped)
+        return remember(scope, given)
 
     def update(self, memory_id: str, text: str, *, user_id: str) -> Operation:
         """Give a memory another text. The old one stays in its history.
@@ -314,13 +334,20 @@ class MemLoRAMemory:
         budget: int = 250,
         include: Include = "both",
         filters: Mapping[str, Any] | None = None,
-        images: Sequence[str] = (),
+        images: Sequence[Any] = (),
     ) -> Answer:
         """Answer a question from memory, in a few words; `known` is `False` if the memories do not tell.
+
+        A question about a picture goes to the vision expert: with `images`, or if the best hit shows one.
 
         Args:
             k: How many hits the expert may read.
             budget: About how many tokens of them it may read.
+            images: Pictures the question is about, in any form that a content block or `read_picture` takes; at most 4.
+
+        Raises:
+            InvalidImageError: An image can't be read, or there are too many.
+            VisionNotConfiguredError: Nobody can look at `images`.
         """
         start = time.perf_counter()
         self._check_open()
@@ -333,7 +360,7 @@ class MemLoRAMemory:
             "budget": budget,
             "include": include,
             "filters": dict(filters) if filters else None,
-            "images": images,
+            "images": self._pictures(images),
         }
         out = self._respond.invoke(state)
         return Answer(
@@ -343,7 +370,22 @@ class MemLoRAMemory:
             context=out["context"],
             usage=tuple(out["usage"]),
             seconds=time.perf_counter() - start,
+            images=tuple(out.get("looked", ())),
         )
+
+    def picture(self, reference: str, *, user_id: str) -> bytes:
+        """A picture that this user's messages show (`turn.images`), as the bytes of a PNG or JPEG file.
+
+        Raises:
+            NotFoundError: This user's messages show no such picture.
+            InvalidImageError: Its file is gone or was altered.
+        """
+        self._check_open()
+        owner = to_scope(user_id)
+        if not any(reference in turn.images for turn in self.ledger.all_turns(owner)):
+            msg = f"{user_id!r} has no picture {reference!r:.80}. The `images` of turns name them."
+            raise NotFoundError(msg)
+        return self.services.images.get(reference)
 
     def get(self, memory_id: str, *, user_id: str) -> Memory:
         """One memory.
@@ -459,6 +501,7 @@ class MemLoRAMemory:
     aexpire = async_twin(expire)
     asearch = async_twin(search)
     aanswer = async_twin(answer)
+    apicture = async_twin(picture)
     aget = async_twin(get)
     aget_all = async_twin(get_all)
     ahistory = async_twin(history)
@@ -469,6 +512,12 @@ class MemLoRAMemory:
 
     def _check_open(self) -> None:
         self._parts.check_open()
+
+    def _pictures(self, images: Sequence[Any]) -> list[bytes]:
+        if len(images) > SHOWN:
+            msg = f"{len(images)} images were given with a question, the limit is {SHOWN}. Ask about fewer."
+            raise InvalidImageError(msg)
+        return [as_picture(read_picture(image)) for image in images]
 
     def _erase(self, user_id: str | None) -> Erasure:
         self.embeddings.forget()

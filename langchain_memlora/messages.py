@@ -7,19 +7,35 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage, convert_to_messages
 
-from langchain_memlora.errors import InvalidInputError, MissingUserError
-from langchain_memlora.types import Scope, Turn
+from langchain_memlora.errors import InvalidImageError, InvalidInputError, MissingUserError
+from langchain_memlora.images import ImageStore, as_picture, read_picture
+from langchain_memlora.types import Failure, Scope, Turn
 
 Redact = Callable[[str], str]
 MAX_CHARACTERS = 50_000
 MAX_NAME = 512
+MAX_IMAGES = 64
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
 KEPT_ROLES = ("user", "assistant")
 QUESTION_WORDS = {"who", "whom", "whose", "what", "when", "where", "which", "why", "how"}
+
+
+class Given(NamedTuple):
+    """What messages became.
+
+    Attributes:
+        turns: Without ids, which the ledger gives.
+        skipped: How many messages hold nothing to keep.
+        failures: Images that could not be taken; the words beside them are in the turns.
+    """
+
+    turns: list[Turn]
+    skipped: int
+    failures: list[Failure]
 
 
 def to_scope(user_id: str | None, agent_id: str | None = None, run_id: str | None = None) -> Scope:
@@ -45,9 +61,10 @@ def to_turns(
     observed_at: datetime | None = None,
     thread_id: str = "",
     metadata: Mapping[str, Any] | None = None,
+    images: ImageStore | None = None,
     redact: Redact | None = None,
-) -> tuple[list[Turn], int]:
-    """Turn messages into turns without ids, and count those that hold nothing to keep.
+) -> Given:
+    """Turn messages into turns without ids.
 
     Not kept: system and tool messages, messages that a framework inserted (LangChain marks its summaries with
     `lc_source`), and messages without text or image.
@@ -56,10 +73,12 @@ def to_turns(
         messages: A string (said by the user), a message, or a sequence of messages: LangChain messages, `(role, text)`
             pairs or `{"role", "content"}` dicts, where `name` is the speaker and `id` makes a repeated `add` a no-op.
         observed_at: When they were said (aware); the clock's time if not given.
+        images: Where images in the messages are kept, at most 64 of them a call.
         redact: Applied to each message's text before anything else is done with it.
 
     Raises:
         InvalidInputError: No message, an unknown role, a naive datetime, text that is too long or not valid Unicode.
+        LedgerError: An image can't be written.
     """
     given = _as_list(messages)
     if not given:
@@ -68,20 +87,32 @@ def to_turns(
     at, origin = _moment(observed_at)
     facts = _plain(metadata)
     check_name("thread_id", thread_id)
-    turns: list[Turn] = []
-    seen: Counter[str] = Counter()
+    kept = []
     for message in _converted(given):
-        role = _role(message)
-        text, images = _content(message)
+        text, blocks = _content(message)
         text = redacted(text, redact)
-        if role not in KEPT_ROLES or message.additional_kwargs.get("lc_source") or not (text.strip() or images):
-            continue
-        speaker = message.name or None
-        if speaker:
-            check_name("name", speaker)
-        own_id = message.id or _derived_id(role, speaker, text, images, at, seen)
-        turns.append(Turn("", scope, role, text, at, origin, speaker, thread_id, own_id, images, dict(facts)))
-    return turns, len(given) - len(turns)
+        if _role(message) in KEPT_ROLES and not message.additional_kwargs.get("lc_source"):
+            if message.name:
+                check_name("name", message.name)
+            kept.append((message, text, blocks))
+    turns: list[Turn] = []
+    failures: list[Failure] = []
+    seen: Counter[str] = Counter()
+    room = MAX_IMAGES
+    for message, text, blocks in kept:  # every message was checked, so nothing below is stored in vain
+        taken = _pictures(blocks[:room], images, failures)
+        if len(blocks) > room:
+            failures.append(
+                _failure(f"{len(blocks) - room} images more than the {MAX_IMAGES} of a call. Add them later.")
+            )
+        room = max(0, room - len(blocks))
+        if text.strip() or taken:
+            role, speaker = _role(message), message.name or None
+            own_id = message.id or _derived_id(role, speaker, text, taken, at, seen)
+            turns.append(
+                Turn("", scope, role, text, at, origin, speaker, thread_id, own_id, taken, metadata=dict(facts))
+            )
+    return Given(turns, len(given) - len(turns), failures)
 
 
 def check_text(text: Any, name: str) -> str:
@@ -175,16 +206,31 @@ def _role(message: BaseMessage) -> str:
     return _ROLES.get(kind, kind)
 
 
-def _content(message: BaseMessage) -> tuple[str, tuple[str, ...]]:
-    """Text and references to images; an image is named by the hash of how it was given."""
-    blocks = (
-        [block for block in message.content if isinstance(block, dict)] if isinstance(message.content, list) else []
-    )
-    images = [block for block in blocks if block.get("type") in {"image", "image_url"}]
+def _content(message: BaseMessage) -> tuple[str, list[dict[str, Any]]]:
+    """Text and content blocks that hold images."""
+    blocks = message.content if isinstance(message.content, list) else []
+    images = [block for block in blocks if isinstance(block, dict) and block.get("type") in {"image", "image_url"}]
     text = message.text
     if text.strip():
         check_text(text, f"a message of role {message.type}")
-    return text, tuple(f"sha256:{hashlib.sha256(repr(image).encode()).hexdigest()}" for image in images)
+    return text, images
+
+
+def _pictures(blocks: Sequence[dict[str, Any]], images: ImageStore | None, failures: list[Failure]) -> tuple[str, ...]:
+    """Keep images, one at a time; references to those that could be kept."""
+    taken = []
+    for block in blocks:
+        try:
+            if images is None:
+                raise InvalidImageError("Images can't be kept here. Pass the words only.")
+            taken.append(images.put(as_picture(read_picture(block))))
+        except InvalidImageError as error:
+            failures.append(_failure(str(error), type(error).__name__))
+    return tuple(dict.fromkeys(taken))
+
+
+def _failure(message: str, kind: str = InvalidImageError.__name__) -> Failure:
+    return Failure("", kind, message)
 
 
 def _derived_id(

@@ -14,8 +14,9 @@ from platformdirs import user_data_path
 from langchain_memlora.engines.base import Engine
 from langchain_memlora.engines.registry import named_engine
 from langchain_memlora.errors import ClosedError
-from langchain_memlora.experts import Bundle, Experts, load_bundle
+from langchain_memlora.experts import Bundle, Captioner, Captions, Experts, Role, VisionExpert, load_bundle
 from langchain_memlora.graph import Services
+from langchain_memlora.images import ImageStore
 from langchain_memlora.indexes import Index, VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
 from langchain_memlora.indexes.sync import Synced
@@ -38,6 +39,8 @@ class Parts:
         index: VectorStore | Index | None,
         ledger: Ledger | str | Path | None,
         embeddings: Embeddings | None,
+        vision: str | Path | Bundle | None,
+        captioner: Captioner | None,
     ) -> None:
         home = os.environ.get("MEMLORA_HOME")
         self.path = Path(path or home or user_data_path("langchain-memlora")).expanduser()
@@ -50,17 +53,29 @@ class Parts:
         name = embedder_id(given) if given else DEFAULT_EMBEDDER
         self.embeddings = CachedEmbeddings((lambda: given) if given else default_embeddings, name, self.ledger)
         self.services = Services(
-            experts=Experts(self.bundle, self.engine),
+            experts=Experts(self.bundle, self.engine, self._sight(vision, captioner)),
             ledger=self.ledger,
             retriever=Retriever(self.ledger, self.index),
             index=self.index,
             embeddings=self.embeddings,
+            images=ImageStore(self.ledger.database.path.with_suffix(".images")),
         )
         self._given_index = index
         self._synced: Synced | None = None
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="memlora")
         self.closed = False
+
+    def _sight(self, vision: str | Path | Bundle | None, captioner: Captioner | None) -> VisionExpert | Captions | None:
+        """Who looks at pictures: a bundle of its own, else an expert of the bundle, else a captioner, else nobody."""
+        self._eyes: Engine | None = None
+        if vision is not None:
+            bundle = vision if isinstance(vision, Bundle) else load_bundle(vision)
+            self._eyes = named_engine("transformers", bundle)
+            return VisionExpert(bundle, self._eyes)
+        if Role.VISION in self.bundle.adapters:
+            return VisionExpert(self.bundle, self.engine)
+        return Captions(captioner) if captioner else None
 
     def check_open(self) -> None:
         """Refuse to go on after `close`.
@@ -95,6 +110,8 @@ class Parts:
         self.closed = True
         if self._owns_engine:
             self.engine.close()
+        if self._eyes:
+            self._eyes.close()
         self._threads.shutdown(wait=True)
         if self._synced:
             self._synced.index.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_memlora.background import Background
@@ -12,6 +13,7 @@ from langchain_memlora.graph import Services, build_remember_graph, compile_quie
 from langchain_memlora.graph.extract import ATTEMPTS
 from langchain_memlora.ledger import Change, Job, Retention, new_id, now
 from langchain_memlora.logs import reason
+from langchain_memlora.messages import Given
 from langchain_memlora.types import AddResult, Erasure, Event, Failure, Scope, Turn
 
 STEPS = 100_000
@@ -27,43 +29,55 @@ class Remembering:
         self._retention = retention
         self._graph = compile_quietly(build_remember_graph(services), "remember")
         self._left_over: list[Job] = services.ledger.jobs("pending")
+        if services.ledger.erasure_is_unfinished():
+            self._sweep()
         self._background = Background(self._work_off, at_once=services.group, room=ROOM)
 
-    def add(self, scope: Scope, turns: Sequence[Turn], skipped: int) -> AddResult:
+    def add(self, scope: Scope, given: Given) -> AddResult:
         """Store turns and remember what they tell, after what was said before them."""
         start = time.perf_counter()
         self.settle(scope.user_id)
+        turns, skipped, failures = given
         if not turns:
-            return AddResult(skipped=skipped, seconds=time.perf_counter() - start)
-        return self._run({"scope": scope, "turns": turns}, skipped + len(turns), start)
+            status = "failed" if failures else "ok"
+            return AddResult(
+                status=status, errors=tuple(failures), skipped=skipped, seconds=time.perf_counter() - start
+            )
+        done = self._run({"scope": scope, "turns": turns}, skipped + len(turns), start)
+        self._drop_unheld(turns, done)
+        return _with(done, failures)
 
-    def add_later(self, scope: Scope, turns: Sequence[Turn], skipped: int) -> AddResult:
+    def add_later(self, scope: Scope, given: Given) -> AddResult:
         """Store turns, and leave what they tell to the background."""
+        turns, skipped, failures = given
         start = time.perf_counter()
         self._queue_left_over()
         out = self._invoke({"scope": scope, "turns": turns, "defer": True}) if turns else {"stored": [], "jobs": []}
         self._background.put(out["jobs"])
-        return AddResult(
+        done = AddResult(
             status="pending" if out["jobs"] else "ok",
             turn_ids=tuple(turn.id for turn in out["stored"]),
             skipped=skipped + len(turns) - len(out["stored"]),
             seconds=time.perf_counter() - start,
         )
+        self._drop_unheld(turns, done)
+        return _with(done, failures)
 
-    def add_verbatim(self, scope: Scope, turns: Sequence[Turn], skipped: int) -> AddResult:
-        """Store turns, and each user turn as a memory word for word."""
+    def add_verbatim(self, scope: Scope, given: Given) -> AddResult:
+        """Store turns, and each user turn as a memory word for word; nobody looks at their pictures."""
         start = time.perf_counter()
-        if images := [image for turn in turns for image in turn.images]:
-            self._services.experts.see(images)
+        turns, skipped, failures = given
         stored, operations = self._services.ledger.append_verbatim(scope, turns, _verbatim) if turns else ([], [])
         self._expire(scope)
         self._services.index().catch_up()
-        return AddResult(
+        done = AddResult(
             operations=tuple(operations),
             turn_ids=tuple(turn.id for turn in stored),
             skipped=skipped + len(turns) - len(stored),
             seconds=time.perf_counter() - start,
         )
+        self._drop_unheld(turns, done)
+        return _with(done, failures)
 
     def flush(self, timeout: float | None) -> AddResult:
         """Wait for the background; the outcome of its work since the last flush."""
@@ -91,19 +105,31 @@ class Remembering:
         if user_id is not None:
             self.settle(user_id)
         counts = self._services.ledger.erase(user_id)
+        images = self._sweep()
         self._services.index().finish_erasure()
-        return Erasure(user_id=user_id, **counts, at=now())
+        return Erasure(user_id=user_id, **counts, at=now(), images=images)
 
     def expire(self, limits: Retention) -> Erasure:
         """Erase what is beyond limits, of everybody, down to the bytes."""
         counts = self._services.ledger.expire(limits)
+        images = self._sweep()
         if self._services.ledger.erasure_is_unfinished():
             self._services.index().finish_erasure()
-        return Erasure(user_id=None, **counts, at=now())
+        return Erasure(user_id=None, **counts, at=now(), images=images)
 
     def close(self) -> None:
         """Stop the background after the few jobs in hand; the others are on disk for the next opening."""
         self._background.close()
+
+    def _sweep(self) -> int:
+        """Delete the pictures that nobody's turns show."""
+        images = self._services.images
+        return images.sweep(self._services.ledger.pictures()) if images else 0
+
+    def _drop_unheld(self, turns: Sequence[Turn], done: AddResult) -> None:
+        """Delete pictures of messages that were known before and so were not stored again."""
+        if len(done.turn_ids) < len(turns) and any(turn.images for turn in turns):
+            self._sweep()
 
     def _queue_left_over(self) -> bool:
         """Hand the background what an earlier process left behind, once; returns whether there was anything."""
@@ -148,6 +174,13 @@ class Remembering:
 
     def _invoke(self, state: dict[str, Any]) -> dict[str, Any]:
         return self._graph.invoke(state, {"recursion_limit": STEPS})
+
+
+def _with(done: AddResult, failures: Sequence[Failure]) -> AddResult:
+    """A result together with the images that could not be taken."""
+    if not failures:
+        return done
+    return replace(done, errors=(*failures, *done.errors), status="partial" if done.status == "ok" else done.status)
 
 
 def _verbatim(turns: Sequence[Turn]) -> list[Change]:

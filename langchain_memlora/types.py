@@ -55,7 +55,8 @@ class Turn:
         observed_from: `given` by the caller, or the `clock` at the time of `add`.
         thread_id: The conversation it belongs to; context never crosses threads.
         message_id: The caller's id, or one derived from the content; unique in a thread.
-        images: References to images (bytes are not kept in the ledger).
+        images: References to the pictures it shows; their bytes lie beside the ledger.
+        captions: What was seen in each of them; empty until somebody looked.
     """
 
     id: str
@@ -68,7 +69,13 @@ class Turn:
     thread_id: str = ""
     message_id: str = ""
     images: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """What was said and, in brackets, what was seen."""
+        return " ".join(filter(None, (self.text, *(f"(picture: {caption})" for caption in self.captions))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +177,7 @@ class Failure:
     """A part of an `add` that did not work; its turns are kept and `retry` can do it again.
 
     Attributes:
-        job_id: The extraction window's job in the ledger.
+        job_id: The extraction window's job in the ledger; empty for an image that could not be taken.
         kind: The error's class name.
         raw: The model's text, where there is one.
     """
@@ -210,6 +217,7 @@ class Erasure:
         user_id: Whose; `None` for everybody's.
         operations: Entries of the history.
         vectors: Cached embeddings. The index's own are those of the memories and turns.
+        images: Pictures that nobody's messages show any more.
         at: When all of it was gone from ledger, full-text search, write-ahead log, caches and index.
     """
 
@@ -220,6 +228,7 @@ class Erasure:
     jobs: int
     vectors: int
     at: datetime
+    images: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +249,8 @@ class Hit:
 
     @property
     def text(self) -> str:
-        """The memory's text, or the turn's."""
-        return self.memory.text if self.memory else self.turns[0].text
+        """The memory's text, or the turn's words."""
+        return self.memory.text if self.memory else self.turns[0].words
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +262,7 @@ class Answer:
         known: `False` where the expert said that the memories do not tell.
         hits: What was put before the expert.
         context: The very text it read.
+        images: Remembered pictures that the vision expert looked at for it.
     """
 
     text: str
@@ -261,3 +271,4 @@ class Answer:
     context: str = ""
     usage: tuple[Usage, ...] = ()
     seconds: float = 0.0
+    images: tuple[str, ...] = ()

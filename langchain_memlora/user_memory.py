@@ -30,7 +30,7 @@ class UserMemory:
     """
 
     _BY_SCOPE = frozenset({"add", "search", "answer", "get_all", "delete_all"})
-    _BY_USER = frozenset({"get", "update", "delete", "history", "restore", "turns", "forget", "export"})
+    _BY_USER = frozenset({"get", "update", "delete", "history", "restore", "turns", "picture", "forget", "export"})
 
     def __init__(self, memory: MemLoRAMemory, scope: Scope) -> None:
         self._memory = memory

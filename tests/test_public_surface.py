@@ -21,14 +21,15 @@ MAY_BE_HEAVY = {"engines", "models", "training", "evaluation"}
 # What each part may import besides itself. `engines.base` is an interface, open to all who ask engines.
 LEAVES = {"errors", "types", "logs", "_version"}
 DATA = LEAVES | {"ledger", "indexes"}
-FIND = DATA | {"retrieval", "messages"}
+FIND = DATA | {"retrieval", "messages", "images"}
 DECIDE = {"experts", "engines.base"}
 ARROWS = {
     "errors": set(),
     "types": set(),
     "_version": set(),
     "logs": {"errors"},
-    "messages": LEAVES,
+    "images": LEAVES,
+    "messages": LEAVES | {"images"},
     "ledger": LEAVES,
     "indexes": LEAVES | {"ledger"},
     "retrieval": DATA,

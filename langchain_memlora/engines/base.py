@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from langchain_memlora.engines.chat import ChatRequest, Say
@@ -31,12 +31,14 @@ class Request:
         max_tokens: Stop after this many tokens at the latest.
         choices: If given, nothing is written: the engine returns the probability of each choice as the
             continuation. Choices are told apart by their first token.
+        images: Pictures that stand before the prompt, as the bytes of files; only models that see can be asked.
     """
 
     role: str | None
     prompt: str
     max_tokens: int = 128
     choices: tuple[str, ...] = ()
+    images: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from langchain_memlora.experts.bundle import DEFAULT_BUNDLE, Bundle, Card, load_bundle, shipped_bundles
 from langchain_memlora.experts.experts import UNKNOWN, Experts, Extraction, Question
 from langchain_memlora.experts.roles import TEXT_ROLES, Role
+from langchain_memlora.experts.sight import Captioner, Captions, VisionExpert
 from langchain_memlora.experts.windows import Line, Window, cut_windows
 
 __all__ = [
@@ -10,12 +11,15 @@ __all__ = [
     "TEXT_ROLES",
     "UNKNOWN",
     "Bundle",
+    "Captioner",
+    "Captions",
     "Card",
     "Experts",
     "Extraction",
     "Line",
     "Question",
     "Role",
+    "VisionExpert",
     "Window",
     "cut_windows",
     "load_bundle",

@@ -67,7 +67,7 @@ class Card(BaseModel):
     base: BaseSpec
     window: WindowSpec = WindowSpec()
     update: UpdateSpec = UpdateSpec()
-    max_tokens: dict[Role, int] = {Role.EXTRACTION: 160, Role.MEMORY_UPDATE: 256, Role.GENERATION: 48}
+    max_tokens: dict[Role, int] = {Role.EXTRACTION: 160, Role.MEMORY_UPDATE: 256, Role.GENERATION: 48, Role.VISION: 48}
     licence: str = "unknown"
     data: list[str] = []
     training: dict[str, Any] = {}
@@ -111,9 +111,12 @@ def load_bundle(source: str | Path = DEFAULT_BUNDLE) -> Bundle:
     path = _locate(source)
     card = _read_card(path)
     prompts = {}
-    for role in TEXT_ROLES:
+    sees = (path / "prompts" / f"{Role.VISION}.txt").exists()
+    for role in Role if sees else TEXT_ROLES:
         file = path / "prompts" / f"{role}.txt"
         if not file.exists():
+            if sees and not (path / role).exists():  # a bundle may do nothing but see
+                continue
             msg = f"Bundle {path} has no {file.relative_to(path)}. Copy the prompts of the bundle it was trained from."
             raise BundleError(msg)
         prompts[role] = file.read_text(encoding="utf-8").rstrip("\n")

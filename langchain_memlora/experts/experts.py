@@ -11,6 +11,8 @@ from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.experts.dialects import DIALECTS, Ask, Reading
 from langchain_memlora.experts.prompts import render
 from langchain_memlora.experts.roles import Role
+from langchain_memlora.experts.sight import Captions, VisionExpert
+from langchain_memlora.experts.usage import usage_of
 from langchain_memlora.experts.windows import Window
 from langchain_memlora.types import Decision, Event, Fact, Memory, Usage
 
@@ -38,6 +40,9 @@ class Experts:
 
     Each verb takes a whole batch, makes one engine call and returns its cost beside the results.
 
+    Args:
+        sight: Who looks at pictures, if anybody can.
+
     Example:
         ```python
         from langchain_memlora.experts import Experts, load_bundle
@@ -49,9 +54,10 @@ class Experts:
         ```
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, sight: VisionExpert | Captions | None = None) -> None:
         self.bundle = bundle
         self.engine = engine
+        self.sight = sight
         self.dialect = DIALECTS[bundle.card.dialect]()
 
     def extract(self, windows: Sequence[Window]) -> tuple[list[Extraction], Usage]:
@@ -62,7 +68,7 @@ class Experts:
             Extraction(self.dialect.read_extraction(completion, window), completion.text)
             for completion, window in zip(completions, windows, strict=True)
         ]
-        return read, _usage("extract", completions)
+        return read, usage_of("extract", completions)
 
     def decide(
         self, questions: Sequence[Question], answered: dict[Request, Completion] | None = None
@@ -95,25 +101,55 @@ class Experts:
                 decisions.append(self._careful(decision or Decision(Event.ADD, question.fact)))
             except ExpertOutputError as error:
                 decisions.append(error)
-        return decisions, _usage("update", computed)
+        return decisions, usage_of("update", computed)
 
     def answer(self, question: str, context: str) -> tuple[str, Usage]:
         """Answer a question from a rendered context, or say `unknown`."""
         request = self._request(Role.GENERATION, Ask({"question": question, "context": context}))
         completions = self.engine.run([request])
-        return completions[0].text.strip(), _usage("answer", completions)
+        return completions[0].text.strip(), usage_of("answer", completions)
 
-    def see(self, images: Sequence[str]) -> tuple[list[str], Usage]:
-        """Describe images.
+    def see(self, images: Sequence[bytes]) -> tuple[list[str], Usage]:
+        """A caption for each picture.
 
         Raises:
-            VisionNotConfiguredError: Always for now: no shipped bundle has a vision expert.
+            VisionNotConfiguredError: Nobody can look at them.
+            EngineError: Who should look failed.
+            ExpertOutputError: What the vision expert wrote can't be read.
         """
-        msg = (
-            f"{len(images)} image(s) were given, but bundle {self.bundle.card.name} has no vision expert. "
-            "Leave the images out, or put their description into the message's text."
+        return self._eyes(len(images)).describe(images)
+
+    def look(self, question: str, context: str, images: Sequence[bytes]) -> tuple[str, Usage]:
+        """Answer a question about pictures: from their pixels, or without a vision expert from captions.
+
+        Raises:
+            VisionNotConfiguredError: Nobody can look at them.
+            EngineError: Who should look failed.
+            ExpertOutputError: What the vision expert wrote can't be read.
+        """
+        eyes = self._eyes(len(images))
+        if isinstance(eyes, VisionExpert):
+            return eyes.answer(question, context, images)
+        captions, usage = eyes.describe(images)
+        shown = "\n".join(f"(picture: {caption})" for caption in captions)
+        text, cost = self.answer(question, f"{context}\n{shown}")
+        return text, replace(
+            cost, stage=usage.stage, calls=cost.calls + usage.calls, seconds=cost.seconds + usage.seconds
         )
-        raise VisionNotConfiguredError(msg)
+
+    @property
+    def answers_from_pixels(self) -> bool:
+        """Whether a vision expert is there, rather than captions or nobody."""
+        return isinstance(self.sight, VisionExpert)
+
+    def _eyes(self, count: int) -> VisionExpert | Captions:
+        if self.sight is None:
+            msg = (
+                f"{count} image(s) were given, but bundle {self.bundle.card.name} has no vision expert. Pass "
+                "MemLoRAMemory(vision=...) or MemLoRAMemory(captioner=...), or leave the images out."
+            )
+            raise VisionNotConfiguredError(msg)
+        return self.sight
 
     def _request(self, role: Role, ask: Ask) -> Request:
         adapter = role if role in self.bundle.adapters else None
@@ -130,14 +166,3 @@ class Experts:
             event, target = (Event.ADD, None) if doubtful else (Event.UPDATE, decision.target)
             return replace(decision, event=event, target=target)
         return decision
-
-
-def _usage(stage: str, completions: Sequence[Completion]) -> Usage:
-    return Usage(
-        stage,
-        calls=len(completions),
-        prompt_tokens=sum(c.prompt_tokens for c in completions),
-        completion_tokens=sum(c.completion_tokens for c in completions),
-        seconds=sum(c.seconds for c in completions),
-        adapter=completions[0].adapter if completions else None,
-    )

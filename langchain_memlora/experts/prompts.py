@@ -13,8 +13,11 @@ def render(bundle: Bundle, role: Role, **slots: str) -> str:
     """Fill a role's template. What is put into slots is never read as a template itself.
 
     Raises:
-        BundleError: The template names a slot that this dialect does not fill.
+        BundleError: There is no template, or it names a slot that this dialect does not fill.
     """
+    if role not in bundle.prompts:
+        msg = f"Bundle {bundle.card.name} has no prompt for {role}; it does {', '.join(bundle.prompts)} only. Use another."
+        raise BundleError(msg)
     template = bundle.prompts[role]
     names = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
     if unknown := names - slots.keys():

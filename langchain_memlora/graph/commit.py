@@ -28,7 +28,8 @@ def make_commit(services: Services) -> Node:
     def commit(state: RememberState) -> dict[str, Any]:
         working, facts = state["working"], state["facts"]
         unread = {f.job_id for f, decision in zip(facts, state["decisions"], strict=True) if decision is None}
-        done = [job.id for job in working if job.id not in unread]
+        unseen = {job.id: failure for job in working if (failure := state.get("unseen", {}).get(job.id))}
+        done = [job.id for job in working if job.id not in unread | unseen.keys()]
         name = services.experts.bundle.card.name
         with timed() as clock:
             try:
@@ -51,12 +52,14 @@ def make_commit(services: Services) -> Node:
                 return {"conflicts": conflicts}
             for job_id in unread:
                 services.ledger.fail_job(job_id, "the update could not be read", name, attempts_allowed=TRIES - 1)
+            for job_id, failure in unseen.items():
+                services.ledger.fail_job(job_id, failure.message, name, attempts_allowed=1)
             services.index().catch_up()
         emit("commit", operations=operations, usage=clock(Usage("commit")))
         return {
             "operations": state["operations"] + operations,
             "failures": state.get("failures", []) + state.get("undecided", []),
-            "finished": state["finished"] + len(done),
+            "finished": state["finished"] + len(done) + len(unseen.keys() & {read.job_id for read in facts}),
             "usage": [*state["usage"], clock(Usage("commit"))],
             "conflicts": 0,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from langchain_memlora.experts import Extraction, Window, cut_windows
@@ -40,7 +41,9 @@ def make_extract(services: Services) -> Node:
     def _windows(job: Job) -> list[Window]:
         turns = services.ledger.turns([*job.context, *job.turns])
         # A turn that was erased meanwhile is nobody's any more.
-        new, before = [turns[k] for k in job.turns if k in turns], [turns[k] for k in job.context if k in turns]
+        new, before = (
+            [replace(turns[k], text=turns[k].words) for k in keys if k in turns] for keys in (job.turns, job.context)
+        )
         return cut_windows(new, before, new_turns=len(new), context_turns=len(before), sources=services.sources)
 
     return extract

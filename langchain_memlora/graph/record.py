@@ -22,7 +22,14 @@ def make_record(services: Services) -> Node:
             stored, made = services.ledger.append(state["scope"], state["turns"], cut)
             jobs += made
         emit("record", turns=stored, jobs=len(jobs))
-        blank: dict[str, Any] = {"operations": [], "failures": [], "usage": [], "finished": 0, "conflicts": 0}
+        blank: dict[str, Any] = {
+            "operations": [],
+            "failures": [],
+            "usage": [],
+            "finished": 0,
+            "conflicts": 0,
+            "unseen": {},
+        }
         return {**blank, "stored": stored, "jobs": jobs}
 
     def cut(new: Sequence[Turn], before: Sequence[Turn]) -> list[tuple[Sequence[Turn], Sequence[Turn]]]:
@@ -34,7 +41,10 @@ def make_record(services: Services) -> Node:
             (_recent(everything[max(0, at - context) : at], everything[at]), everything[at : at + size])
             for at in starts
         ]
-        return [(c, part) for c, part in parts if any(t.role in services.sources and t.text.strip() for t in part)]
+        return [(c, part) for c, part in parts if any(map(tells, part))]
+
+    def tells(turn: Turn) -> bool:
+        return turn.role in services.sources and bool(turn.text.strip() or turn.images)
 
     return record
 

@@ -9,7 +9,7 @@ from langchain_memlora.graph.extract import make_extract
 from langchain_memlora.graph.match import make_match
 from langchain_memlora.graph.observe import observed
 from langchain_memlora.graph.record import make_record
-from langchain_memlora.graph.see import has_images, make_see
+from langchain_memlora.graph.see import make_see, pictured
 from langchain_memlora.graph.state import RememberInput, RememberOutput, RememberState, Services
 from langchain_memlora.graph.update import make_update
 
@@ -17,30 +17,33 @@ from langchain_memlora.graph.update import make_update
 def build_remember_graph(services: Services) -> StateGraph:
     """Build `record -> (see) -> extract -> match -> update -> commit`, uncompiled, so that nodes can be added.
 
-    After `commit` the next group of windows is extracted, or the same facts are matched again if the scope changed.
+    After `commit` the next group of windows is extracted, or the same facts are matched again if the scope changed. A group
+    with pictures that nobody has looked at goes to `see` first.
     """
+
+    def read(state: RememberState) -> str:
+        return "see" if pictured(services, state["jobs"]) else "extract"
+
+    def after_record(state: RememberState) -> str:
+        return read(state) if state["jobs"] and not state.get("defer") else END
+
+    def after_commit(state: RememberState) -> str:
+        if state["conflicts"]:
+            return "match"
+        return read(state) if state["jobs"] else END
+
     graph = StateGraph(RememberState, input_schema=RememberInput, output_schema=RememberOutput)
-    graph.add_node("see", observed("see", make_see(services)))
     graph.add_node("record", observed("record", make_record(services)))
+    graph.add_node("see", observed("see", make_see(services)))
     graph.add_node("extract", observed("extract", make_extract(services)))
     graph.add_node("match", observed("match", make_match(services)))
     graph.add_node("update", observed("update", make_update(services)))
     graph.add_node("commit", observed("commit", make_commit(services)))
-    graph.add_conditional_edges(START, lambda s: "see" if has_images(s) else "record", ["see", "record"])
-    graph.add_edge("see", "record")
-    graph.add_conditional_edges("record", _after_record, ["extract", END])
+    graph.add_edge(START, "record")
+    graph.add_conditional_edges("record", after_record, ["see", "extract", END])
+    graph.add_edge("see", "extract")
     graph.add_edge("extract", "match")
     graph.add_edge("match", "update")
     graph.add_edge("update", "commit")
-    graph.add_conditional_edges("commit", _after_commit, ["match", "extract", END])
+    graph.add_conditional_edges("commit", after_commit, ["match", "see", "extract", END])
     return graph
-
-
-def _after_record(state: RememberState) -> str:
-    return "extract" if state["jobs"] and not state.get("defer") else END
-
-
-def _after_commit(state: RememberState) -> str:
-    if state["conflicts"]:
-        return "match"
-    return "extract" if state["jobs"] else END

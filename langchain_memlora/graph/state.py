@@ -14,6 +14,7 @@ from langgraph.config import get_stream_writer
 
 from langchain_memlora.engines.base import Completion, Request
 from langchain_memlora.experts import Experts, Question, Window
+from langchain_memlora.images import ImageStore
 from langchain_memlora.indexes.sync import Synced
 from langchain_memlora.ledger import Job, Ledger
 from langchain_memlora.retrieval import Include, Retriever
@@ -26,6 +27,7 @@ class Services:
 
     Attributes:
         index: Gives the synced index; opened at first use.
+        images: Where pictures are kept; needed only where turns have some.
         sources: Roles whose turns can tell facts.
         group: How many windows are extracted and decided together.
     """
@@ -35,6 +37,7 @@ class Services:
     retriever: Retriever
     index: Callable[[], Synced]
     embeddings: Embeddings
+    images: ImageStore | None = None
     sources: tuple[str, ...] = ("user",)
     group: int = 8
 
@@ -79,11 +82,13 @@ class RememberState(RememberInput, RememberOutput, total=False):
     """Scratch of one remember run. `jobs` shrinks a group at a time; lists without a reducer are replaced whole.
 
     Attributes:
+        unseen: Jobs with pictures that nobody could look at; what their words tell is remembered, and they stay open.
         answered: What the update expert was asked in this group and said; it is never asked the same thing again.
         undecided: What the last round of decisions could not read.
     """
 
     working: list[Job]
+    unseen: dict[str, Failure]
     windows: list[tuple[Job, Window]]
     facts: list[Read]
     questions: list[Question]
@@ -101,11 +106,12 @@ class RespondInput(TypedDict, total=False):
     Attributes:
         k: How many hits are retrieved.
         budget: About how many tokens of them the reader gets.
+        images: Pictures the question is about, as `as_picture` gives them.
     """
 
     scope: Scope
     question: str
-    images: Sequence[str]
+    images: Sequence[bytes]
     k: int
     budget: int
     include: Include
@@ -113,11 +119,12 @@ class RespondInput(TypedDict, total=False):
 
 
 class RespondOutput(TypedDict, total=False):
-    """What the respond graph gives."""
+    """What the respond graph gives. `looked` are references to remembered pictures that were looked at."""
 
     hits: list[Hit]
     context: str
     answer: str
+    looked: list[str]
     usage: list[Usage]
 
 

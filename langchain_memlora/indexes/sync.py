@@ -152,7 +152,7 @@ class Synced:
         turns = self._ledger.turns(turn_ids)
         before = self._ledger.previous_turns(list(turns))
         for turn in turns.values():
-            if turn.text.strip():
+            if turn.words.strip():
                 window = said_after(before.get(turn.id), turn)
                 entries += [
                     Entry(kind, turn.id, text, turn.scope, turn.observed_at)

@@ -23,14 +23,13 @@ from langgraph.config import get_config
 from langgraph.graph.message import add_messages
 from langgraph.types import Command
 
-from langchain_memlora.errors import InvalidInputError, VisionNotConfiguredError
+from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.integrations.fail_open import FailOpen
 from langchain_memlora.integrations.new_messages import (
     input_of,
     mark_before_input,
     mark_of,
     since,
-    without_images,
     worth_keeping,
 )
 from langchain_memlora.integrations.owner import Owner, UserId
@@ -238,11 +237,7 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         add = partial(self._memory.add, **asdict(scope), thread_id=thread_id)
         if self._write == "background":
             add = partial(add, background=True)
-        try:
-            add(messages)
-        except VisionNotConfiguredError:
-            if plain := without_images(messages):
-                add(plain)
+        add(messages)
 
 
 def _thread_id() -> str:

@@ -72,11 +72,6 @@ def worth_keeping(
     return kept
 
 
-def without_images(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
-    """The same messages as plain text; those that hold none are left out."""
-    return [message.model_copy(update={"content": message.text}) for message in messages if message.text.strip()]
-
-
 def _clipped(message: BaseMessage) -> BaseMessage:
     """A message that fits the memory's limit: of a pasted book the beginning is kept, rather than nothing."""
     if len(message.text) <= MAX_CHARACTERS:

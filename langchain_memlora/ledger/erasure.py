@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
 
 from sqlalchemy import Connection, Select, Table, delete, insert, select, text, true
 
@@ -95,10 +96,12 @@ def _texts(connection: Connection, owners: Select[tuple[int]]) -> Iterator[str]:
                 yield from {content, content.removeprefix(FORGET)}
     ordered = select_turns().where(turns.c.scope_id.in_(owners))
     rows = connection.execute(ordered.order_by(turns.c.scope_id, turns.c.thread_id, turns.c.seq))
-    told = [to_turn(row) for row in rows]
-    yield from map(said, told)
-    for before, turn in pairwise(told):
-        yield said_after(before, turn)
+    # A turn with pictures is embedded both before and after somebody has looked at them.
+    told = [(turn, replace(turn, captions=())) if turn.captions else (turn,) for turn in map(to_turn, rows)]
+    for either in told:
+        yield from map(said, either)
+    for before, after in pairwise(told):
+        yield from (said_after(first, second) for first, second in product(before, after))
 
 
 def _columns(table: Table, names: tuple[str, ...]) -> Select[tuple[str | None, ...]]:

@@ -94,6 +94,16 @@ class Ledger:
         with self.database.reading() as connection:
             return turns.get_turns(connection, ids)
 
+    def describe(self, turn_id: str, captions: Sequence[str]) -> None:
+        """Write down what was seen in each of a turn's pictures."""
+        with self.database.writing() as connection:
+            turns.describe(connection, turn_id, captions)
+
+    def pictures(self) -> set[str]:
+        """References to all pictures that anybody's turns show."""
+        with self.database.reading() as connection:
+            return turns.pictures(connection)
+
     def all_turns(self, scope: Scope) -> list[Turn]:
         """All turns a scope sees, oldest first."""
         with self.database.reading() as connection:

@@ -81,7 +81,8 @@ def to_turn(row: Row[Any]) -> Turn:
         speaker=row.speaker,
         thread_id=row.thread_id,
         message_id=row.message_id,
-        images=tuple(row.images),
+        images=tuple(image if isinstance(image, str) else image["ref"] for image in row.images),
+        captions=tuple(image["caption"] for image in row.images if not isinstance(image, str)),
         metadata=row.metadata,
     )
 
@@ -92,8 +93,8 @@ def select_memories() -> Any:
 
 
 def said(turn: Turn) -> str:
-    """A turn as it is searched: its text after its speaker's name, for questions name people."""
-    return f"{turn.speaker}: {turn.text}" if turn.speaker else turn.text
+    """A turn as it is searched: its words after its speaker's name, for questions name people."""
+    return f"{turn.speaker}: {turn.words}" if turn.speaker else turn.words
 
 
 def said_after(before: Turn | None, turn: Turn) -> str:

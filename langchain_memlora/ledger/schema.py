@@ -2,7 +2,8 @@
 
 `changes` numbers everything an index must know about; an index that has applied number n is up to date when n is the last.
 `memories.version` counts the texts a memory has had; `evidence` links each of them to the turns that tell it, so a link
-whose version is not the memory's own is superseded.
+whose version is not the memory's own is superseded. `turns.images` holds references to pictures; once somebody looked, each
+is an object of `ref` and `caption`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from langchain_memlora.ledger import lexical
 from langchain_memlora.ledger.rows import (
@@ -102,6 +102,30 @@ def previous(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Turn]
         if before := _last(connection, same, 1):
             found[turn_id] = before[0]
     return found
+
+
+def describe(connection: Connection, turn_id: str, captions: Sequence[str]) -> None:
+    """Write down what was seen in a turn's pictures, and let searches find it by that."""
+    row = connection.execute(select_turns().where(turns.c.id == turn_id)).first()
+    if row is None:  # it was erased meanwhile
+        return
+    images = [{"ref": ref, "caption": caption} for ref, caption in zip(to_turn(row).images, captions, strict=True)]
+    connection.execute(update(turns).where(turns.c.id == turn_id).values(images=images))
+    seen = replace(to_turn(row), captions=tuple(captions))
+    before = previous(connection, [turn_id]).get(turn_id)
+    lexical.put(connection, row.user_id, TURN, row.seq, turn_id, said(seen))
+    lexical.put(connection, row.user_id, WINDOW, row.seq, turn_id, said_after(before, seen))
+    same = (turns.c.scope_id == row.scope_id) & (turns.c.thread_id == row.thread_id) & (turns.c.seq > row.seq)
+    after = connection.execute(select_turns().where(same).order_by(turns.c.seq).limit(1)).first()
+    if after:
+        lexical.put(connection, row.user_id, WINDOW, after.seq, after.id, said_after(seen, to_turn(after)))
+    note_changes(connection, TURN, [turn_id, *([after.id] if after else [])])
+
+
+def pictures(connection: Connection) -> set[str]:
+    """References to all pictures that turns show."""
+    shown = connection.execute(select(turns.c.images).where(turns.c.images != [])).scalars()
+    return {image if isinstance(image, str) else image["ref"] for images in shown for image in images}
 
 
 def _last(connection: Connection, condition: object, count: int) -> list[Turn]:

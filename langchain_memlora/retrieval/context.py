@@ -52,7 +52,7 @@ def _lines(hit: Hit) -> list[tuple[str, datetime]]:
 
 
 def _message(turn: Turn, *, replaced: bool) -> str:
-    text = " ".join(turn.text.split())
+    text = " ".join(turn.words.split())
     text = text if len(text) <= MESSAGE_CLIP else text[:MESSAGE_CLIP] + "..."
     return f"{turn.speaker or turn.role}: {_noted(text, turn.observed_at)}{' (no longer so)' if replaced else ''}"
 

@@ -31,6 +31,7 @@ class ScriptedEngine(Engine):
         extraction: What the extraction expert says.
         memory_update: What the memory_update expert says.
         generation: What the generation expert says.
+        vision: What the vision expert says.
         chat: What the base model says in a chat.
 
     Attributes:
@@ -57,6 +58,7 @@ class ScriptedEngine(Engine):
         extraction: Script = (),
         memory_update: Script = (),
         generation: Script = (),
+        vision: Script = (),
         chat: Script = (),
     ) -> None:
         self.calls: list[Request] = []
@@ -65,6 +67,7 @@ class ScriptedEngine(Engine):
             "extraction": extraction,
             "memory_update": memory_update,
             "generation": generation,
+            "vision": vision,
         }
         self._chat = chat
         self._used: Counter[str] = Counter()

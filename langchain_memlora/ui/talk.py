@@ -12,15 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langchain_memlora.errors import MemLoRAError, VisionNotConfiguredError
+from langchain_memlora.errors import InvalidImageError, MemLoRAError, VisionNotConfiguredError
 from langchain_memlora.messages import is_question
 from langchain_memlora.types import AddResult, Answer
 
 if TYPE_CHECKING:
     from langchain_memlora.memory import MemLoRAMemory
-
-NO_VISION = "I can't see images yet: no vision expert is loaded, so the picture was left out."
-ONLY_IMAGE = "Say in words what it shows, and I will remember that."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ def say(
     """Say something to the memory; gives the exchange again each time that it has come further.
 
     A question is answered first, then remembered like everything else. What goes wrong becomes one of the exchange's
-    problems. Images that nobody can look at are left out with a word about it; the text is remembered all the same.
+    problems; of images that nobody can look at, the result's errors tell, and the text is remembered all the same.
 
     Example:
         ```python
@@ -98,7 +95,7 @@ def say(
 def _asked(memory: MemLoRAMemory, now: Exchange, user_id: str) -> Exchange:
     try:
         answer = memory.answer(now.text, user_id=user_id, images=[image.url for image in now.images])
-    except VisionNotConfiguredError:
+    except (VisionNotConfiguredError, InvalidImageError):  # telling it to the memory will say so
         answer = memory.answer(now.text, user_id=user_id)
     return replace(now, answer=answer)
 
@@ -106,11 +103,5 @@ def _asked(memory: MemLoRAMemory, now: Exchange, user_id: str) -> Exchange:
 def _told(memory: MemLoRAMemory, now: Exchange, user_id: str, thread_id: str) -> Exchange:
     words = [{"type": "text", "text": now.text}] if now.text else []
     seen = {"role": "user", "content": [*words, *(image.block for image in now.images)]}
-    try:
-        result = memory.add(seen if now.images else now.text, user_id=user_id, thread_id=thread_id)
-    except VisionNotConfiguredError:
-        if not now.text:
-            return replace(now, problems=(f"{NO_VISION} {ONLY_IMAGE}",))
-        result = memory.add(now.text, user_id=user_id, thread_id=thread_id)
-        now = replace(now, problems=(f"{NO_VISION} Your words were read.",))
+    result = memory.add(seen if now.images else now.text, user_id=user_id, thread_id=thread_id)
     return replace(now, result=result)

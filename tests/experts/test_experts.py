@@ -79,5 +79,5 @@ def test_a_role_without_adapter_runs_on_the_base(bundle: Bundle) -> None:
 
 
 def test_images_need_a_vision_expert(bundle: Bundle) -> None:
-    with ScriptedEngine() as engine, pytest.raises(VisionNotConfiguredError, match=r"1 image.*Leave the images out"):
-        Experts(bundle, engine).see(["x"])
+    with ScriptedEngine() as engine, pytest.raises(VisionNotConfiguredError, match=r"1 image.*captioner="):
+        Experts(bundle, engine).see([b"x"])

@@ -7,19 +7,17 @@ from collections.abc import Callable
 from typing import Any, TypedDict
 
 import pytest
-from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from support import ANA, MAY_8, MAY_15, add, judge, pair, tell, texts, turn
 
 from langchain_memlora import MemLoRAMemory, Services, build_remember_graph
-from langchain_memlora.errors import ConflictError, EngineError, VisionNotConfiguredError
+from langchain_memlora.errors import ConflictError, EngineError
 from langchain_memlora.graph.commit import make_commit
 from langchain_memlora.graph.state import Read, RememberState
 from langchain_memlora.types import Decision, Event, Fact, Scope
 
 Make = Callable[..., MemLoRAMemory]
-PHOTO = HumanMessage([{"type": "text", "text": "I have a dog"}, {"type": "image_url", "image_url": {"url": "x"}}])
 
 
 def events(operations: Any) -> list[str]:
@@ -250,13 +248,6 @@ def test_a_retraction_of_a_fact_that_could_not_be_decided(make_memory: Make) -> 
     out = graph.compile().invoke(state)
     assert events(out["operations"]) == ["NONE"]
     assert contents(memory) == []
-
-
-def test_images_are_refused_before_anything_is_stored(memory: MemLoRAMemory) -> None:
-    with pytest.raises(VisionNotConfiguredError, match="Leave the images out"):
-        memory.add(["I have a cat", PHOTO], user_id="ana")
-    assert memory.ledger.all_turns(ANA) == []
-    assert memory.ledger.jobs("pending") == []
 
 
 # -- inside other graphs

@@ -8,7 +8,7 @@ import pytest
 from support import ANA, BEN, MAY_8, turn
 
 from langchain_memlora import MemLoRAMemory, build_memory_graph, build_respond_graph
-from langchain_memlora.errors import EngineError, VisionNotConfiguredError
+from langchain_memlora.errors import EngineError
 
 Make = Callable[..., MemLoRAMemory]
 
@@ -58,13 +58,9 @@ def test_the_picture_shows_both_halves(memory: MemLoRAMemory) -> None:
     graph = build_memory_graph(memory.services, checkpointer=None).compile()
     picture = graph.get_graph(xray=True).draw_mermaid()
     assert all(
-        name in picture for name in ("remember", "respond", "record", "see", "extract", "match", "update", "answer")
+        name in picture
+        for name in ("remember", "respond", "record", "see", "look", "extract", "match", "update", "answer")
     )
-
-
-def test_images_need_a_vision_expert(memory: MemLoRAMemory) -> None:
-    with pytest.raises(VisionNotConfiguredError):
-        memory.answer("What is this?", user_id="ana", images=["x"])
 
 
 def test_a_failing_engine_is_a_typed_error(make_memory: Make) -> None:

@@ -14,6 +14,7 @@ from langchain.agents.middleware import SummarizationMiddleware
 from langchain.tools import tool
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, SystemMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from pixels import block, png
 from support import MAY_8
 
 from langchain_memlora import MemLoRAMemory
@@ -156,7 +157,7 @@ def test_a_message_without_words_recalls_nothing_and_fails_nothing(
 ) -> None:
     memory.add("I live in Porto", user_id="ana")
     agent, model = agent_with(memory, ["A cat."])
-    image = {"type": "image", "base64": "aGVsbG8=", "mime_type": "image/png"}
+    image = block(png())
     assert say(agent, [image]) == "A cat."
     assert model.system == ""
     say(agent, [{"type": "text", "text": "I have a cat"}, image])  # no vision expert: the words are kept

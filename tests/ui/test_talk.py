@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
+
+from pixels import png
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import EngineError
 from langchain_memlora.types import Event
 from langchain_memlora.ui.talk import Exchange, Image, read_image, say
 
-PICTURE = Image("dog.png", "data:image/png;base64,AAAA")
+PICTURE = Image("dog.png", f"data:image/png;base64,{base64.b64encode(png()).decode()}")
 
 
 def stages(memory: MemLoRAMemory, text: str, **given: object) -> list[Exchange]:
@@ -37,17 +40,26 @@ def test_a_question_is_answered_first_and_then_kept(memory: MemLoRAMemory) -> No
 
 def test_a_picture_that_nobody_can_see_is_said_and_its_words_are_read(memory: MemLoRAMemory) -> None:
     done = stages(memory, "I live in Porto", images=[PICTURE])[-1]
-    assert "no vision expert" in done.problems[0]
+    assert done.result
+    assert "no vision expert" in done.result.errors[0].message
     assert [m.text for m in memory.get_all(user_id="ana")] == ["User live in Porto"]
     asked = stages(memory, "Where do I live?", images=[PICTURE])[-1]
     assert asked.answer
-    assert "no vision expert" in asked.problems[0]
+    assert asked.result
+    assert "no vision expert" in asked.result.errors[0].message
 
 
-def test_a_picture_alone_asks_for_words(memory: MemLoRAMemory) -> None:
-    done = stages(memory, "", images=[PICTURE])[-1]
-    assert "Say in words" in done.problems[0]
-    assert done.result is None
+def test_a_picture_is_seen_where_somebody_can_look(make_memory: Callable[..., MemLoRAMemory]) -> None:
+    done = stages(make_memory(captioner=lambda picture: "a teal square"), "I live here", images=[PICTURE])[-1]
+    assert done.result
+    assert [o.after for o in done.result.operations] == ["User live here (picture: a teal square)"]
+
+
+def test_a_broken_upload_is_said_and_its_words_are_read(memory: MemLoRAMemory) -> None:
+    done = stages(memory, "Where do I live?", images=[Image("dog.png", "data:image/png;base64,AAAA")])[-1]
+    assert done.answer
+    assert done.result
+    assert done.result.errors[0].kind == "InvalidImageError"
 
 
 def test_a_failing_engine_is_a_sentence_not_a_crash(make_memory: Callable[..., MemLoRAMemory]) -> None:
@@ -59,5 +71,5 @@ def test_a_failing_engine_is_a_sentence_not_a_crash(make_memory: Callable[..., M
 
 
 def test_an_upload_is_read_whole(tmp_path: Path) -> None:
-    (tmp_path / "dog.png").write_bytes(b"\x00\x00\x00")
+    (tmp_path / "dog.png").write_bytes(png())
     assert read_image(tmp_path / "dog.png") == PICTURE

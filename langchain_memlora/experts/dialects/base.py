@@ -57,6 +57,14 @@ class Dialect(ABC):
             ExpertOutputError: The text can't be read, or names a memory that was not shown.
         """
 
+    def read_vision(self, completion: Completion) -> str:
+        """What the vision expert says that a picture shows: all that it wrote.
+
+        Raises:
+            ExpertOutputError: The text can't be read.
+        """
+        return completion.text.strip()
+
 
 def written_fact(fact: Fact) -> str:
     """A fact as the update expert sees it."""

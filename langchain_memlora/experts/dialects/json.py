@@ -1,7 +1,7 @@
 """The paper's dialect (arXiv 2512.04763, appendix A): both experts write JSON in Mem0's form.
 
 Extraction: `{"facts": ["...", ...]}`. Update: `{"memory": [{"id", "text", "event", "old_memory"}]}`, where ids count the
-candidates from 0, as in Mem0, so that no real id ever reaches a prompt.
+candidates from 0, as in Mem0, so that no real id ever reaches a prompt. Vision: `{"answer": "...", "reason": "..."}`.
 """
 
 from __future__ import annotations
@@ -69,9 +69,24 @@ class Json(Dialect):
                 raise ExpertOutputError(msg)
         return Decision(Event.NONE, fact)
 
+    def read_vision(self, completion: Completion) -> str:
+        answer = _under(completion.text, "answer")
+        if not isinstance(answer, str | int | float):
+            msg = f"No text under 'answer': {completion.text[:200]!r}"
+            raise ExpertOutputError(msg)
+        return str(answer).strip()
+
 
 def _rows(text: str, key: str) -> list[Any]:
-    """The list under `key` in the JSON object of a model's text, code fences and chatter around it ignored."""
+    rows = _under(text, key)
+    if not isinstance(rows, list):
+        msg = f"No list under {key!r}: {text[:200]!r}"
+        raise ExpertOutputError(msg)
+    return rows
+
+
+def _under(text: str, key: str) -> Any:
+    """What is under `key` in the JSON object of a model's text, code fences and chatter around it ignored."""
     fenced = _FENCE.search(text)
     body = fenced[1] if fenced else text
     start = body.find("{")
@@ -80,8 +95,4 @@ def _rows(text: str, key: str) -> list[Any]:
     except (ValueError, RecursionError) as error:
         msg = f"Not valid JSON ({error}): {text[:200]!r}"
         raise ExpertOutputError(msg) from error
-    rows = found.get(key) if isinstance(found, dict) else None
-    if not isinstance(rows, list):
-        msg = f"No list under {key!r}: {text[:200]!r}"
-        raise ExpertOutputError(msg)
-    return rows
+    return found.get(key) if isinstance(found, dict) else None

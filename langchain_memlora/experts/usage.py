@@ -1,0 +1,20 @@
+"""What a stage cost: the sum over its completions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langchain_memlora.engines.base import Completion
+from langchain_memlora.types import Usage
+
+
+def usage_of(stage: str, completions: Sequence[Completion]) -> Usage:
+    """Add up what completions of one role cost."""
+    return Usage(
+        stage,
+        calls=len(completions),
+        prompt_tokens=sum(c.prompt_tokens for c in completions),
+        completion_tokens=sum(c.completion_tokens for c in completions),
+        seconds=sum(c.seconds for c in completions),
+        adapter=completions[0].adapter if completions else None,
+    )
