@@ -9,7 +9,11 @@ export MEMLORA_DATA ?= ../shared/data
 BASELINES ?= facts turns dense bm25 no-memory no-reader
 LOCOMO ?= --bundle smollm2-135m-locomo --k 15 --budget 500
 
-.PHONY: help install demo test test-stores check lint format figures docs reliability benchmark benchmark-quick bench-engines train train-locomo clean
+# The other pair of versions that is tested. It is no dependency: its langchain-core asks for a certifi that not every registry has.
+LANGCHAIN := langchain==1.5.0 langchain-core==1.8.1
+NEWER := $(abspath $(VENV))/langchain-1.5.0
+
+.PHONY: help install demo test test-stores test-langchain check lint format figures docs reliability benchmark benchmark-quick bench-engines train train-locomo clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
@@ -32,7 +36,14 @@ test-stores: install ## Run the suite for vector stores with 10,000 entries, on 
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]'
 	MEMLORA_STORE_SIZE=10000 $(BIN)/python -m pytest tests/stores
 
-check: install lint ## Run the long tests (held-out scripts through the real model)
+test-langchain: $(NEWER) ## Run the integrations' tests on a newer langchain, laid over the installed one (a minute)
+	PYTHONPATH=$(NEWER) $(BIN)/python -c "from importlib.metadata import version as v; print(v('langchain'), v('langchain-core'))"
+	PYTHONPATH=$(NEWER) $(BIN)/python -m pytest tests/integrations -m "not slow and not model"
+
+$(NEWER): $(INSTALLED)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target $@ $(LANGCHAIN)
+
+check: install lint test-langchain ## Run the long tests, the examples and the docs, through the real model
 	$(BIN)/python -m pytest -m slow
 
 reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: about three hours)

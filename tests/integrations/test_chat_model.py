@@ -15,6 +15,7 @@ from langchain_core.exceptions import ContextOverflowError
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage, trim_messages
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
+from support import judge, tell
 
 from langchain_memlora import ChatMemLoRA, MemLoRAMemory, TransformersEngine, load_bundle
 from langchain_memlora.engines import ChatRequest, Completion, Engine, Request
@@ -279,6 +280,18 @@ def test_an_agent_streams_its_tokens(model: ChatMemLoRA, engine: ScriptedEngine)
     pieces = [message.text for message, _ in stream if isinstance(message, AIMessageChunk) and message.text]
     assert pieces == ["Berlin", " is", " a", " fine", " place", " to", " live."]
     assert engine.chats[0].messages == (("system", "Be kind."), ("user", "Where?"))
+
+
+def test_an_agent_and_its_memory_share_one_engine(make_memory: Callable[..., MemLoRAMemory]) -> None:
+    engine = ScriptedEngine(extraction=tell, memory_update=judge, chat=lambda prompt: REPLY)
+    memory = make_memory(engine=engine)
+    agent = create_agent(memory.as_chat_model(), middleware=[memory.as_middleware(user_id="ana")])
+    agent.invoke({"messages": [("user", "I live in Berlin")]})
+    stream = agent.stream({"messages": [("user", "hm where do I live?")]}, stream_mode="messages")
+    assert "".join(message.text for message, _ in stream) == REPLY  # and nothing that an expert said
+    assert [item.text for item in memory.get_all(user_id="ana")] == ["User live in Berlin"]
+    role, system = engine.chats[-1].messages[0]
+    assert (role, "User live in Berlin" in system) == ("system", True)
 
 
 def test_an_agent_with_tools_is_told_that_this_model_is_too_small(model: ChatMemLoRA) -> None:

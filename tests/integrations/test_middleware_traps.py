@@ -184,6 +184,16 @@ async def test_no_events_of_the_memory_among_the_agents(memory: MemLoRAMemory) -
     assert not names & {"remember", "respond", "extract", "commit"}
 
 
+@pytest.mark.parametrize("write", ["inline", "background"])
+def test_no_tokens_of_the_memory_in_the_event_stream(make_memory: Any, write: Any) -> None:
+    memory = make_memory(engine=ChatEngine("1 likes secret tea"))
+    agent, _ = agent_with(memory, ["Hello my friend"], write=write)
+    run = agent.stream_events({"messages": [("user", "I like tea")]}, version="v3")
+    assert [str(message.text).split() for message in run.messages] == [["Hello", "my", "friend"]]
+    memory.flush()
+    assert told(memory) == ["User likes secret tea"]
+
+
 def test_traces_of_the_hooks_hold_no_conversation(memory: MemLoRAMemory) -> None:
     policy = memory.as_middleware(user_id="ana").trace_policy
     given = {"request": {"messages": ["I live in Porto"]}}

@@ -62,7 +62,7 @@ class Retrieving(RetrieversIntegrationTests):
 
 
 class Tool:
-    """One of the four tools; a memory is there to be changed."""
+    """One of the four tools; there is always a memory to change."""
 
     memory: MemLoRAMemory
     name = "search_memory"
@@ -73,7 +73,7 @@ class Tool:
 
     @property
     def tool_invoke_params_example(self) -> dict[str, Any]:
-        key = next(iter(self.memory.get_all(user_id="ana"))).id
+        key = self.memory.add("I play the tuba.", user_id="ana", infer=False).operations[0].memory_id
         return {
             "search_memory": {"query": "cello"},
             "save_memory": {"fact": "User has a dog."},
@@ -131,3 +131,6 @@ class TestSaveOnModel(OnModel, Save, ToolsIntegrationTests): ...
 
 
 class TestUpdateOnModel(OnModel, Update, ToolsIntegrationTests): ...
+
+
+class TestForgetOnModel(OnModel, Forget, ToolsIntegrationTests): ...
