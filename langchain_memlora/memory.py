@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 from langgraph.graph.state import CompiledStateGraph
 
+from langchain_memlora.bulk import Bulk, add_all
 from langchain_memlora.engines.base import Engine
 from langchain_memlora.errors import InvalidImageError, InvalidInputError, NotFoundError
 from langchain_memlora.experts import DEFAULT_BUNDLE, Bundle, Captioner
@@ -22,7 +23,7 @@ from langchain_memlora.graph.answer import is_known
 from langchain_memlora.graph.look import SHOWN
 from langchain_memlora.images import as_picture, read_picture
 from langchain_memlora.indexes import Index
-from langchain_memlora.indexes.sync import DEFAULT, setting_of
+from langchain_memlora.indexes.sync import setting_of
 from langchain_memlora.ledger import Change, Imported, Ledger, Retention
 from langchain_memlora.messages import Redact, check_name, check_text, redacted, to_scope, to_turns
 from langchain_memlora.opening import Parts
@@ -49,7 +50,7 @@ class MemLoRAMemory:
         experts: A bundle, its name or its path.
         engine: What computes: an `Engine`, `transformers` (the default), `openvino`, or `auto` for the fastest installed.
         index: A LangChain `VectorStore` (or an `Index`) in place of the embedded Chroma.
-        ledger: A `Ledger` or the path of its file, if it should not lie in `path`.
+        ledger: A `Ledger`, the path of its file if it should not lie in `path`, or the `postgresql://` URL of a database.
         embeddings: A LangChain `Embeddings` in place of all-MiniLM-L6-v2.
         retention: How much is kept of each scope, and for how long; enforced at each `add`, and for everybody by `expire`.
         redact: Given the text of each message, and of each `update`, gives the text that may be stored. Experts and
@@ -60,7 +61,7 @@ class MemLoRAMemory:
     Raises:
         BundleError: The experts can't be loaded.
         LedgerError: The ledger can't be opened.
-        MissingExtraError: The engine named is not installed.
+        MissingExtraError: What the engine named, or a URL, needs is not installed.
 
     Every verb has an async twin with an `a` in front. Models load at first use; `warm` loads them ahead.
 
@@ -159,6 +160,36 @@ class MemLoRAMemory:
         remember = self._remembering.add_later if background else self._remembering.add
         return remember(scope, given)
 
+    def add_many(
+        self,
+        conversations: Iterable[Mapping[str, Any]],
+        *,
+        in_flight: int = 8,
+        progress: Callable[[int], None] | None = None,
+    ) -> Bulk:
+        """Add the histories of many users.
+
+        What is in memory is bounded by `in_flight`, however long the iterable. A user's conversations are remembered in the
+        order they come; those of different users side by side, which lets the engine compute them as one batch. Whatever
+        stops this, call it again with the same conversations: messages that are known are skipped.
+
+        Args:
+            conversations: Each has the arguments of `add`: `messages`, `user_id` and `observed_at`, and if wanted `agent_id`,
+                `run_id`, `thread_id` and `metadata`.
+            in_flight: How many conversations are worked on at once.
+            progress: Told how many conversations are done.
+
+        Returns:
+            What was done, with the conversations that could not be used or not be read.
+
+        Raises:
+            InvalidInputError: `in_flight` is not positive.
+            EngineError: The model failed. What was begun is stored, and the next call finishes it.
+            LedgerError: The ledger can't be written.
+        """
+        self._check_open()
+        return add_all(self.add, conversations, in_flight=in_flight, progress=progress)
+
     def update(self, memory_id: str, text: str, *, user_id: str) -> Operation:
         """Give a memory another text. The old one stays in its history.
 
@@ -224,7 +255,7 @@ class MemLoRAMemory:
             progress: Told how many changes were applied, and of how many.
         """
         self._check_open()
-        self.ledger.forget_setting(setting_of(DEFAULT))
+        self.ledger.forget_setting(setting_of(self._parts.index_name))
         return self.services.index().rebuild(progress)
 
     def export(self, path: str | Path, *, user_id: str | None = None) -> None:
@@ -486,6 +517,7 @@ class MemLoRAMemory:
         await asyncio.to_thread(self.close)
 
     aadd = async_twin(add)
+    aadd_many = async_twin(add_many)
     aupdate = async_twin(update)
     adelete = async_twin(delete)
     adelete_all = async_twin(delete_all)

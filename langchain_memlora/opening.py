@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,7 +20,7 @@ from langchain_memlora.graph import Services
 from langchain_memlora.images import ImageStore
 from langchain_memlora.indexes import Index, VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.indexes.sync import DEFAULT, Synced
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.models import DEFAULT_EMBEDDER, default_embeddings, embedder_id
 from langchain_memlora.retrieval import Retriever
@@ -58,7 +59,7 @@ class Parts:
             retriever=Retriever(self.ledger, self.index),
             index=self.index,
             embeddings=self.embeddings,
-            images=ImageStore(self.ledger.database.path.with_suffix(".images")),
+            images=ImageStore((self.ledger.database.path or self.path / "ledger").with_suffix(".images")),
         )
         self._given_index = index
         self._synced: Synced | None = None
@@ -92,6 +93,12 @@ class Parts:
         self.check_open()
         return self._threads
 
+    @property
+    def index_name(self) -> str:
+        """What the ledger calls the index. Embedded ones that follow a ledger on a server are each called otherwise."""
+        shared = self.ledger.database.path is None and self._given_index is None
+        return f"chroma:{platform.node()}:{self.path.absolute()}" if shared else DEFAULT
+
     def index(self) -> Synced:
         """The index, opened at first use: importing and opening Chroma takes seconds."""
         with self._opening:
@@ -102,7 +109,7 @@ class Parts:
 
                     given = ChromaIndex(self.path / "chroma", self.embeddings)
                 index = given if isinstance(given, Index) else VectorStoreIndex(given)
-                self._synced = Synced(index, self.ledger, self.embeddings.name)
+                self._synced = Synced(index, self.ledger, self.embeddings.name, name=self.index_name)
             return self._synced
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from langchain_core.vectorstores import InMemoryVectorStore
+from servers import UnavailableError, postgres_server
 from support import PROMPTS, BagOfWords, judge, tell
 
 from langchain_memlora import MemLoRAMemory
@@ -27,6 +28,18 @@ MakeMemory = Callable[..., MemLoRAMemory]
 def bundle() -> Bundle:
     """The shipped bundle with plain prompts, and adapters in name only: the scripted engine goes by role."""
     return dataclasses.replace(load_bundle(), prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real PostgreSQL for the whole run; where none can run, its tests are skipped with the reason."""
+    for package in ("langchain_postgres", "psycopg"):
+        pytest.importorskip(package, reason="the extra `stores` is not installed")
+    try:
+        with postgres_server() as url:
+            yield url
+    except UnavailableError as error:
+        pytest.skip(f"no PostgreSQL with pgvector here: {error}")
 
 
 @pytest.fixture

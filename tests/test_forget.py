@@ -117,7 +117,7 @@ def test_work_in_progress_of_somebody_forgotten_leaves_nothing(make_memory: Make
 def test_a_reader_of_an_old_state_holds_it_up(make_memory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     memory = make_memory()
     tell_all(memory)
-    monkeypatch.setattr("langchain_memlora.ledger.database.BUSY_SECONDS", 0)
+    monkeypatch.setattr("langchain_memlora.ledger.sqlite.BUSY_SECONDS", 0)
     memory.ledger.database.close()  # connections made from here on are impatient
     with memory.ledger.database.reading() as connection:
         connection.exec_driver_sql("SELECT * FROM turns").fetchall()

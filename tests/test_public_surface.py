@@ -44,7 +44,8 @@ ARROWS = {
     "background": LEAVES | {"ledger"},
     "remembering": FIND | DECIDE | {"graph", "background"},
     "ui": LEAVES | {"messages", "retrieval"},
-    "memory": FIND | DECIDE | {"integrations", "user_memory", "graph", "opening", "remembering", "twins"},
+    "bulk": LEAVES,
+    "memory": FIND | DECIDE | {"bulk", "integrations", "user_memory", "graph", "opening", "remembering", "twins"},
 }
 
 

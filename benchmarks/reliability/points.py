@@ -14,7 +14,7 @@ from sqlalchemy import event
 from langchain_memlora.indexes import chroma
 from langchain_memlora.indexes.chroma import ChromaIndex
 from langchain_memlora.ledger import Ledger
-from langchain_memlora.ledger.database import Database
+from langchain_memlora.ledger.sqlite import SQLiteDatabase
 
 Passing = Callable[[str], None]
 READS = ("SELECT", "PRAGMA", "BEGIN")
@@ -22,17 +22,17 @@ READS = ("SELECT", "PRAGMA", "BEGIN")
 
 def install(passing: Passing) -> None:
     """Call `passing` with a name at each fault point of this process, from here on. There is no way back: fork first."""
-    made = Database.__init__
+    made = SQLiteDatabase.__init__
 
     @functools.wraps(made)
-    def watched(self: Database, *args: Any, **options: Any) -> None:
+    def watched(self: SQLiteDatabase, *args: Any, **options: Any) -> None:
         made(self, *args, **options)
         event.listen(self.engine, "before_cursor_execute", lambda *a: _statement(passing, "before", a[2]))
         event.listen(self.engine, "after_cursor_execute", lambda *a: _statement(passing, "after", a[2]))
         event.listen(self.engine, "commit", lambda _: passing("before commit"))
 
-    Database.__init__ = watched  # type: ignore[method-assign]
-    Database.writing = _after_commit(Database.writing, passing)  # type: ignore[method-assign]
+    SQLiteDatabase.__init__ = watched  # type: ignore[method-assign]
+    SQLiteDatabase.writing = _after_commit(SQLiteDatabase.writing, passing)  # type: ignore[method-assign]
     for owner, name in ((ChromaIndex, "write"), (ChromaIndex, "clear"), (Ledger, "finish_erasure")):
         setattr(owner, name, _around(getattr(owner, name), name, passing))
     chroma.wipe_remains = _around(chroma.wipe_remains, "wipe_remains", passing)
@@ -59,7 +59,7 @@ def _after_commit(writing: Callable[..., Any], passing: Passing) -> Callable[...
     from contextlib import contextmanager
 
     @contextmanager
-    def watched(self: Database) -> Any:
+    def watched(self: SQLiteDatabase) -> Any:
         with writing(self) as connection:
             yield connection
         passing("after commit")

@@ -18,6 +18,7 @@ from langchain_memlora.cli import (
     distil,
     doctor,
     evaluate,
+    ingest,
     mcp,
     migrate,
     models,
@@ -87,6 +88,7 @@ for name, command in data.COMMANDS.items():
     app.command(name)(command)
 for name, command in move.COMMANDS.items():
     app.command(name)(command)
+app.command("ingest")(ingest.ingest)
 app.command("mcp")(mcp.mcp)
 app.command("ui")(ui.ui)
 app.add_typer(models.app, name="models")

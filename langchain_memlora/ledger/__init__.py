@@ -1,4 +1,4 @@
-"""What is true: the durable record of turns, memories and operations (SQLite in WAL mode)."""
+"""What is true: the durable record of turns, memories and operations (SQLite, or PostgreSQL)."""
 
 from langchain_memlora.ledger.ledger import AlreadyDoneError, Ledger
 from langchain_memlora.ledger.memories import Change, TurnStatus, new_id

@@ -11,9 +11,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise, product
 
-from sqlalchemy import Connection, Select, Table, delete, insert, select, text, true
+from sqlalchemy import Connection, Select, Table, delete, select, true
 
-from langchain_memlora.ledger.rows import MEMORY, TURN, chunks, note_changes, said, said_after, select_turns, to_turn
+from langchain_memlora.ledger import lexical
+from langchain_memlora.ledger.rows import (
+    MEMORY,
+    TURN,
+    chunks,
+    insert_new,
+    note_changes,
+    said,
+    said_after,
+    select_turns,
+    to_turn,
+)
 from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, operations, scopes, turns, vectors
 
 MARK = "erasure"
@@ -33,7 +44,7 @@ def erase(connection: Connection, user_id: str | None) -> dict[str, int]:
     for table, kind in ((memories, MEMORY), (turns, TURN)):
         gone = connection.execute(select(table.c.id).where(table.c.scope_id.in_(owners))).scalars().all()
         note_changes(connection, kind, gone)
-    _erase_words(connection, user_id)
+    lexical.remove_all(connection, user_id)
     counts = {"vectors": erase_cached(connection, None if user_id is None else texts)}
     connection.execute(
         delete(evidence).where(evidence.c.memory_id.in_(select(memories.c.id).where(memories.c.scope_id.in_(owners))))
@@ -47,7 +58,7 @@ def erase(connection: Connection, user_id: str | None) -> dict[str, int]:
 
 def begin(connection: Connection) -> None:
     """Note that bytes of erased rows may still lie around."""
-    connection.execute(insert(meta).prefix_with("OR IGNORE").values(key=MARK, value="unfinished"))
+    insert_new(connection, meta, {"key": MARK, "value": "unfinished"})
 
 
 def is_unfinished(connection: Connection) -> bool:
@@ -66,26 +77,6 @@ def erase_cached(connection: Connection, texts: Iterable[str] | None) -> int:
         return connection.execute(delete(vectors)).rowcount
     parts = chunks(sorted({digest(content) for content in texts}))
     return sum(connection.execute(delete(vectors).where(vectors.c.text_sha256.in_(part))).rowcount for part in parts)
-
-
-def merge_words(connection: Connection) -> None:
-    """Drop erased words from full-text search: FTS5 only marks them, merging all its segments into one drops them."""
-    connection.execute(text("INSERT INTO lexical(lexical) VALUES ('optimize')"))
-
-
-def _erase_words(connection: Connection, user_id: str | None) -> None:
-    if user_id is None:
-        connection.execute(text("DELETE FROM lexical"))
-    else:
-        for table, offsets in (("memories", "0"), ("turns", "1, 2")):
-            for offset in offsets.split(", "):
-                connection.execute(
-                    text(
-                        f"DELETE FROM lexical WHERE rowid IN (SELECT 3 * {table}.seq + {offset} FROM {table} "
-                        f"JOIN scopes ON scopes.id = {table}.scope_id WHERE scopes.user_id = :user)"
-                    ),
-                    {"user": user_id},
-                )
 
 
 def _texts(connection: Connection, owners: Select[tuple[int]]) -> Iterator[str]:

@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import delete, func, insert, select, text, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import delete, func, select, update
 
 from langchain_memlora.errors import ConflictError
 from langchain_memlora.ledger import erasure, lexical, memories, repair, retention, turns
-from langchain_memlora.ledger.damage import remove_copies
-from langchain_memlora.ledger.database import Database, Durability
+from langchain_memlora.ledger.database import Durability, open_database
 from langchain_memlora.ledger.memories import Change, TurnStatus
 from langchain_memlora.ledger.retention import Retention
-from langchain_memlora.ledger.rows import chunks, now, scope_id, select_turns, to_turn, visible
+from langchain_memlora.ledger.rows import chunks, insert_new, now, scope_id, select_turns, to_turn, visible
 from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, operations, scopes, vectors
 from langchain_memlora.ledger.schema import memories as memories_table
 from langchain_memlora.ledger.schema import turns as turns_table
@@ -43,13 +41,15 @@ class Ledger:
     """What is true. Every method is one transaction; all of them may be called from any thread or process.
 
     Args:
-        path: The SQLite file; it and its folder are made if missing.
+        path: The SQLite file; it and its folder are made if missing. Or the URL of a PostgreSQL database
+            (`postgresql://user@host/name`), where the ledger has a schema of its own.
         durability: `full` syncs every commit to disk: what a call acknowledged survives a power cut. `normal` syncs now
             and then: it survives a killed process, but a power cut may take the last commits (whole ones, never parts).
 
     Raises:
         InvalidInputError: An unknown durability.
-        LedgerError: The file can't be opened, is damaged or has another schema.
+        LedgerError: The file or database can't be opened, is damaged or has a newer schema.
+        MissingExtraError: A URL without the extra `postgres`.
 
     Example:
         ```python
@@ -62,7 +62,7 @@ class Ledger:
     """
 
     def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
-        self.database = Database(Path(path), durability)
+        self.database = open_database(path, durability)
 
     def close(self) -> None:
         """Close the database."""
@@ -136,7 +136,7 @@ class Ledger:
                     row.error,
                     row.bundle,
                 )
-                for row in connection.execute(query.where(jobs.c.status.in_(statuses)).order_by(text("jobs.rowid")))
+                for row in connection.execute(query.where(jobs.c.status.in_(statuses)).order_by(jobs.c.seq))
             ]
 
     def fail_job(self, job_id: str, error: str, bundle: str, *, attempts_allowed: int) -> None:
@@ -262,8 +262,7 @@ class Ledger:
         """
         with self.database.writing() as connection:
             if after == 0:
-                row = upsert(indexes).values(name=index, applied_seq=seq)
-                return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+                return insert_new(connection, indexes, {"name": index, "applied_seq": seq})
             unmoved = (indexes.c.name == index) & (indexes.c.applied_seq == after)
             return connection.execute(update(indexes).where(unmoved).values(applied_seq=seq)).rowcount == 1
 
@@ -275,7 +274,7 @@ class Ledger:
     def setting(self, key: str, value: str) -> str:
         """A setting that is fixed by whoever comes first: the stored value, or `value` if there was none."""
         with self.database.writing() as connection:
-            connection.execute(upsert(meta).values(key=key, value=value).on_conflict_do_nothing())
+            insert_new(connection, meta, {"key": key, "value": value})
             return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()
 
     def forget_setting(self, key: str) -> None:
@@ -302,7 +301,7 @@ class Ledger:
         ]
         if rows:
             with self.database.writing() as connection:
-                connection.execute(insert(vectors).prefix_with("OR IGNORE"), rows)
+                insert_new(connection, vectors, rows)
 
     def erase(self, user_id: str | None = None) -> dict[str, int]:
         """Erase a user, or everybody, for good; returns how many rows went, by table.
@@ -329,15 +328,14 @@ class Ledger:
             return erasure.is_unfinished(connection)
 
     def finish_erasure(self) -> None:
-        """Rewrite the file, empty the write-ahead log and remove copies of damaged files.
+        """Rewrite the file, empty the write-ahead log and remove copies of damaged files; on PostgreSQL, rewrite the tables.
 
         Raises:
             LedgerError: Somebody is reading an old state; the next opening, or erasing again, finishes it.
         """
         with self.database.writing() as connection:
-            erasure.merge_words(connection)
+            lexical.optimize(connection)
         self.database.shrink()
-        remove_copies(self.database.path)
         with self.database.writing() as connection:
             erasure.finish(connection)
 
@@ -365,7 +363,7 @@ class Ledger:
         """Copy the ledger, while it is in use, into a new file that is a ledger itself.
 
         Raises:
-            InvalidInputError: The file exists or can't be written.
+            InvalidInputError: The file exists or can't be written, or the ledger lies on a server.
         """
         self.database.copy(Path(path))
 
@@ -387,5 +385,5 @@ class Ledger:
             return {t.name: connection.execute(select(func.count()).select_from(t)).scalar_one() for t in tables}
 
     def check(self) -> list[str]:
-        """SQLite's own integrity check: an empty list means sound."""
+        """The database's own integrity check: an empty list means sound."""
         return self.database.check()

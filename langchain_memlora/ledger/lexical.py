@@ -1,15 +1,21 @@
-"""Full-text search over memories and turns: any user text is a legal query.
+"""Full-text search over memories and turns: any user text is a legal query, and any of its words is enough.
 
-FTS5's own defaults fail here: it joins words by AND, so a question finds nothing, and it reads punctuation as syntax.
+What a table for it looks like and how it is asked stands in `fts5` (SQLite) and `tsvector` (PostgreSQL); both are modules
+with the same names, and both have columns `rowid`, `owner` and `item_id`.
 """
 
 from __future__ import annotations
 
 import re
+from types import ModuleType
+from typing import Any
 
 from sqlalchemy import Connection, text
 
+from langchain_memlora.ledger import fts5, tsvector
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, owner_token
+
+_BY_DIALECT = {"sqlite": fts5, "postgresql": tsvector}
 
 _WORD = re.compile(r"\w+")
 _MAX_TERMS = 64
@@ -27,13 +33,16 @@ def words(query: str) -> list[str]:
     return ([word for word in found if word not in _STOP] or found)[:_MAX_TERMS]
 
 
+def create(connection: Connection) -> None:
+    """Make the table."""
+    for statement in _here(connection).CREATE:
+        connection.execute(text(statement))
+
+
 def put(connection: Connection, user_id: str, kind: str, seq: int, item_id: str, content: str) -> None:
     """Add an item, or replace its text. `seq` is the item's row number in its own table."""
-    row = {"row": _rowid(kind, seq), "owner": owner_token(user_id, kind), "text": content, "item": item_id}
-    connection.execute(text("DELETE FROM lexical WHERE rowid = :row"), row)
-    connection.execute(
-        text("INSERT INTO lexical (rowid, owner, text, item_id) VALUES (:row, :owner, :text, :item)"), row
-    )
+    remove(connection, kind, seq)
+    _here(connection).insert(connection, _rowid(kind, seq), owner_token(user_id, kind), content, item_id)
 
 
 def remove(connection: Connection, kind: str, seq: int) -> None:
@@ -41,19 +50,39 @@ def remove(connection: Connection, kind: str, seq: int) -> None:
     connection.execute(text("DELETE FROM lexical WHERE rowid = :row"), {"row": _rowid(kind, seq)})
 
 
+def remove_all(connection: Connection, user_id: str | None = None) -> None:
+    """Take out everything of a user, or of everybody."""
+    if user_id is None:
+        connection.execute(text("DELETE FROM lexical"))
+        return
+    for kind, table in ((MEMORY, "memories"), (TURN, "turns"), (WINDOW, "turns")):
+        mine = f"SELECT {_rowid(kind, 'seq')} FROM {table} JOIN scopes ON scopes.id = scope_id WHERE user_id = :user"
+        connection.execute(text(f"DELETE FROM lexical WHERE rowid IN ({mine})"), {"user": user_id})
+
+
+def optimize(connection: Connection) -> None:
+    """Drop what is only marked as deleted, where a table for full-text search keeps such a thing."""
+    for statement in _here(connection).OPTIMIZE:
+        connection.execute(text(statement))
+
+
+def rows(connection: Connection) -> set[tuple[int, str, str, str]]:
+    """All there is: row number, owner, words, item."""
+    words = _here(connection).WORDS
+    return {tuple(row) for row in connection.execute(text(f"SELECT rowid, owner, {words}, item_id FROM lexical"))}
+
+
 def search(connection: Connection, user_id: str, kind: str, query: str, limit: int) -> list[str]:
     """Ids of the items that match best (BM25), best first."""
-    terms = " OR ".join(f'"{word}"' for word in words(query))
-    if not terms:
-        return []
-    match = f'owner:"{owner_token(user_id, kind)}" AND text:({terms})'
-    found = connection.execute(
-        text("SELECT item_id FROM lexical WHERE lexical MATCH :match ORDER BY bm25(lexical, 0.0, 1.0) LIMIT :limit"),
-        {"match": match, "limit": limit},
-    )
-    return [row.item_id for row in found]
+    found = words(query)
+    return _here(connection).search(connection, owner_token(user_id, kind), found, limit) if found else []
 
 
-def _rowid(kind: str, seq: int) -> int:
+def _here(connection: Connection) -> ModuleType:
+    return _BY_DIALECT[connection.dialect.name]
+
+
+def _rowid(kind: str, seq: int | str) -> Any:
     """All kinds share one table, and only its row numbers can be looked up: each kind has every third."""
-    return 3 * seq + (MEMORY, TURN, WINDOW).index(kind)
+    number = (MEMORY, TURN, WINDOW).index(kind)
+    return 3 * seq + number if isinstance(seq, int) else f"3 * {seq} + {number}"

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from langchain_memlora.errors import NotFoundError
 from langchain_memlora.ledger import lexical
 from langchain_memlora.ledger.rows import (
     MEMORY,
     chunks,
+    insert_new,
     moment,
     note_changes,
     now,
@@ -195,7 +195,7 @@ def turn_status(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Tu
         memories, memories.c.id == evidence.c.memory_id
     )
     for chunk in chunks(list(turn_ids)):
-        for row in connection.execute(query.where(evidence.c.turn_id.in_(chunk))):
+        for row in connection.execute(query.where(evidence.c.turn_id.in_(chunk)).order_by(evidence.c.seq)):
             links.setdefault(row.turn_id, []).append(row)
     found = {}
     for turn_id, rows in links.items():
@@ -229,8 +229,7 @@ def _change(connection: Connection, old: Any, values: dict[str, Any]) -> None:
 def _link(connection: Connection, memory_id: str, turn_id: str) -> None:
     """Note that a turn tells a memory's current text."""
     version = connection.execute(select(memories.c.version).where(memories.c.id == memory_id)).scalar_one()
-    link = upsert(evidence).values(memory_id=memory_id, turn_id=turn_id, version=version)
-    connection.execute(link.on_conflict_do_nothing())
+    insert_new(connection, evidence, {"memory_id": memory_id, "turn_id": turn_id, "version": version})
 
 
 def _index(connection: Connection, scope: Scope, memory_id: str) -> None:

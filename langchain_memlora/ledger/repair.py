@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from langchain_memlora.ledger import lexical
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, said, said_after, select_memories, select_turns, to_turn
@@ -12,8 +12,8 @@ from langchain_memlora.types import MemoryState, Scope, Turn
 
 def rewrite_words(connection: Connection) -> int:
     """Write full-text search anew from turns and memories; returns how many entries were missing, wrong or too many."""
-    found = _words(connection)
-    connection.execute(text("DELETE FROM lexical"))
+    found = lexical.rows(connection)
+    lexical.remove_all(connection)
     active = select_memories().where(memories.c.state == MemoryState.ACTIVE)
     for row in connection.execute(active).all():
         lexical.put(connection, row.user_id, MEMORY, row.seq, row.id, row.text)
@@ -24,8 +24,4 @@ def rewrite_words(connection: Connection) -> int:
         lexical.put(connection, row.user_id, TURN, row.seq, row.id, said(turn))
         lexical.put(connection, row.user_id, WINDOW, row.seq, row.id, said_after(last.get(thread), turn))
         last[thread] = turn
-    return len(found ^ _words(connection))
-
-
-def _words(connection: Connection) -> set[tuple[int, str, str, str]]:
-    return {tuple(row) for row in connection.execute(text("SELECT rowid, owner, text, item_id FROM lexical"))}
+    return len(found ^ lexical.rows(connection))

@@ -101,7 +101,7 @@ def _beyond(
         oldest = stamp(now - timedelta(days=days))
         beyond |= set(connection.execute(mine.where(table.c.observed_at < oldest)).scalars())
     if kept is not None:
-        beyond |= set(connection.execute(mine.order_by(*order).limit(-1).offset(kept)).scalars())
+        beyond |= set(connection.execute(mine.order_by(*order).offset(kept)).scalars())
     return beyond
 
 

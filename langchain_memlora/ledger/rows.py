@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, Table, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from langchain_memlora.ledger.schema import changes, evidence, memories, scopes, turns
 from langchain_memlora.types import Memory, MemoryState, Scope, Turn
@@ -133,6 +134,13 @@ def note_changes(connection: Connection, kind: str, ids: Iterable[str]) -> None:
     """Tell the indexes that items changed."""
     if values := [{"kind": kind, "item_id": item} for item in ids]:
         connection.execute(insert(changes), values)
+
+
+def insert_new(connection: Connection, table: Table, rows: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bool:
+    """Insert a row, or several, leaving what is there under their keys as it is; of one row, whether it is new."""
+    dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
+    statement = dialect.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    return connection.execute(statement, rows).rowcount == 1
 
 
 def chunks(ids: list[str], size: int = 500) -> Iterable[list[str]]:

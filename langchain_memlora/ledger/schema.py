@@ -1,16 +1,20 @@
-"""The ledger's tables (SQLAlchemy Core) and its schema version.
+"""The ledger's tables (SQLAlchemy Core), the same on SQLite and PostgreSQL. Full-text search is made by `lexical`.
 
 `changes` numbers everything an index must know about; an index that has applied number n is up to date when n is the last.
 `memories.version` counts the texts a memory has had; `evidence` links each of them to the turns that tell it, so a link
 whose version is not the memory's own is superseded. `turns.images` holds references to pictures; once somebody looked, each
-is an object of `ref` and `caption`.
+is an object of `ref` and `caption`. `seq` numbers rows in the order they were written.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -20,18 +24,38 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
 metadata = MetaData()
+Seq = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only where the type is INTEGER
+
+
+class Words(TypeDecorator[str]):
+    """What people and models wrote, byte for byte. PostgreSQL can't hold U+0000, so it is spelled otherwise there."""
+
+    impl = Text
+    cache_ok = True
+    _SPELLINGS = (("\x1a", "\x1a1"), ("\0", "\x1a0"))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        for plain, spelled in self._SPELLINGS if value and dialect.name == "postgresql" else ():
+            value = value.replace(plain, spelled)
+        return value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        for plain, spelled in self._SPELLINGS[::-1] if value and dialect.name == "postgresql" else ():
+            value = value.replace(spelled, plain)
+        return value
+
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
 
 scopes = Table(
     "scopes",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Seq, primary_key=True),
     Column("user_id", String, nullable=False, index=True),
     Column("agent_id", String, nullable=False, default=""),
     Column("run_id", String, nullable=False, default=""),
@@ -42,14 +66,14 @@ scopes = Table(
 turns = Table(
     "turns",
     metadata,
-    Column("seq", Integer, primary_key=True),
+    Column("seq", Seq, primary_key=True),
     Column("id", String, nullable=False, unique=True),
     Column("scope_id", ForeignKey("scopes.id"), nullable=False),
-    Column("thread_id", String, nullable=False),
-    Column("message_id", String, nullable=False),
+    Column("thread_id", Words, nullable=False),
+    Column("message_id", Words, nullable=False),
     Column("role", String, nullable=False),
-    Column("speaker", String),
-    Column("text", Text, nullable=False),
+    Column("speaker", Words),
+    Column("text", Words, nullable=False),
     Column("observed_at", String, nullable=False),
     Column("observed_from", String, nullable=False),
     Column("images", JSON, nullable=False),
@@ -60,10 +84,10 @@ turns = Table(
 memories = Table(
     "memories",
     metadata,
-    Column("seq", Integer, primary_key=True),
+    Column("seq", Seq, primary_key=True),
     Column("id", String, nullable=False, unique=True),
     Column("scope_id", ForeignKey("scopes.id"), nullable=False),
-    Column("text", Text, nullable=False),
+    Column("text", Words, nullable=False),
     Column("observed_at", String, nullable=False),
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
@@ -77,36 +101,39 @@ memories = Table(
 evidence = Table(
     "evidence",
     metadata,
-    Column("memory_id", ForeignKey("memories.id"), primary_key=True),
-    Column("turn_id", ForeignKey("turns.id"), primary_key=True, index=True),
-    Column("version", Integer, primary_key=True),
+    Column("seq", Seq, primary_key=True),
+    Column("memory_id", ForeignKey("memories.id"), nullable=False),
+    Column("turn_id", ForeignKey("turns.id"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("memory_id", "turn_id", "version"),
 )
 
 jobs = Table(
     "jobs",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("seq", Seq, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
     Column("scope_id", ForeignKey("scopes.id"), nullable=False),
     Column("context", JSON, nullable=False),
     Column("turns", JSON, nullable=False),
     Column("status", String, nullable=False, index=True),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("error", Text),
+    Column("error", Words),
     Column("bundle", String),
 )
 
 operations = Table(
     "operations",
     metadata,
-    Column("seq", Integer, primary_key=True),
+    Column("seq", Seq, primary_key=True),
     Column("scope_id", ForeignKey("scopes.id"), nullable=False),
     Column("memory_id", String, index=True),
     Column("job_id", String),
     Column("turn_id", String),
     Column("event", String, nullable=False),
-    Column("fact", Text, nullable=False),
-    Column("before", Text),
-    Column("after", Text),
+    Column("fact", Words, nullable=False),
+    Column("before", Words),
+    Column("after", Words),
     Column("probability", Float),
     Column("made_by", String, nullable=False),
     Column("at", String, nullable=False),
@@ -115,7 +142,7 @@ operations = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("seq", Integer, primary_key=True),
+    Column("seq", Seq, primary_key=True),
     Column("kind", String, nullable=False),
     Column("item_id", String, nullable=False),
 )
@@ -124,7 +151,7 @@ indexes = Table(
     "indexes",
     metadata,
     Column("name", String, primary_key=True),
-    Column("applied_seq", Integer, nullable=False),
+    Column("applied_seq", BigInteger, nullable=False),
 )
 
 vectors = Table(
@@ -133,9 +160,4 @@ vectors = Table(
     Column("embedder", String, primary_key=True),
     Column("text_sha256", String, primary_key=True),
     Column("vector", LargeBinary, nullable=False),
-)
-
-# Full-text search is SQLite's FTS5. `owner` is an indexed column, so that a search never scores other people's rows.
-FTS_DDL = (
-    "CREATE VIRTUAL TABLE IF NOT EXISTS lexical USING fts5(owner, text, item_id UNINDEXED, tokenize='porter unicode61')"
 )

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ledger import lexical
-from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, note_changes, said, said_after, scope_id
+from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, insert_new, note_changes, said, said_after, scope_id
 from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
 from langchain_memlora.ledger.turns import get_turns, previous
 from langchain_memlora.types import MemoryState, Scope
@@ -44,12 +44,13 @@ def records(connection: Connection, user_id: str | None) -> Iterator[dict[str, A
     mine = true() if user_id is None else scopes.c.user_id == user_id
     for kind, table in OWNED.items():
         query = select(table, scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id).join(scopes).where(mine)
-        order = table.c.seq if "seq" in table.c else text("jobs.rowid")
-        for row in connection.execute(query.order_by(order)).mappings():
-            yield {"record": kind, **{name: value for name, value in row.items() if name != "scope_id"}}
+        left_out = {"scope_id", "seq"} if table is jobs else {"scope_id"}  # nobody refers to a job by its number
+        for row in connection.execute(query.order_by(table.c.seq)).mappings():
+            yield {"record": kind, **{name: value for name, value in row.items() if name not in left_out}}
         if table is memories:
-            links = select(evidence).join(memories, memories.c.id == evidence.c.memory_id).join(scopes).where(mine)
-            for row in connection.execute(links.order_by(text("evidence.rowid"))).mappings():
+            link = (evidence.c.memory_id, evidence.c.turn_id, evidence.c.version)
+            links = select(*link).join(memories, memories.c.id == evidence.c.memory_id).join(scopes).where(mine)
+            for row in connection.execute(links.order_by(evidence.c.seq)).mappings():
                 yield {"record": "evidence", **row}
 
 
@@ -87,6 +88,10 @@ class Importer:
                     "imported. Export again."
                 )
                 raise InvalidInputError(msg) from error
+        if self._db.dialect.name == "postgresql":  # its counters do not know of numbers that were given
+            for table in (turns, memories, operations):
+                last = f"SELECT setval(pg_get_serial_sequence('{table.name}', 'seq'), max(seq)) FROM {table.name}"
+                self._db.execute(text(last))
         self._db.execute(
             update(scopes).where(scopes.c.id.in_(self._owners.values())).values(revision=scopes.c.revision + 1)
         )
@@ -121,8 +126,7 @@ class Importer:
 
     def _evidence(self, row: dict[str, Any]) -> None:
         if row["memory_id"] not in self._known_memories:
-            link = {**row, "turn_id": self._turn_ids[row["turn_id"]]}
-            self._db.execute(insert(evidence).prefix_with("OR IGNORE").values(**link))
+            insert_new(self._db, evidence, {**row, "turn_id": self._turn_ids[row["turn_id"]]})
 
     def _job(self, row: dict[str, Any]) -> None:
         scope = self._scope(row)

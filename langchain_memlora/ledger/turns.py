@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Text, cast, insert, select, update
 
 from langchain_memlora.ledger import lexical
 from langchain_memlora.ledger.rows import (
@@ -124,7 +124,7 @@ def describe(connection: Connection, turn_id: str, captions: Sequence[str]) -> N
 
 def pictures(connection: Connection) -> set[str]:
     """References to all pictures that turns show."""
-    shown = connection.execute(select(turns.c.images).where(turns.c.images != [])).scalars()
+    shown = connection.execute(select(turns.c.images).where(cast(turns.c.images, Text) != "[]")).scalars()
     return {image if isinstance(image, str) else image["ref"] for images in shown for image in images}
 
 

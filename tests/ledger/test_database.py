@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from support import ANA, add, change, say, texts
 from langchain_memlora.errors import InvalidInputError, LedgerError
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.types import Event
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "ledger.sqlite3") as opened:
+        yield opened
 
 
 def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
@@ -95,6 +102,20 @@ def test_a_lock_held_too_long_is_an_error_and_readers_go_on(ledger: Ledger) -> N
     other.close()
     add(ledger, "in Berlin")
     assert len(ledger.memories(ANA)) == 2
+
+
+def test_a_backup_of_a_ledger_in_use(ledger: Ledger, tmp_path: Path) -> None:
+    told = say(ledger, "said before")
+    with ledger.database.reading():
+        add(ledger, "said while somebody reads", told_by=told)
+        ledger.backup(tmp_path / "copy.sqlite3")
+    with Ledger(tmp_path / "copy.sqlite3") as copy:
+        assert copy.memories(ANA) == ledger.memories(ANA) != []
+        assert copy.check() == []
+    with pytest.raises(InvalidInputError, match="exists and is not written over"):
+        ledger.backup(tmp_path / "copy.sqlite3")
+    with pytest.raises(InvalidInputError, match="can't be written"):
+        ledger.backup(tmp_path / "no" / "such" / "folder")
 
 
 def test_erasing_leaves_no_byte_of_it(tmp_path: Path) -> None:

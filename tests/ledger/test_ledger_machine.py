@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 from support import ANA, BEN, add, change, say, the
 
 from langchain_memlora.errors import NotFoundError
@@ -23,17 +32,15 @@ class LedgerMachine(RuleBasedStateMachine):
 
     keys: Bundle[str] = Bundle("keys")
 
-    def __init__(self) -> None:
+    def __init__(self, place: str | Path) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.ledger = Ledger(f"{self.folder.name}/l.db")
+        self.ledger = Ledger(place)
         self.texts: dict[str, list[str]] = {}
         self.owner: dict[str, Scope] = {}
         self.deleted: set[str] = set()
 
     def teardown(self) -> None:
         self.ledger.close()
-        self.folder.cleanup()
 
     @rule(target=keys, owner=USERS, text=TEXTS)
     def add(self, owner: Scope, text: str) -> str:
@@ -96,5 +103,6 @@ class LedgerMachine(RuleBasedStateMachine):
             assert last.after == (None if key in self.deleted else the(self.ledger, key, owner).text)
 
 
-TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+def test_a_ledger_is_what_a_dict_would_be(new_place: Callable[[], str | Path]) -> None:
+    steps = settings(max_examples=15, stateful_step_count=15, deadline=None)
+    run_state_machine_as_test(lambda: LedgerMachine(new_place()), settings=steps)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 from support import ANA, BEN, add, change, one_job, say, the, turn
 
 from langchain_memlora.errors import InvalidInputError
@@ -30,9 +31,9 @@ def everything(ledger: Ledger, *users: Scope) -> list[object]:
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Ledger:
+def full(new_place: Callable[[], str | Path]) -> Iterator[Ledger]:
     """Two users, an agent, an update, a deletion, a restored memory and a job that waits."""
-    ledger = Ledger(tmp_path / "full.sqlite3")
+    ledger = Ledger(new_place())
     told = say(ledger, "I drink tea ☕\u2028and \ud7ff", metadata={"n": [1, {"x": None}]}, speaker="Ana")
     tea = add(ledger, "drinks tea", told_by=told, metadata={"mood": "calm"}, probability=0.25)
     change(ledger, Event.UPDATE, tea, "drinks green tea", told_by=say(ledger, "green tea, that is"))
@@ -48,8 +49,8 @@ def full(tmp_path: Path) -> Ledger:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Ledger:
-    with Ledger(tmp_path / "empty.sqlite3") as ledger:
+def empty(new_place: Callable[[], str | Path]) -> Iterator[Ledger]:
+    with Ledger(new_place()) as ledger:
         yield ledger
 
 
@@ -78,9 +79,9 @@ def test_importing_twice_changes_nothing(full: Ledger, empty: Ledger, file: Path
 
 def test_one_users_export_is_only_theirs(full: Ledger, empty: Ledger, tmp_path: Path) -> None:
     full.export(tmp_path / "ben.jsonl", "ben")
-    text = (tmp_path / "ben.jsonl").read_text()
-    assert "cello" in text
-    assert "tea" not in text
+    written = (tmp_path / "ben.jsonl").read_text()
+    assert "cello" in written
+    assert "tea" not in written
     empty.import_(tmp_path / "ben.jsonl")
     assert everything(empty, ANA)[:3] == [[], [], []]
     assert [m.text for m in empty.memories(BEN)] == ["plays the cello"]
@@ -141,30 +142,22 @@ def test_what_is_no_export(content: bytes, empty: Ledger, tmp_path: Path) -> Non
 
 def test_nothing_is_written_over(full: Ledger, file: Path, tmp_path: Path) -> None:
     before = file.read_bytes()
-    for write in (full.export, full.backup):
-        with pytest.raises(InvalidInputError, match="exists and is not written over"):
-            write(file)
-        with pytest.raises(InvalidInputError, match="can't be written"):
-            write(tmp_path / "no" / "such" / "folder")
+    with pytest.raises(InvalidInputError, match="exists and is not written over"):
+        full.export(file)
+    with pytest.raises(InvalidInputError, match="can't be written"):
+        full.export(tmp_path / "no" / "such" / "folder")
     assert file.read_bytes() == before
-
-
-def test_a_backup_of_a_ledger_in_use(full: Ledger, tmp_path: Path) -> None:
-    with full.database.reading():
-        say(full, "said while somebody reads")
-        full.backup(tmp_path / "copy.sqlite3")
-    with Ledger(tmp_path / "copy.sqlite3") as copy:
-        assert everything(copy) == everything(full)
-        assert copy.check() == []
 
 
 def test_repair_makes_full_text_search_anew(full: Ledger) -> None:
     assert full.repair() == 0
     before = everything(full)
-    with sqlite3.connect(full.database.path) as raw:
-        raw.execute("DELETE FROM lexical WHERE rowid IN (SELECT rowid FROM lexical LIMIT 3)")
-        raw.execute("UPDATE lexical SET text = 'nonsense' WHERE rowid = (SELECT max(rowid) FROM lexical)")
-    raw.close()
+    with full.database.writing() as connection:
+        connection.execute(
+            text("DELETE FROM lexical WHERE rowid IN (SELECT rowid FROM lexical ORDER BY rowid LIMIT 3)")
+        )
+        last = "(SELECT max(rowid) FROM lexical)"
+        connection.execute(text(f"UPDATE lexical SET item_id = 'nonsense' WHERE rowid = {last}"))
     assert everything(full) != before
     assert full.repair() == 5  # three missing; one that was wrong and is right now
     assert everything(full) == before

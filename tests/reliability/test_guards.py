@@ -157,5 +157,5 @@ def test_damage_is_looked_for_after_a_crash(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "on").mkdir()
     assert faults.ledger_pages(tmp_path / "on") == []
     (tmp_path / "off").mkdir()
-    monkeypatch.setattr("langchain_memlora.ledger.database.set_aside", lambda path: None)
+    monkeypatch.setattr("langchain_memlora.ledger.sqlite.set_aside", lambda path: None)
     assert faults.ledger_pages(tmp_path / "off") != []

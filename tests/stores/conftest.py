@@ -1,11 +1,11 @@
-"""Servers for the whole run; a test that needs one which can't run here is skipped with the reason."""
+"""A Chroma server for the whole run; a test that needs one which can't run here is skipped with the reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from servers import UnavailableError, chroma_server, postgres_server
+from servers import UnavailableError, chroma_server
 
 
 @pytest.fixture(scope="session")
@@ -15,14 +15,3 @@ def chroma_port() -> Iterator[int]:
             yield port
     except UnavailableError as error:
         pytest.skip(f"no Chroma server here: {error}")
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    for package in ("langchain_postgres", "psycopg"):
-        pytest.importorskip(package, reason="the extra `stores` is not installed")
-    try:
-        with postgres_server() as url:
-            yield url
-    except UnavailableError as error:
-        pytest.skip(f"no PostgreSQL with pgvector here: {error}")

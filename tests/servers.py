@@ -86,7 +86,25 @@ def connect(url: str) -> None:
     """Connect once."""
     import psycopg
 
-    psycopg.connect(url.replace("+psycopg", ""), connect_timeout=5).close()
+    psycopg.connect(plain(url), connect_timeout=5).close()
+
+
+def empty_database(url: str, name: str) -> str:
+    """Make a database on a server, or empty the one that is there; gives its URL."""
+    import psycopg
+
+    place = f"{url.rpartition('/')[0]}/{name}"
+    with psycopg.connect(plain(url), autocommit=True) as server:
+        if server.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
+            server.execute(f"CREATE DATABASE {name}")
+    with psycopg.connect(plain(place)) as database:
+        database.execute("DROP SCHEMA IF EXISTS memlora CASCADE")
+    return place
+
+
+def plain(url: str) -> str:
+    """A URL of SQLAlchemy's as psycopg takes it."""
+    return url.replace("+psycopg", "")
 
 
 def free_port() -> int:

@@ -1,0 +1,31 @@
+"""Full-text search on SQLite: a virtual table of FTS5.
+
+Its own defaults fail here: it joins words by AND, so a question finds nothing, and it reads punctuation as syntax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+# `owner` is an indexed column, so that a search never scores other people's rows.
+CREATE = ("CREATE VIRTUAL TABLE lexical USING fts5(owner, text, item_id UNINDEXED, tokenize='porter unicode61')",)
+OPTIMIZE = ("INSERT INTO lexical(lexical) VALUES ('optimize')",)  # merging all segments into one drops deleted words
+WORDS = "text"
+
+
+def insert(connection: Connection, row: int, owner: str, content: str, item_id: str) -> None:
+    """Add a row."""
+    statement = text("INSERT INTO lexical (rowid, owner, text, item_id) VALUES (:row, :owner, :text, :item)")
+    connection.execute(statement, {"row": row, "owner": owner, "text": content, "item": item_id})
+
+
+def search(connection: Connection, owner: str, words: Sequence[str], limit: int) -> list[str]:
+    """Ids of the items that match best (BM25), best first."""
+    terms = " OR ".join(f'"{word}"' for word in words)
+    found = connection.execute(
+        text("SELECT item_id FROM lexical WHERE lexical MATCH :match ORDER BY bm25(lexical, 0.0, 1.0) LIMIT :limit"),
+        {"match": f'owner:"{owner}" AND text:({terms})', "limit": limit},
+    )
+    return list(found.scalars())

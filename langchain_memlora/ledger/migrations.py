@@ -1,0 +1,52 @@
+"""Makes the ledger's tables, and brings those that an older version made up to date, step by step.
+
+To change a table: change it in `schema`, raise `VERSION`, and add the step that gets there. A step is one function of the
+connection; all steps run in the transaction that opens the ledger, so a crash leaves the old version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, insert, inspect, select, text, update
+
+from langchain_memlora.errors import LedgerError
+from langchain_memlora.ledger import lexical
+from langchain_memlora.ledger.schema import evidence, jobs, meta, metadata
+
+VERSION = 2
+_KEY = meta.c.key == "schema"
+
+
+def prepare(connection: Connection, place: str) -> None:
+    """Make the tables in an empty database, or migrate those that are there.
+
+    Raises:
+        LedgerError: A newer version made them.
+    """
+    if not inspect(connection).has_table(meta.name):
+        metadata.create_all(connection)
+        lexical.create(connection)
+        connection.execute(insert(meta).values(key="schema", value=str(VERSION)))
+        return
+    found = int(connection.execute(select(meta.c.value).where(_KEY)).scalar_one())
+    if found > VERSION:
+        msg = f"{place} has ledger schema {found}, this version reads {VERSION}. Use the version that wrote it."
+        raise LedgerError(msg)
+    for version in range(found + 1, VERSION + 1):
+        STEPS[version](connection)
+        connection.execute(update(meta).where(_KEY).values(value=str(version)))
+
+
+def _number_jobs_and_evidence(connection: Connection) -> None:
+    """Version 1 relied on SQLite's hidden row numbers; PostgreSQL has none."""
+    for table, index in ((jobs, "ix_jobs_status"), (evidence, "ix_evidence_turn_id")):
+        columns = ", ".join(column.name for column in table.c if column.name != "seq")
+        connection.execute(text(f"DROP INDEX {index}"))
+        connection.execute(text(f"ALTER TABLE {table.name} RENAME TO old"))
+        table.create(connection)
+        connection.execute(text(f"INSERT INTO {table.name} (seq, {columns}) SELECT rowid, {columns} FROM old"))
+        connection.execute(text("DROP TABLE old"))
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {2: _number_jobs_and_evidence}

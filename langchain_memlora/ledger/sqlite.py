@@ -1,0 +1,122 @@
+"""The ledger in a SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+
+from langchain_memlora.errors import InvalidInputError, LedgerError
+from langchain_memlora.ledger.damage import SIGNS, remove_copies, set_aside
+from langchain_memlora.ledger.database import BUSY_SECONDS, Database, Durability
+
+
+class SQLiteDatabase(Database):
+    """One file in WAL mode.
+
+    With `full` durability commits are synced to disk: what a call acknowledged survives a power cut.
+    """
+
+    driver_errors = (sqlite3.Error,)
+
+    def __init__(self, path: Path, durability: Durability = "full") -> None:
+        self.path: Path = path
+        interrupted = _has_log(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"The folder {path.parent} can't be made ({error}). Choose another `path` or mend its permissions."
+            raise LedgerError(msg) from error
+        super().__init__(str(path), _engine(path, durability))
+        if interrupted:
+            self._refuse_damage()
+        self._prepare()
+
+    def check(self) -> list[str]:
+        with self.reading() as connection:
+            return [row for row in connection.execute(text("PRAGMA quick_check")).scalars() if row != "ok"]
+
+    def _refuse_damage(self) -> None:
+        wrong = self.check()
+        if wrong:
+            self.close()
+            with self.translated():
+                raise sqlite3.DatabaseError("malformed: " + wrong[0])
+
+    def shrink(self) -> None:
+        """Rewrite the file, empty the write-ahead log and remove copies of damaged files."""
+        with self.translated(), self.engine.connect() as connection:
+            connection.exec_driver_sql("VACUUM")
+            if connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
+                msg = f"The log of {self.path} could not be emptied: others are reading. Close them and erase again."
+                raise LedgerError(msg)
+        remove_copies(self.path)
+
+    def copy(self, path: Path) -> None:
+        """Write one consistent state into a new file. It appears under its name when it is whole."""
+        if path.exists():
+            msg = f"{path} exists and is not written over. Choose another name or remove it."
+            raise InvalidInputError(msg)
+        part = path.with_name(path.name + ".part")
+        part.unlink(missing_ok=True)
+        try:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("VACUUM INTO ?", (str(part),))
+            part.replace(path)
+        except (DBAPIError, OSError) as error:
+            msg = f"{path} can't be written ({getattr(error, 'orig', None) or error}). Choose another place or free some space."
+            raise InvalidInputError(msg) from error
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _begin_reading(self, connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    def _begin_writing(self, connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def _explained(self, why: str) -> LedgerError:
+        remedy = next((words for sign, words in _REMEDIES.items() if sign in why), "run `memlora doctor`")
+        copy = set_aside(self.path) if any(sign in why for sign in SIGNS) else None
+        kept = f"a copy of the file as it is now is {copy.name}" if copy else "what was stored before is untouched"
+        return LedgerError(f"The ledger {self.path} failed: {why}; {kept}. To go on: {remedy}.")
+
+
+def _has_log(path: Path) -> bool:
+    """Whether the last process did not close the database: then it is worth a check."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _engine(path: Path, durability: Durability) -> Engine:
+    url = URL.create("sqlite", database=str(path))  # not a string: a path may hold ? and %
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = None  # transactions are begun explicitly, see `reading` and `writing`
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={durability}",
+            "foreign_keys=ON",
+            f"busy_timeout={1000 * BUSY_SECONDS}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+_REMEDIES = {
+    "disk is full": "free some space and try again",
+    "readonly": "make the folder writable or choose another `path`",
+    "unable to open": "make the folder writable or choose another `path`",
+    "not a database": "the file is not a ledger; choose another `path` or restore a backup",
+    "malformed": "restore a backup",
+    "locked": "another process holds it for long; try again",
+    "I/O error": "check the disk, then try again",
+}
