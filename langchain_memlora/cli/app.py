@@ -18,6 +18,7 @@ from langchain_memlora.cli import (
     distil,
     doctor,
     evaluate,
+    export_adapters,
     ingest,
     mcp,
     migrate,
@@ -98,6 +99,7 @@ app.command("stories")(stories.stories)
 app.command("train")(train.train)
 app.command("select")(select.select)
 app.command("bundle")(bundle.bundle)
+app.command("export-adapters")(export_adapters.export_adapters)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("check-store")(stores.check_store)

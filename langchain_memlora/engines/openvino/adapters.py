@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
 
 from langchain_memlora.engines.openvino.graph import Shape
-from langchain_memlora.engines.tensors import TensorFiles
-from langchain_memlora.errors import BundleError, BundleMismatchError
+from langchain_memlora.engines.plain_lora import PlainLoRA, read_plain_lora
+from langchain_memlora.errors import BundleMismatchError
 from langchain_memlora.experts.bundle import Bundle
 
 Factors = dict[str, np.ndarray]
 """The two factors of each fused projection's LoRA: `<projection>.a` is (rank, in), `<projection>.b` is (out, rank)."""
-
-_UNSUPPORTED = ("use_dora", "lora_bias", "use_qalora", "modules_to_save", "alpha_pattern", "alora_invocation_tokens")
 
 
 def load_adapters(bundle: Bundle, shape: Shape) -> dict[str, Factors]:
@@ -29,9 +22,9 @@ def load_adapters(bundle: Bundle, shape: Shape) -> dict[str, Factors]:
     """
     found = {}
     for role, folder in bundle.adapters.items():
-        alpha, root = check_plain(role, folder)
+        adapter = read_plain_lora(role, folder)
         try:
-            found[str(role)] = _factors(_tensors(role, folder), shape, alpha, root=root)
+            found[str(role)] = _factors(adapter, shape)
         except ValueError as error:
             msg = (
                 f"The {role} adapter in {folder} does not fit a llama of hidden size {shape.hidden} and {shape.layers} "
@@ -43,74 +36,35 @@ def load_adapters(bundle: Bundle, shape: Shape) -> dict[str, Factors]:
 
 def no_adapter(shape: Shape) -> Factors:
     """Factors of rank 1 that add nothing."""
-    return _factors({}, shape, alpha=1, root=False)
+    return _factors(PlainLoRA({}, alpha=1, root=False), shape)
 
 
-def check_plain(role: str, folder: Path) -> tuple[float, bool]:
-    """Check that an adapter is plain LoRA; gives its alpha and whether that is divided by the root of the rank.
-
-    Raises:
-        BundleError: Its configuration can't be read, or has parts that only PEFT can run.
-    """
-    try:
-        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        if config["peft_type"] != "LORA":
-            msg = f"peft_type is {config['peft_type']!r}"
-            raise ValueError(msg)
-        alpha = float(config["lora_alpha"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(role, folder, error) from error
-    if odd := [name for name in _UNSUPPORTED if config.get(name)]:
-        msg = f"The {role} adapter in {folder} has {', '.join(odd)}, which OpenVINOEngine can't run. Use TransformersEngine."
-        raise BundleError(msg)
-    return alpha, bool(config.get("use_rslora"))
-
-
-def _tensors(role: str, folder: Path) -> TensorFiles:
-    try:
-        return TensorFiles(folder / "adapter_model.safetensors")
-    except (OSError, ValueError) as error:
-        raise _unreadable(role, folder, error) from error
-
-
-def _unreadable(role: str, folder: Path, error: Exception) -> BundleError:
-    return BundleError(
-        f"The {role} adapter in {folder} can't be read ({error!s:.300}). Restore it from where the bundle came."
-    )
-
-
-def _factors(tensors: Mapping[str, np.ndarray], shape: Shape, alpha: float, *, root: bool) -> Factors:
-    left = set(tensors)
+def _factors(adapter: PlainLoRA, shape: Shape) -> Factors:
+    left = set(adapter.modules)
     factors: Factors = {}
     for layer in range(shape.layers):
         for fused, modules in shape.fused.items():
-            pairs = []
-            for module in modules:
-                names = [f"base_model.model.model.layers.{layer}.{module}.lora_{factor}.weight" for factor in "AB"]
-                pair = [tensors[name] for name in names if name in left]
-                left.difference_update(names)
-                pairs.append(_scaled(pair, shape.size(module), alpha, root=root))
+            pairs = [_pair(adapter, f"model.layers.{layer}.{module}", shape.size(module)) for module in modules]
+            left.difference_update(f"model.layers.{layer}.{module}" for module in modules)
             name = f"model.layers.{layer}.{fused}"
             factors[f"{name}.a"] = _padded(np.concatenate([a for a, _ in pairs]), axis=0)
             factors[f"{name}.b"] = _padded(_diagonal([b for _, b in pairs]), axis=1)
     if left:
-        msg = f"{len(left)} of its weights have no place there, {min(left)} first"
+        msg = f"{len(left)} of its modules have no place there, {min(left)} first"
         raise ValueError(msg)
     return factors
 
 
-def _scaled(
-    pair: list[np.ndarray], size: tuple[int, int], alpha: float, *, root: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _pair(adapter: PlainLoRA, module: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """The factors of one module with PEFT's scale in the second; of rank 0 where it has no adapter."""
     out, width = size
+    pair = adapter.factors(module)
     if not pair:
         return np.zeros((0, width), np.float32), np.zeros((out, 0), np.float32)
     if len(pair) != 2 or pair[0].shape[1:] != (width,) or pair[1].shape != (out, pair[0].shape[0]):
         msg = f"factors of shapes {', '.join(str(factor.shape) for factor in pair)} for a matrix of {width} x {out}"
         raise ValueError(msg)
-    rank = pair[0].shape[0]
-    return pair[0], pair[1] * np.float32(alpha / (math.sqrt(rank) if root else rank))
+    return pair[0], pair[1] * np.float32(adapter.scale(pair[0].shape[0]))
 
 
 def _diagonal(blocks: list[np.ndarray]) -> np.ndarray:

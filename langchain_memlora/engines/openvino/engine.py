@@ -51,7 +51,8 @@ class OpenVINOEngine(Engine):
     Args:
         bundle: The experts.
         base: Name or folder of the base model; by default the one the bundle was trained on.
-        weights: `int8` or `float32` for the base model.
+        weights: `int8` or `float32` for the base model. With `int8`, a processor that computes in bfloat16 does so, which
+            halves the time of reading; with `float32` everything is exact.
         threads: How many threads compute; 0 leaves the choice to OpenVINO.
         batch: Rows generated at once; scoring takes up to four times as many.
         prompt_lookup: Speed up single rows by guessing that the model copies from its prompt.
@@ -113,14 +114,16 @@ class OpenVINOEngine(Engine):
         check_base(self.bundle, base, tokens.sha256)
         shape = shape_of(config, base.name)
         adapters = {None: no_adapter(shape), **load_adapters(self.bundle, shape)}
+        core = openvino.Core()
+        quick = self._weights == "int8" and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if quick else "f32",
             "KV_CACHE_PRECISION": "f32",
         }
         if self._threads:
             options["INFERENCE_NUM_THREADS"] = self._threads
-        compiled = openvino.Core().compile_model(exported(base, folder, shape, self._weights), "CPU", options)
+        compiled = core.compile_model(exported(base, folder, shape, self._weights), "CPU", options)
         rope = config.get("rope_parameters") or config
         decoder = Decoder(compiled, tensors, shape.head, rope.get("rope_theta", 10000.0))
         prompting = Prompting(self.bundle, tokens, config.get("max_position_embeddings"), self._base)
