@@ -13,7 +13,7 @@ from typing import Any
 from langchain_memlora._version import __version__
 from langchain_memlora.evaluation.conversations import Conversation
 from langchain_memlora.experts import TEXT_ROLES, Bundle, Role
-from langchain_memlora.ledger.schema import SCHEMA_VERSION
+from langchain_memlora.ledger.migrations import VERSION
 
 PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "chromadb", "langchain-core", "langgraph")
 
@@ -41,7 +41,7 @@ def store_key(bundle: Bundle, conversation: Conversation, embedder: str) -> str:
     """Names a filled store: the same experts on the same history with the same embedder fill the same one."""
     parts = [
         __version__,
-        str(SCHEMA_VERSION),
+        str(VERSION),
         embedder,
         bundle_sha256(bundle, (Role.EXTRACTION, Role.MEMORY_UPDATE)),
         history_sha256(conversation),
