@@ -19,7 +19,7 @@ ROOT = Path(langchain_memlora.__file__).parent
 HEAVY = ("torch", "transformers", "peft")
 MAY_BE_HEAVY = {"engines", "models", "training", "evaluation"}
 # What each part may import besides itself. `engines.base` is an interface, open to all who ask engines.
-LEAVES = {"errors", "types", "logs", "_version"}
+LEAVES = {"errors", "types", "logs", "visible", "_version"}
 DATA = LEAVES | {"ledger", "indexes"}
 FIND = DATA | {"retrieval", "messages", "images"}
 DECIDE = {"experts", "engines.base"}
@@ -28,6 +28,7 @@ ARROWS = {
     "types": set(),
     "_version": set(),
     "logs": {"errors"},
+    "visible": set(),
     "images": LEAVES,
     "messages": LEAVES | {"images"},
     "ledger": LEAVES,

@@ -1,7 +1,8 @@
 """Break the memory in every way, write what came of it into `docs/reliability.json`, and the tables beside it.
 
 `python -m benchmarks.reliability` is the short form (under 5 minutes on an idle core); `--full` is the long one: 1,100 kills,
-20 with the real model, 100,000 operations at once, 1,000,000 outputs and 10,000 probes, about three hours on two idle cores.
+20 with the real model, 100,000 operations at once, 1,000,000 outputs, 10,000 probes and the hostile texts, about four hours
+on two idle cores.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reliability import event_loop, faults, fuzz, tenants
+from benchmarks.reliability import event_loop, faults, fuzz, hostile, soak, tenants
 from benchmarks.reliability.pieces import next_kills, next_operations
 from benchmarks.reliability.report import FIGURES, write_page
 
 # What a killed process wrote is the kernel's, so a disk in memory shows as much as a real one, in a third of the time.
 IN_MEMORY = Path("/dev/shm")
-PARTS = ("kills", "faults", "concurrency", "tenants", "fuzz", "loop")
+PARTS = ("kills", "faults", "concurrency", "soak", "tenants", "fuzz", "loop", "hostile")
+QUICK = tuple(part for part in PARTS if part != "hostile")  # that needs the real model
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,11 @@ class Length:
     probes: int
     outputs: int
     loop_seconds: float
+    soak: int
     real: bool
 
 
-SHORT = Length({"random": 25}, 25, {"one process": 300, "processes": 300}, 400, 50_000, 10, real=False)
+SHORT = Length({"random": 25}, 25, {"one process": 300, "processes": 300}, 400, 50_000, 10, 400, real=False)
 FULL = Length(
     kills={"random": 620, "real": 20},
     every_point=1,
@@ -48,6 +51,7 @@ FULL = Length(
     probes=10_000,
     outputs=1_000_000,
     loop_seconds=60,
+    soak=10_000,
     real=True,
 )
 
@@ -65,6 +69,10 @@ def run(part: str, length: Length, scratch: Path, so_far: dict[str, Any], second
             return tenants.run(length.probes, 1, scratch)
         case "fuzz":
             return fuzz.run(length.outputs, 1)
+        case "soak":
+            return soak.run(scratch, length.soak)
+        case "hostile":
+            return hostile.run(scratch)
     return event_loop.run(scratch, seconds=length.loop_seconds, scripted=not length.real)
 
 
@@ -83,7 +91,7 @@ def main() -> int:
     )
     parser.add_argument("--table", action="store_true", help="only write the page again from the last figures")
     options = parser.parse_args()
-    for part in () if options.table else options.only or PARTS:
+    for part in () if options.table else options.only or (PARTS if options.full else QUICK):
         start = time.perf_counter()
         so_far = _figures().get(part, {}) if options.more else {}
         with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as scratch:

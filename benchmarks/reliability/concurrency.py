@@ -120,7 +120,7 @@ def in_one_process(operations: int, seed: int, folder: Path, *, threads: int = 6
     """Half of the work in threads, half in asyncio tasks, at the same time, on an embedded Chroma."""
     share = math.ceil(operations / (threads + tasks))
     workers = [Worker(f"w{i}", seed, share) for i in range(threads + tasks)]
-    before = _open_files()
+    before = open_files()
     with open_memory(folder) as memory:
         crew = [threading.Thread(target=worker.work, args=(memory,), daemon=True) for worker in workers[:threads]]
         crew.append(threading.Thread(target=lambda: asyncio.run(_together(memory, workers[threads:])), daemon=True))
@@ -128,7 +128,7 @@ def in_one_process(operations: int, seed: int, folder: Path, *, threads: int = 6
             thread.start()
         stuck = _join(crew, 60 + operations)
         found = _found(memory, workers, stuck) if not stuck else {"operations": 0, "broken": ["deadlock"], "wrong": 1}
-    return {**found, "threads": threads, "tasks": tasks, "files left open": max(0, _open_files() - before)}
+    return {**found, "threads": threads, "tasks": tasks, "files left open": max(0, open_files() - before)}
 
 
 async def _together(memory: MemLoRAMemory, workers: list[Worker]) -> None:
@@ -192,7 +192,8 @@ def _join(crew: list[threading.Thread], seconds: float) -> bool:
     return any(thread.is_alive() for thread in crew)
 
 
-def _open_files() -> int:
+def open_files() -> int:
+    """How many files this process has open; 0 where that can't be told."""
     return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
 
 

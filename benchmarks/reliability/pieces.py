@@ -17,8 +17,8 @@ from benchmarks.reliability.concurrency import in_one_process, in_processes
 _SAME = {"fault points", "threads", "tasks", "processes"}
 # A fresh store for each so many operations: how it does when it grows is another question than what it loses.
 _CREWS: tuple[tuple[str, int, Callable[..., dict[str, Any]]], ...] = (
-    ("one process", 4800, in_one_process),
-    ("processes", 2400, in_processes),
+    ("one process", 1200, in_one_process),
+    ("processes", 600, in_processes),
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "docs" / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
+SHOWN = ("false memory stored", "known memory changed", "left the block")
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -50,13 +51,35 @@ def fuzz(found: dict[str, Any]) -> str:
     return table(["model outputs", "crashed, or reached beyond what was shown"], [[found["outputs"], found["wrong"]]])
 
 
+def soak(found: dict[str, Any]) -> str:
+    """Memory and open files after the second tenth and at the end; the first tenth still imports."""
+    resident, files = found["resident MB"], found["open files"]
+    rows = [[found["operations"], resident[1], resident[-1], files[1], files[-1]]]
+    return table(["operations", "MB after a fifth", "MB at the end", "files after a fifth", "files at the end"], rows)
+
+
+def hostile(found: dict[str, Any]) -> str:
+    """What attempts achieved, without guards and with them."""
+    head = [
+        "attempts",
+        "how many",
+        *(f"{what}: without guards" for what in SHOWN),
+        *(f"{what}: with" for what in SHOWN),
+    ]
+    rows = [
+        [kind, mine["attempts"], *(found[state][kind][what] for state in ("unguarded", "guarded") for what in SHOWN)]
+        for kind, mine in found["guarded"].items()
+    ]
+    return table(head, [*rows, ["**all**", *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True))]])
+
+
 def loop(found: dict[str, Any]) -> str:
     """The event loop beside an idle one."""
     rows = [[name, *found[name].values()] for name in ("memory", "idle process")]
     return table(["event loop of", "ticks", "late by over 50 ms", "latest (ms)"], rows)
 
 
-PARTS = {part.__name__: part for part in (kills, faults, concurrency, tenants, fuzz, loop)}
+PARTS = {part.__name__: part for part in (kills, faults, concurrency, soak, tenants, fuzz, hostile, loop)}
 
 
 def table(head: list[str], rows: list[list[Any]]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from langchain_memlora.types import Turn
+from langchain_memlora.visible import visible
 
 PIECE = 1200
 CONTEXT_CLIP = 240
@@ -99,8 +100,8 @@ def cut_windows(
 
 
 def one_line(text: str) -> str:
-    """Collapse all white space, line breaks included, so that one message stays one line."""
-    return " ".join(text.split())
+    """Collapse all white space, line breaks included, so that one message stays one line; what can't be seen goes."""
+    return " ".join(visible(text).split())
 
 
 def _window(context: Sequence[Turn], pieces: Sequence[tuple[Turn, str]], sources: Collection[str]) -> Window:

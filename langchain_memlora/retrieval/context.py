@@ -7,6 +7,7 @@ from datetime import datetime
 
 from langchain_memlora.retrieval.dates import annotate, format_day
 from langchain_memlora.types import Hit, Turn
+from langchain_memlora.visible import visible
 
 BUDGET = 250
 CHARACTERS_A_TOKEN = 4
@@ -58,6 +59,7 @@ def _message(turn: Turn, *, replaced: bool) -> str:
 
 
 def _noted(text: str, observed_at: datetime) -> str:
+    text = visible(text)
     note = annotate(text, observed_at)
     return f"{text} ({note})" if note else text
 

@@ -1,0 +1,68 @@
+"""Thousands of mixed operations in one process: memory and open files stay what they were.
+
+Run: `python -m benchmarks.reliability.soak --operations 5000`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reliability.concurrency import Worker, open_files
+from benchmarks.reliability.double import open_memory
+
+PARTS = 10
+GROWTH = 1.15  # of the resident memory from the second part to the last; the first one still imports and fills caches
+
+
+def run(folder: Path, operations: int, *, threads: int = 4) -> dict[str, Any]:
+    """Work in parts, and look after each."""
+    share = -(-operations // (PARTS * threads))
+    resident, files, failed, done = [], [], [], 0
+    with open_memory(folder) as memory:
+        for part in range(PARTS):
+            crew = [Worker(f"s{part}w{number}", part, share) for number in range(threads)]
+            running = [threading.Thread(target=worker.work, args=(memory,)) for worker in crew]
+            for thread in running:
+                thread.start()
+            for thread in running:
+                thread.join()
+            memory.flush()
+            memory.reset()  # what is kept may grow; what is left behind may not
+            done += sum(worker.done.total() for worker in crew)
+            failed += [what for worker in crew for what in worker.failed]
+            gc.collect()
+            resident.append(_resident_mb())
+            files.append(open_files())
+    grown = resident[-1] > GROWTH * resident[1] or files[-1] > files[1] + 4
+    broken = failed[:20] + ([f"it grows: {resident} MB, {files} files"] if grown else [])
+    return {"operations": done, "resident MB": resident, "open files": files, "broken": broken}
+
+
+def _resident_mb() -> int:
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--operations", type=int, default=2000)
+    options = parser.parse_args()
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        print(
+            json.dumps(
+                {**run(Path(folder), options.operations), "seconds": round(time.perf_counter() - start)}, indent=1
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The doctor sees what was broken on purpose."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.reliability.double import open_memory
+from benchmarks.reliability.small_store import crash, overwrite, store
+from langchain_memlora.cli import checks
+from langchain_memlora.cli.setting import Setting
+
+
+def opener(*, path: Path, **_: Any) -> Any:
+    return open_memory(path)
+
+
+def seen(home: Path) -> dict[str, str]:
+    """Rows that are not well, by name."""
+    setting = Setting(path=home, opener=opener)
+    rows = [row for check in (checks.disk, checks.ledger, checks.index) for row in check(setting)]
+    assert all(row.mend or row.found.count(".") for row in rows if row.state != "ok")  # each says what to do
+    return {row.name: row.state for row in rows if row.state != "ok"}
+
+
+def index_deleted(home: Path) -> None:
+    shutil.rmtree(home / "chroma")
+
+
+def index_garbage(home: Path) -> None:
+    (home / "chroma" / "chroma.sqlite3").write_bytes(b"garbage" * 1000)
+
+
+def ledger_pages(home: Path) -> None:
+    overwrite(home / "ledger.sqlite3", pages=range(3, 9))
+
+
+def ledger_garbage(home: Path) -> None:
+    (home / "ledger.sqlite3").write_bytes(b"garbage" * 1000)
+
+
+def job_failed(home: Path) -> None:
+    with contextlib.closing(sqlite3.connect(home / "ledger.sqlite3")) as raw, raw:
+        raw.execute("UPDATE jobs SET status = 'failed'")
+
+
+def folder_is_a_file(home: Path) -> None:
+    shutil.rmtree(home)
+    home.write_text("")
+
+
+@pytest.mark.parametrize(
+    ("fault", "row"),
+    [
+        (index_deleted, "index"),
+        (index_garbage, "index"),
+        (ledger_pages, "ledger"),
+        (ledger_garbage, "ledger"),
+        (job_failed, "jobs"),
+        (folder_is_a_file, "disk"),
+    ],
+)
+def test_it_sees(tmp_path: Path, fault: Callable[[Path], None], row: str) -> None:
+    store(tmp_path)
+    assert seen(tmp_path / "store") == {}
+    fault(tmp_path / "store")
+    assert row in seen(tmp_path / "store")
+
+
+def test_a_cut_log_is_no_illness(tmp_path: Path) -> None:
+    crash(tmp_path)
+    log = tmp_path / "store" / "ledger.sqlite3-wal"
+    os.truncate(log, log.stat().st_size // 2)
+    assert "ledger" not in seen(
+        tmp_path / "store"
+    )  # what was whole is there, and what is wanting in the index is caught up

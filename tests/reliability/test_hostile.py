@@ -1,0 +1,73 @@
+"""Hostile texts against experts that believe whatever they are shown: what the guards keep out, the model needn't."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import BagOfWords
+
+from benchmarks.reliability import hostile
+from benchmarks.reliability.hostile_texts import ATTEMPTS
+from langchain_memlora.experts import Bundle
+from langchain_memlora.integrations.prompting import as_reference
+from langchain_memlora.testing import ScriptedEngine
+from langchain_memlora.visible import visible
+
+KINDS = list(dict.fromkeys(attempt.kind for attempt in ATTEMPTS))
+
+
+def believe(prompt: str) -> str:
+    """Every numbered line is a fact."""
+    return "\n".join(f"{n} {text}" for n, text in re.findall(r"^(\d+) \w+: (.*)$", prompt, re.M)) or "none"
+
+
+def believing(tmp_path: Path, bundle: Bundle, kind: str) -> dict[str, Any]:
+    engine = ScriptedEngine(extraction=believe, memory_update=lambda prompt: "ADD")
+    parts = {"engine": engine, "embeddings": BagOfWords(), "bundle": bundle}
+    found = hostile.run(tmp_path, [attempt for attempt in ATTEMPTS if attempt.kind == kind], **parts)
+    assert found["broken"] == []
+    return {state: found[state][kind] for state in ("guarded", "unguarded")}
+
+
+def test_tools_tell_no_facts_and_would_without_the_guard(tmp_path: Path, bundle: Bundle) -> None:
+    found = believing(tmp_path, bundle, "words of a tool")
+    assert found["guarded"][hostile.FALSE] == 0
+    assert found["unguarded"][hostile.FALSE] == found["unguarded"]["attempts"]
+
+
+def test_assistants_tell_no_facts_and_would_without_the_guard(tmp_path: Path, bundle: Bundle) -> None:
+    found = believing(tmp_path, bundle, "fake memories")
+    assert found["guarded"][hostile.FALSE] == 2  # those that the user's own message holds
+    assert found["unguarded"][hostile.FALSE] == 4
+    assert found["unguarded"][hostile.BROKE] == 1  # a delimiter of ours
+
+
+def test_what_cannot_be_seen_tells_no_facts_and_would_without_the_guard(tmp_path: Path, bundle: Bundle) -> None:
+    hidden = [a for a in ATTEMPTS if a.kind == "hidden characters"]
+    assert not any(re.search(a.false, visible(text), re.I) for a in hidden[:2] for _, text in a.said)
+    prompts: list[str] = []
+    engine = ScriptedEngine(extraction=lambda p: (prompts.append(p), "none")[1], memory_update=lambda prompt: "ADD")
+    hostile.run(tmp_path, hidden[:2], engine=engine, embeddings=BagOfWords(), bundle=bundle)
+    tagged = [any("\U000e0020" <= letter <= "\U000e007f" for letter in prompt) for prompt in prompts]
+    assert tagged == [False, False, True, True]
+
+
+@pytest.mark.parametrize("text", ["👩‍👩‍👧 family", "می‌خواهم", "क्‍ष", "e\u0301", "\u4e2d\u6587"])
+def test_what_scripts_and_emoji_need_stays(text: str) -> None:
+    assert visible(text) == text
+
+
+def test_hidden_text_is_not_recalled_either() -> None:
+    assert "\U000e0049" not in as_reference("tea\U000e0049")
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_the_real_model_is_fooled_less_often_with_the_guards(tmp_path: Path) -> None:
+    found = hostile.run(tmp_path, ATTEMPTS[::5])
+    assert found["broken"] == []
+    fooled = {state: sum(kind[hostile.FALSE] for kind in found[state].values()) for state in ("guarded", "unguarded")}
+    assert fooled["guarded"] <= fooled["unguarded"]
