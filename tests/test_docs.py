@@ -225,6 +225,12 @@ def test_every_error_is_explained() -> None:
     assert set(re.findall(r"^<!-- messages: (\w+) -->$", page, re.M)) == known - {"MemLoRAError"}
 
 
+def test_every_example_is_listed() -> None:
+    page = (ROOT / "docs" / "how-to" / "index.md").read_text(encoding="utf-8")
+    examples = {path.name for path in (ROOT / "examples").iterdir() if path.suffix in {".py", ".ipynb", ".sh"}}
+    assert set(re.findall(r"^\| `(\S+)` \|", page, re.M)) == examples
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")

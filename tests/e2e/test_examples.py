@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +11,38 @@ from pathlib import Path
 import pytest
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
-EXAMPLES = sorted((Path(__file__).parent.parent.parent / "examples").glob("*.py"))
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+TYPED = "My sister Lena studies law in Graz.\nWhat does my sister study?\n\n"
+# What a notebook would show below its cells, kept as files here.
+KEEP_FIGURES = "\nfor number in plt.get_fignums():\n    plt.figure(number).savefig(f'{number}.png')\n"
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_example(path: Path) -> None:
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=300, check=False)
+def run(script: Path, folder: Path) -> str:
+    """What a script prints when it is run in a folder of its own."""
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=folder,
+        env=os.environ | {"MPLBACKEND": "agg"},
+        input=TYPED,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_example(path: Path, tmp_path: Path) -> None:
+    assert run(path, tmp_path).strip()
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebook(path: Path, tmp_path: Path) -> None:
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] for cell in cells), "Clear the outputs before you commit a notebook."
+    script = tmp_path / "notebook.py"
+    script.write_text("\n".join("".join(cell["source"]) for cell in cells) + KEEP_FIGURES, encoding="utf-8")
+    assert run(script, tmp_path).strip()
+    assert sorted(drawn.name for drawn in tmp_path.glob("*.png")) == ["1.png", "2.png"]
