@@ -103,7 +103,9 @@ def test_candidates_are_nearest_first_and_limited(ledger: Ledger, retriever: Ret
 
 
 def test_what_another_named_person_told_is_no_candidate(ledger: Ledger, retriever: Retriever) -> None:
-    turns = [Turn("", ANA, "user", f"{name} has a dog", MAY_15, speaker=name, message_id=name) for name in ("Joe", "Mia")]
+    turns = [
+        Turn("", ANA, "user", f"{name} has a dog", MAY_15, speaker=name, message_id=name) for name in ("Joe", "Mia")
+    ]
     (joes, mias), _ = ledger.append(ANA, turns, lambda new, before: [])
     joe, mia = add(ledger, "Joe has a dog", told_by=joes), add(ledger, "Mia has a dog", told_by=mias)
     by_hand = add(ledger, "Mia's dog is old")
