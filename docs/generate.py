@@ -18,9 +18,10 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 BUNDLES = "langchain_memlora/bundles"
 CARDS = (f"{BUNDLES}/smollm2-135m/README.md", f"{BUNDLES}/smollm2-135m-locomo/README.md")
-PAGES = ("README.md", "docs/cli.md", "docs/benchmark.md", *CARDS)
+PAGES = ("README.md", "docs/cli.md", "docs/benchmark.md", "docs/vision.md", *CARDS)
 FIGURES = ROOT / "docs" / "figures.json"
 BENCHMARK = ROOT / "docs" / "benchmark.json"
+VISION = ROOT / "docs" / "vision.json"
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -129,19 +130,29 @@ def benchmark() -> str:
     """The scores of the runs that were recorded last."""
     from langchain_memlora.evaluation.report import Finished, describe, to_markdown
 
-    if not BENCHMARK.exists():
-        return "No run is recorded yet; `make benchmark` records one.\n"
     runs = [Finished(Path(run.pop("path")), **run) for run in json.loads(BENCHMARK.read_text())]
     return "\n".join(to_markdown([*describe(run)]) for run in runs)
 
 
+def _recorded(dataset: str) -> Any:
+    """The run on a data set that was recorded last."""
+    for run in json.loads(BENCHMARK.read_text()):
+        if run["config"]["dataset"] == dataset:
+            return run
+    msg = f"docs/benchmark.json holds no run on {dataset}. Record one with `make benchmark`."
+    raise LookupError(msg)
+
+
+def updates() -> str:
+    """The recorded update decisions, by kind of case."""
+    from langchain_memlora.evaluation.report import tables, to_markdown
+
+    return to_markdown([tables.kinds(_recorded("updates")["scores"]["updates"])])
+
+
 def locomo() -> str:
     """The recorded LoCoMo run in short: what is read, how well, at what cost."""
-    for run in json.loads(BENCHMARK.read_text()) if BENCHMARK.exists() else []:
-        if run["config"]["dataset"] == "locomo":
-            break
-    else:
-        return "No run is recorded yet; `make benchmark` records one.\n"
+    run = _recorded("locomo")
     rows = []
     for name, found in run["scores"]["setups"].items():
         f1, evidence = found["f1"], found["evidence"]
@@ -153,6 +164,25 @@ def locomo() -> str:
     head = "| read | F1 (95 % interval) | evidence in 5 hits | evidence read | tokens | seconds |\n|---|---|---|---|---|---|"
     machine = run["config"]["surroundings"]["machine"]
     return "\n".join([head, *rows]) + f"\n\n{found['f1']['n']} questions, on {machine}.\n"
+
+
+def vision() -> str:
+    """What the vision expert and its baselines scored in the last `make vision`, by kind of question."""
+    if not VISION.exists():
+        return "No run is recorded yet; `make vision` records one.\n"
+    record = json.loads(VISION.read_text())
+    kinds = list(next(iter(record["scores"].values())))
+    rows = [f"| read | {' | '.join(kinds)} |", f"|---|{'---|' * len(kinds)}"]
+    for name, found in record["scores"].items():
+        cells = (f"{found[kind]['mean']:.3f} ({found[kind]['low']:.3f} to {found[kind]['high']:.3f})" for kind in kinds)
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    counts = ", ".join(f"{found['n']} {kind}" for kind, found in record["scores"]["vision expert"].items())
+    warm_up, expert = record["warm_up"], record["expert"]
+    return "\n".join(rows) + (
+        f"\n\nHeld-out accuracy with 95 % intervals; questions: {counts}. A model of {warm_up['parameters'] / 1e6:.1f} million "
+        f"parameters; {warm_up['rows']:,} captions in {warm_up['seconds'] / 60:.0f} min, then {expert['rows']:,} questions in "
+        f"{expert['seconds'] / 60:.0f} min, on {record['machine']}.\n"
+    )
 
 
 def take_benchmark(paths: list[Path]) -> None:
@@ -177,6 +207,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "paper": paper,
     "benchmark": benchmark,
     "locomo": locomo,
+    "updates": updates,
+    "vision": vision,
 }
 
 
