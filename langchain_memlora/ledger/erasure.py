@@ -26,6 +26,7 @@ from langchain_memlora.ledger.rows import (
     to_turn,
 )
 from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, operations, scopes, turns, vectors
+from langchain_memlora.types import Turn
 
 MARK = "erasure"
 FORGET = "forget: "
@@ -87,12 +88,16 @@ def _texts(connection: Connection, owners: Select[tuple[int]]) -> Iterator[str]:
                 yield from {content, content.removeprefix(FORGET)}
     ordered = select_turns().where(turns.c.scope_id.in_(owners))
     rows = connection.execute(ordered.order_by(turns.c.scope_id, turns.c.thread_id, turns.c.seq))
-    # A turn with pictures is embedded both before and after somebody has looked at them.
-    told = [(turn, replace(turn, captions=())) if turn.captions else (turn,) for turn in map(to_turn, rows)]
+    told = [as_embedded(to_turn(row)) for row in rows]
     for either in told:
         yield from map(said, either)
     for before, after in pairwise(told):
         yield from (said_after(first, second) for first, second in product(before, after))
+
+
+def as_embedded(turn: Turn) -> tuple[Turn, ...]:
+    """A turn as it may have been embedded: one with pictures both before and after somebody has looked at them."""
+    return (turn, replace(turn, captions=())) if turn.captions else (turn,)
 
 
 def _columns(table: Table, names: tuple[str, ...]) -> Select[tuple[str | None, ...]]:

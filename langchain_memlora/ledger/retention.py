@@ -139,8 +139,12 @@ def _embedded(
             yield from filter(None, (entry.before, entry.after, entry.fact, entry.fact.removeprefix(erasure.FORGET)))
     told = get_turns(connection, [*gone, *after])
     before = previous(connection, list(told))
-    yield from (said(told[key]) for key in gone)
-    yield from (said_after(before.get(key), turn) for key, turn in told.items())
+    for key, turn in told.items():
+        for seen in erasure.as_embedded(turn):
+            if key in gone:
+                yield said(seen)
+            earlier = before.get(key)
+            yield from (said_after(first, seen) for first in (erasure.as_embedded(earlier) if earlier else [None]))
 
 
 def _search_without(connection: Connection, after: Sequence[str]) -> None:
