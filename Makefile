@@ -13,7 +13,7 @@ LOCOMO ?= --bundle smollm2-135m-locomo --k 15 --budget 500
 LANGCHAIN := langchain==1.5.0 langchain-core==1.8.1
 NEWER := $(abspath $(VENV))/langchain-1.5.0
 
-.PHONY: help install demo test test-stores test-langchain check lint format figures docs reliability benchmark benchmark-quick bench-engines train train-locomo clean
+.PHONY: help install demo test test-stores test-langchain check lint format figures docs reliability benchmark benchmark-quick bench-engines bench-scale train train-locomo clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
@@ -32,9 +32,9 @@ demo: install ## Play a scripted conversation through the real graph, model and 
 test: install ## Run the test suite (under 10 minutes)
 	$(BIN)/python -m pytest -m "not slow"
 
-test-stores: install ## Run the suite for vector stores with 10,000 entries, on servers it starts itself
+test-stores: install ## Run the suites for vector stores (10,000 entries) and ledgers on servers it starts itself
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]'
-	MEMLORA_STORE_SIZE=10000 $(BIN)/python -m pytest tests/stores
+	MEMLORA_STORE_SIZE=10000 $(BIN)/python -m pytest tests/stores tests/ledger
 
 test-langchain: $(NEWER) ## Run the integrations' tests on a newer langchain, laid over the installed one (a minute)
 	PYTHONPATH=$(NEWER) $(BIN)/python -c "from importlib.metadata import version as v; print(v('langchain'), v('langchain-core'))"
@@ -44,7 +44,9 @@ $(NEWER): $(INSTALLED)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target $@ $(LANGCHAIN)
 
 check: install lint test-langchain ## Run the long tests, the examples and the docs, through the real model
+	-$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]' # else they are skipped
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest tests/stores
 
 reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: about three hours)
 	$(BIN)/python -m benchmarks.reliability $(if $(FULL),--full)
@@ -77,6 +79,12 @@ benchmark: install ## LoCoMo's test split, the assistant histories and the updat
 benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo's test conversations
 	$(BIN)/memlora evaluate locomo --out runs/locomo-quick $(LOCOMO) --sessions 5 --limit 40 --baseline turns --baseline no-memory
 	$(BIN)/memlora report runs/locomo-quick --out runs/locomo-quick/report
+
+bench-scale: install ## Adds and searches at growing sizes, on Chroma and pgvector; writes the table of docs/stores.md (an hour)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]'
+	$(BIN)/python benchmarks/scale/run.py
+	$(BIN)/python benchmarks/scale/run.py --only pgvector --sizes 200000
+	$(BIN)/python docs/generate.py
 
 bench-engines: install ## Engines against each other on this machine; writes docs/engines.md (minutes on an idle machine)
 	$(BIN)/python benchmarks/engines/run.py

@@ -18,10 +18,11 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 BUNDLES = "langchain_memlora/bundles"
 CARDS = (f"{BUNDLES}/smollm2-135m/README.md", f"{BUNDLES}/smollm2-135m-locomo/README.md")
-PAGES = ("README.md", "docs/cli.md", "docs/benchmark.md", "docs/vision.md", *CARDS)
+PAGES = ("README.md", "docs/cli.md", "docs/benchmark.md", "docs/vision.md", "docs/stores.md", *CARDS)
 FIGURES = ROOT / "docs" / "figures.json"
 BENCHMARK = ROOT / "docs" / "benchmark.json"
 VISION = ROOT / "docs" / "vision.json"
+SCALE = ROOT / "docs" / "scale.json"
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -197,7 +198,31 @@ def take_benchmark(paths: list[Path]) -> None:
     BENCHMARK.write_text(json.dumps(kept, indent=1) + "\n")
 
 
+def scale() -> str:
+    """Adds and searches at growing sizes, from the last `make bench-scale`."""
+    if not SCALE.exists():
+        return "No run is recorded yet; `make bench-scale` records one.\n"
+    record = json.loads(SCALE.read_text())
+    rows = [
+        f"| {name} | {row['vectors']:,} | {row['users']} | {row['add']['p50']} / {row['add']['p95']} | "
+        f"{row['search']['p50']} / {row['search']['p95']} | {row['vectors_per_second']} | {row['disk_mb']} | "
+        f"{row['memory_mb']} | {row['load']} |"
+        for name, sizes in record["stores"].items()
+        for row in sizes
+    ]
+    head = (
+        "| store | vectors | users | add, ms: p50 / p95 | search, ms: p50 / p95 | vectors a second, in bulk | disk, MB | "
+        "process, MB | load |\n|---|---|---|---|---|---|---|---|---|"
+    )
+    note = (
+        f"On {record['machine']}. Where the load is above the number of cores, the machine did other work meanwhile, and the "
+        "times are longer than its own."
+    )
+    return "\n".join([head, *rows]) + f"\n\n![Milliseconds by size](images/scale.png)\n\n{note}\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "scale": scale,
     "graph": graph,
     "cli": cli_help,
     "scripts": scripts,

@@ -39,8 +39,12 @@ def chroma_server() -> Iterator[int]:
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """A PostgreSQL with pgvector, run by a user without rights; gives its URL."""
+def postgres_server(*, durable: bool = False) -> Iterator[str]:
+    """A PostgreSQL with pgvector, run by a user without rights; gives its URL.
+
+    Args:
+        durable: Sync commits to disk, as a server does that is not for tests.
+    """
     programs = postgres_programs()
     port = free_port()
     nobody = {"user": "nobody"} if os.getuid() == 0 else {}  # PostgreSQL refuses to run as root
@@ -55,7 +59,11 @@ def postgres_server() -> Iterator[str]:
         done = subprocess.run(init, env=env, cwd=folder, capture_output=True, text=True, check=False, **nobody)
         if done.returncode:
             raise UnavailableError(f"initdb failed: {done.stderr.strip()[-300:]}")
-        settings = ["listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "fsync=off"]
+        settings = [
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={folder}",
+            f"fsync={'on' if durable else 'off'}",
+        ]
         options = [word for setting in settings for word in ("-c", setting)]
         command = [programs / "postgres", "-D", data, "-p", str(port), *options]
         with running(command, env=env, cwd=folder, **nobody) as server:

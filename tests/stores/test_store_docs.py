@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import empty_database
 from support import BagOfWords, judge, tell
 
 import langchain_memlora
@@ -19,7 +20,9 @@ from langchain_memlora.testing import ScriptedEngine
 
 ROOT = Path(__file__).parents[2]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
-README = PYTHON.findall((ROOT / "README.md").read_text())[0]
+README = next(
+    block for block in PYTHON.findall((ROOT / "README.md").read_text()) if "memory = MemLoRAMemory()" in block
+)
 SECTIONS = {
     part.split("\n", 1)[0]: PYTHON.findall(part) for part in (ROOT / "docs/stores.md").read_text().split("\n## ")[1:]
 }
@@ -85,6 +88,24 @@ def test_the_lines_of_pgvector(postgres_url: str, code: Any) -> None:
     for number, lines in enumerate(ways):
         assert given in lines
         remembers(code(lines.replace(given, postgres_url).replace("my-memory", f"my-memory-{number}"))["memory"])
+
+
+def test_the_lines_of_a_ledger_on_postgres(postgres_url: str, code: Any) -> None:
+    given = "postgresql+psycopg://memlora@127.0.0.1:5432/postgres"
+    table, (lines,) = SECTIONS["pgvector"][0], SECTIONS["The ledger on PostgreSQL"]
+    place = empty_database(postgres_url, "docs")
+    code(table.replace(given, place))
+    names = code(lines.replace(given, place))
+    remembers(names["memory"])
+    assert not list(names["memory"].path.glob("ledger*"))
+
+
+def test_the_lines_of_a_service(postgres_url: str, code: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = empty_database(postgres_url, "service")
+    code(SECTIONS["pgvector"][0].replace("postgresql+psycopg://memlora@127.0.0.1:5432/postgres", place))
+    monkeypatch.setenv("DATABASE_URL", place)
+    (lines,) = PYTHON.findall((ROOT / "docs/how-to/deploy.md").read_text())
+    remembers(code(lines.replace('"/memory"', repr(str(tmp_path))))["memory"])
 
 
 def test_the_lines_of_another_store(code: Any, capsys: pytest.CaptureFixture[str]) -> None:
