@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reliability import concurrency, event_loop
+from benchmarks.reliability import concurrency, event_loop, soak
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +20,12 @@ def test_threads_and_tasks_on_an_embedded_chroma(tmp_path: Path) -> None:
 def test_processes_on_one_ledger_and_a_chroma_server(tmp_path: Path) -> None:
     found = concurrency.in_processes(120, 1, tmp_path, processes=2, threads=2)
     assert (found["operations"], found["broken"]) == (120, [])
+
+
+def test_files_do_not_pile_up(tmp_path: Path) -> None:
+    found = soak.run(tmp_path, 120)
+    assert found["operations"] == 120
+    assert max(found["open files"]) <= found["open files"][1] + 4  # Chroma's come and go
 
 
 def test_the_event_loop_is_not_kept_waiting(tmp_path: Path) -> None:
