@@ -1,0 +1,107 @@
+"""Tell everybody the same message pairs, ask the same questions, in turns; write `docs/speed.json`, page and plot.
+
+`python -m benchmarks.peers` takes an hour on two idle cores; `--pairs 6 --questions 4` is a look. It answers 1 if a ratio
+that is promised does not hold on this machine. LoCoMo is read from `MEMLORA_DATA`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import multiprocessing
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.contestants import LENGTHS
+from benchmarks.peers.material import Material, load
+from benchmarks.peers.report import FIGURES, ROOT, write_page
+from benchmarks.peers.worker import work
+
+FAST = "openvino" if importlib.util.find_spec("openvino") else "transformers"
+ENTRANTS = {
+    "memlora": FAST,
+    "memlora on transformers": "transformers",
+    "memlora, forced": FAST,
+    "paper's form": "plain",
+    "mem0, forced": FAST,
+    "mem0": FAST,
+    "whole history": FAST,
+}
+"""Everybody, and the engine each runs on; `plain` is PEFT's own `generate`."""
+Record = dict[str, Any]
+
+
+@contextmanager
+def started(name: str, engine: str, threads: int) -> Iterator[Any]:
+    """The pipe to one contestant's process; something comes through it when everything is loaded."""
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe()
+    process = context.Process(target=work, args=(name.partition(" on ")[0], engine, threads, theirs))
+    process.start()
+    try:
+        yield mine
+    finally:
+        process.join(10)
+        process.kill()
+
+
+def compete(entrants: dict[str, str], material: Material, threads: int) -> Record:
+    """Everybody's record: what each pair and each question cost, what is known in the end, most memory held."""
+    with ExitStack() as stack:
+        pipes = {name: stack.enter_context(started(name, engine, threads)) for name, engine in entrants.items()}
+        for name, pipe in pipes.items():
+            pipe.recv()
+            print(f"{name}: ready", flush=True)
+        records: Record = {name: {"engine": engine, "tell": [], "ask": []} for name, engine in entrants.items()}
+        orders = [("tell", pair) for pair in material.pairs]
+        orders += [("ask", question.text) for question in material.questions]
+        for number, order in enumerate(orders, 1):
+            for name, pipe in pipes.items():
+                if order[0] == "ask" and name in LENGTHS:
+                    continue
+                pipe.send(order)
+                records[name][order[0]].append(pipe.recv())
+            print(f"{number} of {len(orders)}", flush=True)
+        for name, pipe in pipes.items():
+            pipe.send(("known",))
+            records[name]["known"] = pipe.recv()["result"]
+            pipe.send(None)
+            records[name]["megabytes"] = pipe.recv()
+    return records
+
+
+def main() -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=60)
+    parser.add_argument("--questions", type=int, default=20)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--only", choices=ENTRANTS, action="append")
+    parser.add_argument(
+        "--data", type=Path, default=Path(os.environ.get("MEMLORA_DATA", ROOT.parent / "shared" / "data"))
+    )
+    parser.add_argument("--page", action="store_true", help="only write the page again from the last figures")
+    options = parser.parse_args()
+    if not options.page:
+        material = load(options.data / "locomo" / "locomo10.json", options.pairs, options.questions)
+        entrants = {name: engine for name, engine in ENTRANTS.items() if name in (options.only or ENTRANTS)}
+        load_average = os.getloadavg()[0]
+        records = compete(entrants, material, options.threads)
+        machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), {options.threads} threads"
+        raw = {"machine": machine, "load": round(load_average, 1), "records": records}
+        (ROOT / "runs").mkdir(exist_ok=True)
+        (ROOT / "runs" / "peers.json").write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
+        from benchmarks.peers.summary import summarize
+
+        FIGURES.write_text(json.dumps(summarize(raw, material), indent=1) + "\n")
+    return write_page()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""What everybody is told and asked: message pairs of LoCoMo's first conversation with their annotated facts, and questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from langchain_memlora.evaluation.conversations import Question
+from langchain_memlora.evaluation.datasets.locomo import VALIDATION, load_locomo
+from langchain_memlora.types import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two messages that follow each other, and the facts that annotators found in them."""
+
+    turns: tuple[Turn, Turn]
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Pairs in the order they were said, and questions that they answer."""
+
+    user: str
+    pairs: tuple[Pair, ...]
+    questions: tuple[Question, ...]
+
+
+def load(file: Path, pairs: int, questions: int) -> Material:
+    """The first `pairs` pairs of C1, and the first `questions` questions whose evidence lies in them.
+
+    Args:
+        file: `locomo10.json`.
+    """
+    conversation = load_locomo(file, VALIDATION)[0]
+    told: list[Pair] = []
+    for session in conversation.sessions:
+        for first, second in zip(session[::2], session[1::2], strict=False):
+            ids = {first.message_id, second.message_id}
+            facts = dict.fromkeys(fact.text for fact in conversation.facts if fact.message_id in ids)
+            told.append(Pair((first, second), tuple(facts)))
+    told = told[:pairs]
+    known = {turn.message_id for pair in told for turn in pair.turns}
+    asked = [question for question in conversation.questions if question.evidence and question.evidence <= known]
+    return Material(conversation.id, tuple(told), tuple(asked[:questions]))

@@ -1,0 +1,73 @@
+"""What a run comes to: a few figures for each contestant, none of them the data set's text."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from benchmarks.peers.contestants import LENGTHS
+from benchmarks.peers.material import Material
+from langchain_memlora.evaluation.metrics.facts import ReadWindow, match_facts
+from langchain_memlora.evaluation.metrics.token_f1 import locomo_f1
+from langchain_memlora.models import default_embeddings
+
+STAGES = ("extraction", "memory_update", "generation")
+Figures = dict[str, Any]
+
+
+def summarize(raw: Figures, material: Material) -> Figures:
+    """The figures of a run, as `docs/speed.json` keeps them."""
+    gold = tuple((fact, None) for pair in material.pairs for fact in pair.facts)
+    full = [bool(pair.facts) for pair in material.pairs]
+    embeddings = default_embeddings()
+    found = {}
+    for name, record in raw["records"].items():
+        told, asked = record["tell"], record["ask"]
+        found[name] = {
+            "engine": record["engine"],
+            "pair": {
+                "seconds": median(row["seconds"] for row in told),
+                "seconds with facts": median(row["seconds"] for row, has in zip(told, full, strict=True) if has),
+                "cpu": median(row["cpu"] for row in told),
+                "stages": {stage: _mean(told, stage) for stage in STAGES[:2]},
+                "rest": sum(row["seconds"] - _model(row) for row in told) / len(told),
+            },
+            "question": None if name in LENGTHS else _answers(asked, material),
+            "given": name in LENGTHS,
+            "known": len(record["known"]),
+            "right": len(match_facts(embeddings, ReadWindow(gold, tuple(record["known"])))),
+            "megabytes": record["megabytes"],
+        }
+    return {
+        "machine": raw["machine"],
+        "load": raw["load"],
+        "pairs": len(material.pairs),
+        "questions": len(material.questions),
+        "annotated": len(gold),
+        "contestants": found,
+    }
+
+
+def _answers(asked: list[Figures], material: Material) -> Figures:
+    """What questions cost, and how right the answers were."""
+    scores = [
+        locomo_f1(answer["result"], question.gold, question.category)
+        for answer, question in zip(asked, material.questions, strict=True)
+    ]
+    return {
+        "seconds": median(row["seconds"] for row in asked),
+        "f1": sum(scores) / len(scores),
+        "stages": {STAGES[2]: _mean(asked, STAGES[2])},
+    }
+
+
+def _mean(rows: list[Figures], stage: str) -> dict[str, float]:
+    """Calls, tokens and seconds of a stage per pair or question."""
+    totals = [row["stages"].get(stage, {}) for row in rows]
+    return {
+        key: sum(total.get(key, 0) for total in totals) / len(rows) for key in ("calls", "read", "written", "seconds")
+    }
+
+
+def _model(row: Figures) -> float:
+    return sum(stage["seconds"] for stage in row["stages"].values())

@@ -1,0 +1,71 @@
+"""What `make bench` counts and promises: forced lengths are written, stages are counted, a missed ratio is a failure."""
+
+from typing import Any
+
+import pytest
+
+from benchmarks.peers import report
+from benchmarks.peers.metered import Metered
+from langchain_memlora.engines import Request
+from langchain_memlora.testing import ScriptedEngine
+
+
+def test_stages_are_counted() -> None:
+    inner = ScriptedEngine(extraction="1 likes tea", memory_update=lambda prompt: "ADD")
+    with Metered(inner) as engine:
+        engine.run([Request("extraction", "a b c"), Request("memory_update", "x", choices=("ADD", "NONE"))])
+        assert {stage: (row["calls"], row["read"], row["written"]) for stage, row in engine.spent.items()} == {
+            "extraction": (1, 3, 3),
+            "memory_update": (1, 1, 1),
+        }
+
+
+def test_forced_lengths_are_written_whatever_the_model_wants(tiny: Any) -> None:
+    pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    from langchain_memlora.engines.openvino import OpenVINOEngine
+
+    inner = OpenVINOEngine(tiny.bundle, threads=1)
+    with Metered(inner, {"extraction": 60}) as engine:
+        engine.texts["extraction"] = "none"
+        found = engine.run([Request("extraction", "hi", 5)])[0]
+        assert (found.text, found.finished) == ("none", True)
+        assert engine.spent["extraction"]["written"] == 60
+        assert engine.run([Request("generation", "hi", 5)])[0].completion_tokens <= 5
+        assert inner.compute([Request("extraction", "hi", 60)])[0].completion_tokens == 60
+
+
+def figures(**seconds: float) -> dict[str, Any]:
+    """Figures of a run in which a pair took so many seconds."""
+    names = {"ours": "memlora", "forced": "memlora, forced", "paper": "paper's form", "mem0": "mem0, forced"}
+    stage = {"calls": 1.0, "read": 10.0, "written": 5.0, "seconds": 0.1}
+    one = {
+        "engine": "openvino",
+        "question": {"seconds": 0.2, "f1": 0.5, "stages": {}},
+        "given": False,
+        "known": 3,
+        "right": 2,
+        "megabytes": 900.0,
+    }
+    contestants = {
+        names[key]: {
+            **one,
+            "pair": {
+                "seconds": value,
+                "seconds with facts": value,
+                "cpu": value,
+                "stages": {"extraction": stage, "memory_update": stage},
+                "rest": 0.1,
+            },
+        }
+        for key, value in seconds.items()
+    }
+    return {"machine": "x", "load": 0.1, "pairs": 2, "questions": 1, "annotated": 3, "contestants": contestants}
+
+
+def test_a_ratio_that_is_missed_is_said() -> None:
+    found = figures(ours=1.0, forced=1.0, paper=4.5, mem0=14.0)
+    assert [value >= least for _, value, least in report.ratios(found)] == [False, True]
+    assert report.targets(found).count("**no**") == 1
+    assert "| memlora | openvino | 1.00 | 1.0 | 1.00 | 0.20 | 0.50 | 900 | 3 (2) |" in report.cost(found)
+    assert "| memlora | 10 + 5 (1.0) | 10 + 5 (1.0) |" in report.tokens(found)
+    assert report.ratios(figures(ours=1.0)) == []

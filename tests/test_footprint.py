@@ -1,0 +1,45 @@
+"""What starting costs: in time and in memory, beside the bare imports of what it is built on."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STAMP = """
+import resource, sys, time
+begun = time.perf_counter()
+{code}
+# The lesser of both is what an idle machine takes: others make the clock slow, threads the processor's count high.
+seconds = min(time.perf_counter() - begun, time.process_time())
+print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3))
+"""
+BARE = "import chromadb, langchain_chroma, langgraph.graph, sentence_transformers, sqlalchemy, {engine}"
+WARM = BARE + "\nfrom langchain_memlora import MemLoRAMemory\nMemLoRAMemory(path={path!r}, engine={name!r}).warm()"
+
+
+def cost(code: str, runs: int = 2) -> tuple[float, float]:
+    """Least seconds and least megabytes of some runs."""
+    done = [
+        subprocess.run([sys.executable, "-c", STAMP.format(code=code)], capture_output=True, text=True, check=True)
+        for _ in range(runs)
+    ]
+    found = [tuple(map(float, one.stdout.split()[-2:])) for one in done]
+    return min(seconds for seconds, _ in found), min(megabytes for _, megabytes in found)
+
+
+def test_importing_takes_less_than_a_third_of_a_second() -> None:
+    seconds, _ = cost("import langchain_memlora", runs=3)
+    assert seconds < 0.3
+
+
+@pytest.mark.model
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "package"), [("openvino", "openvino"), ("transformers", "peft")])
+def test_a_memory_starts_soon_after_its_imports(tmp_path: Path, name: str, package: str) -> None:
+    pytest.importorskip(package, reason=f"the extra `{name}` is not installed")
+    warm = WARM.format(engine=package, path=str(tmp_path), name=name)
+    cost(warm, runs=1)  # models are fetched and written down once
+    bare, whole = cost(BARE.format(engine=package)), cost(warm)
+    assert whole[0] - bare[0] < 2.0
+    assert whole[1] - bare[1] < 450
