@@ -9,11 +9,15 @@ export MEMLORA_DATA ?= ../shared/data
 BASELINES ?= facts turns dense bm25 no-memory no-reader
 LOCOMO ?= --bundle smollm2-135m-locomo --k 15 --budget 500
 
+# The LoCoMo bundle goes on from the default one; its own licence keeps it apart.
+MORE := --bundle runs/locomo-experts --work runs/train-locomo --more
+ON_LOCOMO := --stories runs/locomo-train.jsonl --validation runs/locomo-c1.jsonl --data "LoCoMo conversations 4-10 (CC BY-NC 4.0)"
+
 # The other pair of versions that is tested. It is no dependency: its langchain-core asks for a certifi that not every registry has.
 LANGCHAIN := langchain==1.5.0 langchain-core==1.8.1
 NEWER := $(abspath $(VENV))/langchain-1.5.0
 
-.PHONY: help install demo test test-stores test-langchain check lint format figures docs reliability benchmark benchmark-quick bench-engines bench-scale train train-locomo clean
+.PHONY: help install demo test test-stores test-langchain check lint format figures docs reliability benchmark benchmark-quick bench bench-engines bench-scale train train-locomo vision clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
@@ -48,7 +52,7 @@ check: install lint test-langchain ## Run the long tests, the examples and the d
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m pytest tests/stores
 
-reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: about three hours)
+reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: about four hours)
 	$(BIN)/python -m benchmarks.reliability $(if $(FULL),--full)
 
 lint: install ## Check style and generated docs
@@ -80,6 +84,9 @@ benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo
 	$(BIN)/memlora evaluate locomo --out runs/locomo-quick $(LOCOMO) --sessions 5 --limit 40 --baseline turns --baseline no-memory
 	$(BIN)/memlora report runs/locomo-quick --out runs/locomo-quick/report
 
+bench: install ## This package beside its peers on this machine; writes docs/speed.md, fails if a promise is missed (an hour)
+	$(BIN)/python -m benchmarks.peers $(BENCH)
+
 bench-scale: install ## Adds and searches at growing sizes, on Chroma and pgvector; writes the table of docs/stores.md (an hour)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]'
 	$(BIN)/python benchmarks/scale/run.py
@@ -89,6 +96,10 @@ bench-scale: install ## Adds and searches at growing sizes, on Chroma and pgvect
 bench-engines: install ## Engines against each other on this machine; writes docs/engines.md (minutes on an idle machine)
 	$(BIN)/python benchmarks/engines/run.py
 
+vision: install ## Train a small vision-language model and its vision expert on drawings, measure them, write docs/vision.md
+	$(BIN)/python -m benchmarks.vision
+	$(BIN)/python docs/generate.py
+
 screenshots: install ## Photograph the page of `memlora ui` for the docs (needs Chromium)
 	$(BIN)/python tests/ui/screenshots.py docs/images
 
@@ -96,12 +107,15 @@ train: install ## Train three text experts on the shipped stories into runs/bund
 	for role in extraction memory_update generation; do \
 	  $(BIN)/memlora train $$role --bundle runs/bundle --work runs/train || exit 1; done
 
-train-locomo: install ## Go on training a copy of the default reader on LoCoMo, into runs/smollm2-135m-locomo (an hour)
+train-locomo: install ## Train a copy of the default experts further, and on LoCoMo, into runs/smollm2-135m-locomo (hours)
 	$(BIN)/memlora stories $(MEMLORA_DATA)/locomo/locomo10.json --out runs/locomo-train.jsonl
 	$(BIN)/memlora stories $(MEMLORA_DATA)/locomo/locomo10.json --conversations 1 --out runs/locomo-c1.jsonl
-	cp -r langchain_memlora/bundles/smollm2-135m runs/smollm2-135m-locomo
-	$(BIN)/memlora train generation --bundle runs/smollm2-135m-locomo --work runs/train-locomo --more --epochs 1 --insert 1 \
-	  --stories runs/locomo-train.jsonl --validation runs/locomo-c1.jsonl --data "LoCoMo conversations 4-10 (CC BY-NC 4.0)"
+	test -d runs/locomo-experts || cp -r langchain_memlora/bundles/smollm2-135m runs/locomo-experts
+	$(BIN)/memlora train extraction $(MORE) --epochs 0.75 --silence 0.3 $(ON_LOCOMO)
+	$(BIN)/memlora train memory_update $(MORE) --epochs 0.35
+	$(BIN)/memlora train generation $(MORE) --epochs 1 --insert 1 $(ON_LOCOMO)
+	$(BIN)/memlora bundle runs/smollm2-135m-locomo --licence CC-BY-NC-4.0 \
+	  $(foreach role,extraction memory-update generation,--$(role) runs/locomo-experts)
 
 clean: ## Remove the virtual environment and caches of tools
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
