@@ -75,7 +75,7 @@ class Turn:
     @property
     def words(self) -> str:
         """What was said and, in brackets, what was seen."""
-        return " ".join(filter(None, (self.text, *(f"(picture: {caption})" for caption in self.captions))))
+        return " ".join(filter(None, (self.text, *(f"(picture: {caption})" for caption in self.captions if caption))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def train(
     ctx: typer.Context,
-    role: Annotated[Role, typer.Argument(metavar="ROLE", help=f"One of {', '.join(TEXT_ROLES)}.")],
+    role: Annotated[Role, typer.Argument(metavar="ROLE", help=f"One of {', '.join(Role)}.")],
     bundle: Annotated[Path, typer.Option(file_okay=False, help="The bundle to train; made if it is not there.")],
     stories: Annotated[
         list[Path] | None,
@@ -68,8 +68,8 @@ def train(
     ] = None,
 ) -> None:
     """Train one expert of a bundle. A run that was stopped goes on when started again."""
-    if role not in TEXT_ROLES:
-        msg = f"Stories can't train a {role} expert. Choose one of {', '.join(TEXT_ROLES)}."
+    if role not in TEXT_ROLES and not (rows and (bundle / "card.json").exists()):
+        msg = f"Stories can't train a {role} expert. Pass --rows and a bundle with prompts/{role}.txt."
         raise InvalidInputError(msg)
     if rows and (stories or pairs or validation or more):
         msg = (
@@ -86,7 +86,8 @@ def train(
     from langchain_memlora.training.stories import load_stories
 
     setting: Setting = ctx.obj
-    material = load_rows(*rows) if rows else load_stories(*(stories or ()))  # before a bundle is made for nothing
+    text_rows = (rows or ()) if role in TEXT_ROLES else ()
+    material = load_rows(*text_rows) if rows else load_stories(*(stories or ()))  # before a bundle is made for nothing
     if not (bundle / "card.json").exists():
         start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
     work = work or bundle.with_name(f"{bundle.name}-work")

@@ -13,7 +13,16 @@ from typing import Literal, cast, get_args
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as hf_logging
 
 from langchain_memlora.errors import (
@@ -51,6 +60,11 @@ def load_experts(
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`|Found missing adapter keys")
             adapted = _with_adapters(bundle, found, model).to(device).eval()
     return tokenizer, adapted.requires_grad_(requires_grad=False)
+
+
+def sees(config: PreTrainedConfig) -> bool:
+    """Whether a model of this configuration takes pictures."""
+    return getattr(config, "vision_config", None) is not None
 
 
 def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -105,7 +119,8 @@ def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
 def _load_base(base: BaseModel, dtype: torch.dtype) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.source)
-        model, info = AutoModelForCausalLM.from_pretrained(base.source, dtype=dtype, output_loading_info=True)
+        kind = AutoModelForImageTextToText if sees(AutoConfig.from_pretrained(base.source)) else AutoModelForCausalLM
+        model, info = kind.from_pretrained(base.source, dtype=dtype, output_loading_info=True)
         if lacking := sorted(info["missing_keys"]):
             msg = f"{len(lacking)} weights are missing, {lacking[0]} first"
             raise ValueError(msg)

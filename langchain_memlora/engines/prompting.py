@@ -49,6 +49,9 @@ class Prompting:
             PromptTooLongError: The prompt and what may be written do not fit into the model.
             EngineError: The role has no adapter, or choices begin alike.
         """
+        if request.images:
+            msg = f"This engine can't see, but {len(request.images)} image(s) were given. Use engine='transformers'."
+            raise EngineError(msg)
         needed = 1 if request.choices else request.max_tokens
         ids = self.ids(request.role, (("user", request.prompt),), needed)
         return Row(index, request, ids, self._firsts(request.choices))

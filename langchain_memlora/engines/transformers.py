@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -14,14 +15,25 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest, Ending, Say
 from langchain_memlora.engines.listener import Listener
-from langchain_memlora.engines.loading import DType, load_experts, pad_id, pick_device, pick_dtype, tokenizer_sha256
+from langchain_memlora.engines.loading import (
+    DType,
+    load_experts,
+    pad_id,
+    pick_device,
+    pick_dtype,
+    sees,
+    tokenizer_sha256,
+)
+from langchain_memlora.engines.seeing import Seeing
 from langchain_memlora.errors import EngineError, InvalidInputError, PromptTooLongError
 from langchain_memlora.experts.bundle import Bundle
+from langchain_memlora.models.base_model import resolve_base_model
 
 __all__ = ["TransformersEngine", "tokenizer_sha256"]
 
 SCORING_FACTOR = 4
 SCORING_TOKENS = 8192
+LOOKING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,7 @@ class _Row:
 
     index: int
     request: Request
-    ids: list[int]
+    ids: list[int]  # of a request with pictures none: its processor makes them
     firsts: list[int]
 
     @property
@@ -90,6 +102,7 @@ class TransformersEngine(Engine):
         self._prompt_lookup = prompt_lookup
         self._model: PeftModel | PreTrainedModel | None = None
         self._tokenizer: PreTrainedTokenizerBase | None = None
+        self._seeing: Seeing | None = None
 
     def load(self) -> None:
         """Load the base model and every adapter of the bundle, and check that they belong together.
@@ -101,10 +114,13 @@ class TransformersEngine(Engine):
             BundleError: An adapter is corrupt, or nothing says how a message is wrapped.
         """
         self._tokenizer, self._model = load_experts(self.bundle, self._base, self.dtype, self.device)
+        config = self._model.config
+        self._limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+        self._seeing = Seeing(resolve_base_model(self._base).source, self._limit) if sees(config) else None
 
     def release(self) -> None:
         """Drop the model."""
-        self._model = self._tokenizer = None
+        self._model = self._tokenizer = self._seeing = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -117,13 +133,14 @@ class TransformersEngine(Engine):
         """
         if self._model is None:
             self.load()
-        groups: dict[tuple[str | None, bool], list[_Row]] = {}
+        groups: dict[tuple[str | None, bool, bool], list[_Row]] = {}
         for index, request in enumerate(requests):
-            groups.setdefault((request.role, bool(request.choices)), []).append(self._row(index, request))
+            key = (request.role, bool(request.choices), bool(request.images))
+            groups.setdefault(key, []).append(self._row(index, request))
         done: dict[int, Completion] = {}
-        for (role, scoring), rows in groups.items():
+        for (role, scoring, looking), rows in groups.items():
             with self._expert(role), torch.inference_mode():
-                for chunk in self._chunks(rows, scoring=scoring):
+                for chunk in self._chunks(rows, scoring=scoring, looking=looking):
                     start = time.perf_counter()
                     found = self._score(chunk) if scoring else self._generate(chunk)
                     share = (time.perf_counter() - start) / len(chunk)
@@ -166,27 +183,27 @@ class TransformersEngine(Engine):
 
     def _row(self, index: int, request: Request) -> _Row:
         needed = 1 if request.choices else request.max_tokens
+        if request.images:
+            self._check_role(request.role)
+            if self._seeing is None:
+                msg = f"{self._base} can't see, but {len(request.images)} image(s) were given. Use a vision-language model."
+                raise EngineError(msg)
+            return _Row(index, request, [], self._firsts(request.choices))
         ids = self._ids(request.role, (("user", request.prompt),), needed)
         return _Row(index, request, ids, self._firsts(request.choices))
 
     def _ids(self, role: str | None, messages: Sequence[tuple[str, str]], needed: int) -> list[int]:
         """The token ids of messages, up to where the model begins to write `needed` tokens."""
-        if role is not None and role not in self.bundle.adapters:
-            there = ", ".join(self.bundle.adapters) or "none"
-            msg = (
-                f"Bundle {self.bundle.card.name} has no adapter {str(role)!r} (it has: {there}). "
-                "Use one of these, or None for the base model."
-            )
-            raise EngineError(msg)
+        self._check_role(role)
         ids = self._tokenizer.apply_chat_template(
-            [{"role": speaker, "content": text} for speaker, text in messages],
+            [{"role": speaker, "content": self._content(text)} for speaker, text in messages],
             chat_template=self.bundle.chat_template or None,
             add_generation_prompt=True,
             tokenize=True,
             sanitize_control_tokens=True,
             return_dict=True,
         )["input_ids"]
-        limit = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+        limit = self._limit
         if limit is not None and len(ids) > limit - needed:
             msg = (
                 f"The prompt has {len(ids)} tokens, but with {needed} to write {self._base} reads at most "
@@ -194,6 +211,19 @@ class TransformersEngine(Engine):
             )
             raise PromptTooLongError(msg)
         return ids
+
+    def _content(self, text: str) -> Any:
+        """A message's text as the template takes it: those of vision-language models want blocks."""
+        return [{"type": "text", "text": text}] if self._seeing and not self.bundle.chat_template else text
+
+    def _check_role(self, role: str | None) -> None:
+        if role is not None and role not in self.bundle.adapters:
+            there = ", ".join(self.bundle.adapters) or "none"
+            msg = (
+                f"Bundle {self.bundle.card.name} has no adapter {str(role)!r} (it has: {there}). "
+                "Use one of these, or None for the base model."
+            )
+            raise EngineError(msg)
 
     def _firsts(self, choices: Sequence[str]) -> list[int]:
         """The first token of each choice, by which alone they are told apart."""
@@ -230,8 +260,12 @@ class TransformersEngine(Engine):
             torch.manual_seed(seed)
             yield
 
-    def _chunks(self, rows: Iterable[_Row], *, scoring: bool) -> Iterator[list[_Row]]:
-        """Batches of rows of similar length."""
+    def _chunks(self, rows: Sequence[_Row], *, scoring: bool, looking: bool) -> Iterator[list[_Row]]:
+        """Batches of rows of similar length; of rows with pictures only a few, for these are large."""
+        if looking:
+            size = 1 if scoring else LOOKING
+            yield from (list(rows[start : start + size]) for start in range(0, len(rows), size))
+            return
         chunk: list[_Row] = []
         for row in sorted(rows, key=lambda row: len(row.ids)):
             count = len(chunk) + 1
@@ -244,6 +278,9 @@ class TransformersEngine(Engine):
             yield chunk
 
     def _padded(self, rows: Sequence[_Row]) -> dict[str, torch.Tensor]:
+        if self._seeing and rows[0].request.images:
+            inputs = self._seeing.inputs([row.request for row in rows])
+            return {name: value.to(self.device) for name, value in inputs.items()}
         longest = max(len(row.ids) for row in rows)
         pad = pad_id(self._tokenizer)
         ids = [[pad] * (longest - len(row.ids)) + row.ids for row in rows]
@@ -255,27 +292,32 @@ class TransformersEngine(Engine):
 
     def _score(self, rows: Sequence[_Row]) -> list[Completion]:
         inputs = self._padded(rows)
-        positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-        logits = self._model(**inputs, position_ids=positions, logits_to_keep=1, use_cache=False).logits[:, -1].cpu()
+        counts = inputs["attention_mask"].sum(-1).tolist()
+        if not rows[
+            0
+        ].request.images:  # rows with pictures come alone, and their models count positions in their own way
+            inputs["position_ids"] = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+        logits = self._model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1].cpu()
         found = []
-        for row, last in zip(rows, logits, strict=True):
+        for row, last, count in zip(rows, logits, counts, strict=True):
             chances = last[row.firsts].double().softmax(-1).tolist()
             best = max(range(len(chances)), key=chances.__getitem__)
-            found.append(Completion(row.request.choices[best], tuple(chances), len(row.ids), 1, adapter=row.adapter))
+            found.append(Completion(row.request.choices[best], tuple(chances), count, 1, adapter=row.adapter))
         return found
 
     def _generate(self, rows: Sequence[_Row]) -> list[Completion]:
         inputs = self._padded(rows)
         options: dict[str, int] = {"max_new_tokens": max(row.request.max_tokens for row in rows)}
-        if len(rows) == 1 and self._prompt_lookup:
+        if len(rows) == 1 and self._prompt_lookup and not self._seeing:
             options |= {"prompt_lookup_num_tokens": 8, "max_matching_ngram_size": 2}
         written = self._model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :].tolist()
         eos, found = self._tokenizer.eos_token_id, []
-        for row, tokens in zip(rows, written, strict=True):
+        counts = inputs["attention_mask"].sum(-1).tolist()
+        for row, tokens, count in zip(rows, written, counts, strict=True):
             mine = tokens[: row.request.max_tokens]
             finished = eos in mine
             kept = mine[: mine.index(eos)] if finished else mine
             text = self._tokenizer.decode(kept, skip_special_tokens=True)
             spent = len(kept) + finished
-            found.append(Completion(text, (), len(row.ids), spent, adapter=row.adapter, finished=finished))
+            found.append(Completion(text, (), count, spent, adapter=row.adapter, finished=finished))
         return found

@@ -8,8 +8,9 @@ from pathlib import Path
 from langchain_memlora.experts.bundle import Bundle, load_bundle
 from langchain_memlora.experts.roles import Role
 from langchain_memlora.training.bundling import record_training
-from langchain_memlora.training.row_files import load_rows, split_rows
+from langchain_memlora.training.row_files import HELD_OUT, load_rows, split_rows
 from langchain_memlora.training.train import RECIPES, Recipe, train_expert
+from langchain_memlora.training.vision import load_vision_rows, train_vision_expert
 
 
 def build_from_rows(
@@ -24,7 +25,7 @@ def build_from_rows(
     """Train a role on rows that were made elsewhere, put the adapter into the bundle and the record on its card.
 
     Args:
-        files: JSON lines of rows; every twelfth group only judges.
+        files: JSON lines of rows; every twelfth group only judges (for a vision expert, every twelfth row).
         data: What the card says they were made of; default: the names of the files.
 
     Returns:
@@ -36,6 +37,11 @@ def build_from_rows(
     """
     bundle = load_bundle(bundle_path)
     recipe = recipe or RECIPES[role]
-    rows, validation = split_rows(load_rows(*files))
-    record = train_expert(role, bundle, rows, validation, work / f"{role}-{recipe.seed}", recipe)
+    folder = work / f"{role}-{recipe.seed}"
+    if role is Role.VISION:
+        looks = load_vision_rows(*files)
+        rest = [row for number, row in enumerate(looks) if number % HELD_OUT]
+        record = train_vision_expert(bundle, rest, looks[::HELD_OUT], folder, recipe)
+    else:
+        record = train_expert(role, bundle, *split_rows(load_rows(*files)), folder, recipe)
     return record_training(bundle, role, record, data or [path.name for path in files])

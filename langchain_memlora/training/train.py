@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,8 @@ from langchain_memlora.training.rows import Row
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-ATTENTION = ("q_proj", "v_proj")
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+LANGUAGE_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 class Example(TypedDict):
@@ -66,11 +67,12 @@ class Recipe:
 
 
 RECIPES: dict[Role, Recipe] = {
-    Role.EXTRACTION: Recipe(targets="all-linear", learning_rate=7e-4),
+    Role.EXTRACTION: Recipe(targets="all-linear", learning_rate=7e-4, batch=4, accumulation=4),
     Role.MEMORY_UPDATE: Recipe(),
     Role.GENERATION: Recipe(
         targets="all-linear", learning_rate=5e-4, batch=4, accumulation=2, epochs=0.6, evaluations=2
     ),
+    Role.VISION: Recipe(targets=LANGUAGE_LAYERS, learning_rate=5e-4),
 }
 
 
@@ -102,8 +104,7 @@ def train_expert(
     Raises:
         InvalidInputError: There are no rows.
     """
-    import torch
-    from transformers import AutoTokenizer, EarlyStoppingCallback, Trainer
+    from transformers import AutoTokenizer
 
     from langchain_memlora.engines.loading import pad_id
 
@@ -119,26 +120,44 @@ def train_expert(
         )
         raise InvalidInputError(msg)
     print(f"{role}: {len(kept)} rows to train on ({dropped} too long), {len(judged)} to validate", file=sys.stderr)
+    collator = partial(collate, pad_id=pad_id(tokenizer))
+    trainer, record = fit(_student(source, recipe, start), kept, judged, collator, recipe, work)
+    install(trainer.model, work, bundle.path / role)
+    return {**record, "rows_too_long": dropped}
+
+
+def fit(
+    model: Any,
+    rows: Sequence[Any],
+    validation: Sequence[Any],
+    collator: Callable[[Sequence[Any]], dict[str, Any]],
+    recipe: Recipe,
+    work: Path,
+) -> tuple[Any, dict[str, Any]]:
+    """Fit a model to rows; a killed run goes on from its last checkpoint when called again with the same `work` folder.
+
+    Returns:
+        The `Trainer`, whose model has the weights with the lowest validation loss, and what the card records.
+    """
+    import torch
+    from transformers import EarlyStoppingCallback, Trainer
+
     trainer = Trainer(
-        model=_student(source, recipe, start),
-        args=_arguments(recipe, len(kept), work),
-        train_dataset=kept,
-        eval_dataset=judged,
-        data_collator=partial(collate, pad_id=pad_id(tokenizer)),
+        model=model,
+        args=_arguments(recipe, len(rows), work, grouped=isinstance(rows[0], Mapping)),
+        train_dataset=rows,
+        eval_dataset=validation,
+        data_collator=collator,
         callbacks=[EarlyStoppingCallback(early_stopping_patience=recipe.patience)],
     )
     begun = _begun(work)
     result = trainer.train(resume_from_checkpoint=begun > 0)
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     (work / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
-    _install(trainer.model, work / "adapter", bundle.path / role)
-    for checkpoint in work.glob("checkpoint-*"):  # or another run in this folder would take itself for finished
-        shutil.rmtree(checkpoint)
-    return {
+    return trainer, {
         "recipe": asdict(recipe),
-        "rows": len(kept),
-        "rows_too_long": dropped,
-        "validation_rows": len(judged),
+        "rows": len(rows),
+        "validation_rows": len(validation),
         "steps": result.global_step,
         "resumed_at_step": begun,
         "validation_loss": round(min(losses), 4) if losses else None,
@@ -179,8 +198,12 @@ def _student(source: str, recipe: Recipe, start: Path | None) -> Any:
     return model
 
 
-def _arguments(recipe: Recipe, rows: int, work: Path) -> Any:
-    """The Trainer's settings. On a CPU the base runs in bf16 by itself; on a GPU through autocast."""
+def _arguments(recipe: Recipe, rows: int, work: Path, *, grouped: bool) -> Any:
+    """The Trainer's settings. On a CPU the base runs in bf16 by itself; on a GPU through autocast.
+
+    Args:
+        grouped: Rows are token ids, of which those of like length stand together.
+    """
     import torch
     from transformers import TrainingArguments
 
@@ -198,7 +221,7 @@ def _arguments(recipe: Recipe, rows: int, work: Path) -> Any:
         lr_scheduler_type="cosine",
         warmup_steps=max(1, steps // 20),
         weight_decay=0.01,
-        train_sampling_strategy="group_by_length",
+        train_sampling_strategy="group_by_length" if grouped else "random",
         gradient_checkpointing=cuda,
         bf16=cuda,
         use_cpu=not cuda,
@@ -257,10 +280,11 @@ def _fitting(examples: Sequence[Example], limit: int) -> tuple[list[Example], in
     return kept, len(examples) - len(kept)
 
 
-def _install(model: Any, draft: Path, target: Path) -> None:
-    """Save in bf16 (half the size; the base is bf16 anyway) and move into the bundle in one step."""
+def install(model: Any, work: Path, target: Path) -> None:
+    """Save an adapter in bf16 (half the size; the base is bf16 anyway), move it into the bundle in one step, and tidy up."""
     import torch
 
+    draft = work / "adapter"
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.to(torch.bfloat16)
@@ -271,3 +295,5 @@ def _install(model: Any, draft: Path, target: Path) -> None:
     (draft / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     shutil.rmtree(target, ignore_errors=True)
     shutil.move(draft, target)
+    for checkpoint in work.glob("checkpoint-*"):  # or another run in this folder would take itself for finished
+        shutil.rmtree(checkpoint)

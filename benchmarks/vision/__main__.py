@@ -1,0 +1,182 @@
+"""Warms a small vision-language model up on captions, trains its vision expert on questions, and measures both.
+
+    python -m benchmarks.vision                  # or: make vision
+    python -m benchmarks.vision --scale 0.01     # a look
+
+Each stage goes on where it was stopped; `--fresh` begins again. Writes the base and the bundle into runs/vision and what was
+measured into docs/vision.json, from which docs/vision.md is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.vision.baselines import Asked, Guesser, asked, is_right
+from benchmarks.vision.drawings import Drawing, easy_vqa, scenes
+from benchmarks.vision.small_vlm import make
+from langchain_memlora.engines import Request, TransformersEngine
+from langchain_memlora.evaluation.statistics import bootstrap
+from langchain_memlora.experts import Bundle, Role, load_bundle
+from langchain_memlora.experts.bundle import BaseSpec, Card
+from langchain_memlora.experts.sight import DESCRIBE
+from langchain_memlora.training.train import Recipe, fit
+from langchain_memlora.training.vision import VisionRow, collate, train_vision_expert
+
+ROOT = Path(__file__).parent.parent.parent
+OUT, RECORD = ROOT / "runs" / "vision", ROOT / "docs" / "vision.json"
+DESCRIBE_SHAPES, DESCRIBE_COLOURS = "Which shapes does the picture show?", "Which colors does the picture show?"
+CAPTIONS, QUESTIONS = 60_000, 40_000
+TESTED = 400  # questions of each kind
+WARM_UP = Recipe(targets=(), learning_rate=1e-3, batch=32, evaluations=4, dropout=0.0)
+EXPERT = Recipe(
+    targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+    rank=32,
+    alpha=64,
+    dropout=0.0,
+    learning_rate=2e-3,
+    batch=32,
+    evaluations=4,
+)
+
+
+def main() -> None:
+    """Train what is not trained yet, measure, and keep the record."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows to train and test on")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--record", type=Path, default=RECORD)
+    parser.add_argument("--fresh", action="store_true", help="throw away what was trained")
+    options = parser.parse_args()
+    if options.fresh:
+        shutil.rmtree(options.out, ignore_errors=True)
+    start = time.perf_counter()
+    many = int(20_000 * options.scale) + 100
+    training, testing = easy_vqa("train") + scenes("train", many), easy_vqa("test") + scenes("test", 600)
+    warmed = warm_up(options.out, training, int(CAPTIONS * options.scale))
+    bundle, trained = train(options.out, training, int(QUESTIONS * options.scale))
+    test = drawn(asked(testing), max(4, int(TESTED * options.scale)))
+    answers = {"vision expert": look(bundle, test), "base without the expert": look(bundle.without(Role.VISION), test)}
+    known = asked(training)
+    for name, views in {
+        "caption of shapes only": ("caption of shapes", "question", "kind"),
+        "question only": ("question", "kind"),
+        "majority of the kind": ("kind",),
+    }.items():
+        guesser = Guesser(known, *views)
+        answers[name] = [guesser.answer(one) for one in test]
+    record = {
+        "scores": {name: scores(test, said) for name, said in answers.items()},
+        "warm_up": warmed,
+        "expert": trained,
+        "minutes": round((time.perf_counter() - start) / 60),
+        "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()})",
+    }
+    options.record.write_text(json.dumps(record, indent=1) + "\n")
+    print(json.dumps(record["scores"], indent=1))
+
+
+def warm_up(out: Path, training: Sequence[Drawing], count: int) -> dict[str, Any]:
+    """Train the whole model to say what it sees; done once."""
+    base, done = out / "base", out / "warm-up.json"
+    if done.exists():
+        return json.loads(done.read_text())
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    from langchain_memlora.engines.seeing import Seeing
+
+    if not (base / "config.json").exists():
+        rows = asked(training)
+        make(
+            base,
+            [q for _, _, q, _ in rows] + [a for *_, a in rows] + [a for d in training for _, a in captions(d)] + ["?"],
+        )
+    bundle = begin(out / "bundle", base)
+    chance = random.Random(0)
+    rows = [VisionRow(d.image, *chance.choice(captions(d))) for d in chance.choices(training, k=count)]
+    model = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
+    collator = partial(collate, bundle=bundle, seeing=Seeing(str(base), None))
+    trainer, record = fit(model, rows[200:], rows[:200], collator, WARM_UP, out / "warm-up")
+    trainer.model.save_pretrained(base)
+    record["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+    done.write_text(json.dumps(record))
+    shutil.rmtree(out / "warm-up")
+    return record
+
+
+def captions(drawing: Drawing) -> list[tuple[str, str]]:
+    """Ways to be asked for a caption, each with the caption."""
+    colours = " and ".join(shape.colour for shape in drawing.shapes)
+    return [(DESCRIBE, drawing.caption), (DESCRIBE_SHAPES, drawing.forms), (DESCRIBE_COLOURS, colours)]
+
+
+def begin(folder: Path, base: Path) -> Bundle:
+    """A bundle that does nothing but see."""
+    card = Card(
+        name="drawings", base=BaseSpec(name=str(base.resolve())), licence="Apache-2.0", data=["easy-vqa (MIT)", "drawn"]
+    )
+    (folder / "prompts").mkdir(parents=True, exist_ok=True)
+    (folder / "prompts" / f"{Role.VISION}.txt").write_text("{question}\n")
+    (folder / "card.json").write_text(card.model_dump_json(indent=1) + "\n")
+    return load_bundle(folder)
+
+
+def train(out: Path, training: Sequence[Drawing], count: int) -> tuple[Bundle, dict[str, Any]]:
+    """Train the expert on questions of all kinds alike, and on some captions that it must not forget; done once."""
+    done = out / "expert.json"
+    if not done.exists():
+        chance = random.Random(1)
+        kinds: dict[str, list[Asked]] = {}
+        for one in asked(training):
+            kinds.setdefault(one[1], []).append(one)
+        rows = [
+            VisionRow(d.image, q, a)
+            for d, _, q, a in (chance.choice(kinds[chance.choice(list(kinds))]) for _ in range(count))
+        ]
+        rows += [VisionRow(d.image, DESCRIBE, d.caption) for d in chance.choices(training, k=count // 20)]
+        chance.shuffle(rows)
+        record = train_vision_expert(load_bundle(out / "bundle"), rows[200:], rows[:200], out / "expert", EXPERT)
+        done.write_text(json.dumps(record))
+        shutil.rmtree(out / "expert")
+    return load_bundle(out / "bundle"), json.loads(done.read_text())
+
+
+def drawn(questions: Sequence[Asked], each: int) -> list[Asked]:
+    """So many questions of each kind."""
+    chance = random.Random(2)
+    kinds: dict[str, list[Asked]] = {}
+    for one in questions:
+        kinds.setdefault(one[1], []).append(one)
+    return [one for kind in sorted(kinds) for one in chance.sample(kinds[kind], min(each, len(kinds[kind])))]
+
+
+def look(bundle: Bundle, test: Sequence[Asked]) -> list[str]:
+    """Ask through the package's own engine."""
+    role = Role.VISION if Role.VISION in bundle.adapters else None
+    with TransformersEngine(bundle, dtype="float32") as engine:
+        requests = [Request(role, question, 12, images=(drawing.image,)) for drawing, _, question, _ in test]
+        return [completion.text for completion in engine.run(requests)]
+
+
+def scores(test: Sequence[Asked], said: Sequence[str]) -> dict[str, Any]:
+    """Accuracy by kind and over all questions, with intervals."""
+    right: dict[str, list[float]] = {"all": []}
+    for (_, kind, _, answer), text in zip(test, said, strict=True):
+        for key in (kind, "all"):
+            right.setdefault(key, []).append(float(is_right(text, answer)))
+    return {kind: asdict(estimate) for kind, values in right.items() if (estimate := bootstrap(values))}
+
+
+if __name__ == "__main__":
+    main()

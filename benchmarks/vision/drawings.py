@@ -1,0 +1,151 @@
+"""Questions about drawings: easy-VQA's single shapes, and scenes of several shapes with counts and positions."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image, ImageDraw
+
+Split = Literal["train", "test"]
+SIDE = 64
+SHAPES = ("circle", "rectangle", "triangle")
+COLOURS = {
+    "black": (0, 0, 0),
+    "blue": (0, 0, 255),
+    "brown": (165, 42, 42),
+    "gray": (128, 128, 128),
+    "green": (0, 255, 0),
+    "red": (255, 0, 0),
+    "teal": (0, 128, 128),
+    "yellow": (255, 255, 0),
+}
+CELLS = [(x, y) for x in (3, 23, 43) for y in (3, 23, 43)]
+APART = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A shape of a drawing; `x` and `y` are the upper left corner of its box where that is known."""
+
+    form: str
+    colour: str
+    x: int = 0
+    y: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture, what is on it from left to right, and questions as (kind, question, answer)."""
+
+    image: bytes
+    shapes: tuple[Shape, ...]
+    questions: tuple[tuple[str, str, str], ...]
+
+    @property
+    def caption(self) -> str:
+        """All that is to be seen."""
+        return " and ".join(f"a {shape.colour} {shape.form}" for shape in self.shapes)
+
+    @property
+    def forms(self) -> str:
+        """What a caption says that names shapes only."""
+        return " and ".join(f"a {shape.form}" for shape in self.shapes)
+
+
+def easy_vqa(split: Split) -> list[Drawing]:
+    """The drawings of the `easy-vqa` package (MIT), with its questions.
+
+    A few are left out: those whose questions and answers do not tell what is on them, so that nobody could caption them.
+    """
+    folder = Path(str(files("easy_vqa"))) / "data" / split
+    asked: dict[int, list[tuple[str, str, str]]] = {}
+    for question, answer, number in json.loads((folder / "questions.json").read_text()):
+        kind = "yes/no" if answer in ("yes", "no") else "shape" if answer in SHAPES else "colour"
+        asked.setdefault(number, []).append((kind, question, answer))
+    shapes = {number: Shape(_told(SHAPES, found), _told(COLOURS, found)) for number, found in asked.items()}
+    return [
+        Drawing((folder / "images" / f"{number}.png").read_bytes(), (shape,), tuple(asked[number]))
+        for number, shape in shapes.items()
+        if shape.form and shape.colour
+    ]
+
+
+def _told(names: Iterable[str], questions: Sequence[tuple[str, str, str]]) -> str:
+    """Which of the names is that of the one shape or its colour; empty if the questions do not tell."""
+    for name in names:
+        for _, question, answer in questions:
+            denied = " not " in question or " no " in question
+            confirmed = answer == ("no" if denied else "yes")
+            if answer == name or (confirmed and name in question):
+                return name
+    return ""
+
+
+def scenes(split: Split, count: int) -> list[Drawing]:
+    """Drawings of two to four shapes in a three by three grid, with two questions on counts and two on positions each."""
+    return [_scene(random.Random(f"{split} {number}")) for number in range(count)]
+
+
+def _scene(chance: random.Random) -> Drawing:
+    cells = sorted(chance.sample(CELLS, chance.randint(2, 4)))
+    forms, colours = (chance.choices(names, k=len(cells)) for names in (SHAPES, sorted(COLOURS)))
+    shapes = tuple(
+        Shape(form, colour, x + chance.randint(0, 2), y + chance.randint(0, 2))
+        for (x, y), form, colour in zip(cells, forms, colours, strict=True)
+    )
+    shapes = tuple(sorted(shapes, key=lambda shape: (shape.x, shape.y)))
+    return Drawing(_drawn(shapes, chance), shapes, tuple(_counts(shapes, chance) + _places(shapes, chance)))
+
+
+def _drawn(shapes: Sequence[Shape], chance: random.Random) -> bytes:
+    image = Image.new("RGB", (SIDE, SIDE), tuple(chance.randint(230, 255) for _ in range(3)))
+    draw = ImageDraw.Draw(image)
+    for shape in shapes:
+        width, height = chance.randint(11, 15), chance.randint(11, 15)
+        box = (shape.x, shape.y, shape.x + width, shape.y + (width if shape.form == "circle" else height))
+        match shape.form:
+            case "circle":
+                draw.ellipse(box, COLOURS[shape.colour])
+            case "rectangle":
+                draw.rectangle(box, COLOURS[shape.colour])
+            case _:
+                tip = (shape.x + chance.randint(3, width - 3), shape.y)
+                draw.polygon([tip, (box[0], box[3]), (box[2], box[3])], COLOURS[shape.colour])
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _counts(shapes: Sequence[Shape], chance: random.Random) -> list[tuple[str, str, str]]:
+    form = chance.choice(SHAPES)
+    colour = chance.choice([*COLOURS, *[shape.colour for shape in shapes] * 3])
+    return [
+        ("count", "how many shapes are there?", str(len(shapes))),
+        ("count", f"how many {form}s are there?", str(sum(shape.form == form for shape in shapes))),
+        ("count", f"how many {colour} shapes are there?", str(sum(shape.colour == colour for shape in shapes))),
+    ][chance.randint(0, 1) :][:2]
+
+
+def _places(shapes: Sequence[Shape], chance: random.Random) -> list[tuple[str, str, str]]:
+    """Two questions on shapes that lie clearly farthest to one side."""
+    found = []
+    for side, key in (
+        ("leftmost", lambda s: s.x),
+        ("rightmost", lambda s: -s.x),
+        ("topmost", lambda s: s.y),
+        ("bottommost", lambda s: -s.y),
+    ):
+        first, second = sorted(shapes, key=key)[:2]
+        if key(second) - key(first) >= APART:
+            found += [
+                ("position", f"what color is the {side} shape?", first.colour),
+                ("position", f"what shape is {side}?", first.form),
+            ]
+    return chance.sample(found, min(2, len(found)))

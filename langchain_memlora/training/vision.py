@@ -1,0 +1,126 @@
+"""Trains a vision expert: a LoRA adapter on the language tower of a vision-language model, by question and answer.
+
+The rows, the collator and what is trained are its own; checkpoints, evaluation and installation are those of the other
+experts. The prompt is made by the very functions that make it at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from langchain_memlora.engines.base import Request
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts.bundle import Bundle
+from langchain_memlora.experts.prompts import render
+from langchain_memlora.experts.roles import Role
+from langchain_memlora.images import as_picture, read_picture
+from langchain_memlora.models import resolve_base_model
+from langchain_memlora.training.json_lines import read_lines
+from langchain_memlora.training.train import RECIPES, Recipe, fit, install
+
+
+@dataclass(frozen=True, slots=True)
+class VisionRow:
+    """A picture, a question about it and what is to be answered, as the bundle's dialect writes it."""
+
+    image: bytes = field(repr=False)
+    question: str
+    answer: str
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    image: str
+    question: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+
+
+def load_vision_rows(*paths: Path) -> list[VisionRow]:
+    """Read JSON lines of `{"image": path, "question": ..., "answer": ...}`; paths start at the file's folder.
+
+    Raises:
+        InvalidInputError: A line is not a row; the message names file and line.
+        InvalidImageError: An image can't be read.
+    """
+    advice = 'Write {"image": "photo.png", "question": "...", "answer": "..."}.'
+    return [
+        VisionRow(as_picture(read_picture(path.parent / line.image)), line.question, line.answer)
+        for path in paths
+        for line in read_lines([path], _Line, "row", advice)
+    ]
+
+
+def train_vision_expert(
+    bundle: Bundle,
+    rows: Sequence[VisionRow],
+    validation: Sequence[VisionRow],
+    work: Path,
+    recipe: Recipe | None = None,
+) -> dict[str, Any]:
+    """Train a bundle's vision expert and put it into the bundle's folder; a killed run goes on when called again.
+
+    Args:
+        recipe: Defaults to the role's own. Its `targets` are looked for in the language tower only.
+
+    Returns:
+        What the card records, as `train_expert` gives it.
+
+    Raises:
+        InvalidInputError: There are no rows.
+        ModelError: The base model's processor can't be read.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForImageTextToText
+
+    from langchain_memlora.engines.seeing import Seeing, language_targets
+
+    if not rows or not validation:
+        msg = (
+            f"No rows to train the vision expert on ({len(rows)} rows, {len(validation)} to validate). Give more data."
+        )
+        raise InvalidInputError(msg)
+    recipe = recipe or RECIPES[Role.VISION]
+    source = resolve_base_model(bundle.card.base.name).source
+    torch.manual_seed(recipe.seed)
+    lora = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=language_targets(*recipe.targets),
+        task_type="CAUSAL_LM",
+    )
+    model = get_peft_model(AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32), lora)
+    collator = partial(collate, bundle=bundle, seeing=Seeing(source, None))
+    trainer, record = fit(model, rows, validation, collator, recipe, work)
+    install(trainer.model, work, bundle.path / Role.VISION)
+    return record
+
+
+def collate(rows: Sequence[VisionRow], *, bundle: Bundle, seeing: Any) -> dict[str, Any]:
+    """Make a batch: what the engine would give the model, with the answers at the end.
+
+    Returns:
+        What the processor gives (padded on the left), `labels` of shape (batch, kept) and `logits_to_keep` = kept = longest
+        answer + 1.
+    """
+    import torch
+
+    tokenizer = seeing.processor.tokenizer
+    endings = [row.answer + tokenizer.eos_token for row in rows]
+    requests = [
+        Request(Role.VISION, render(bundle, Role.VISION, question=r.question, context=""), images=(r.image,))
+        for r in rows
+    ]
+    inputs = seeing.inputs(requests, endings)
+    answers = [tokenizer(ending, add_special_tokens=False)["input_ids"] for ending in endings]
+    kept = max(map(len, answers)) + 1
+    labels = [[-100] * (kept - len(answer)) + answer for answer in answers]
+    return {**inputs, "labels": torch.tensor(labels), "logits_to_keep": kept}

@@ -1,0 +1,105 @@
+"""Vision-language models: every supported architecture, with its real processor, through all that it must do."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pixels import png, shown
+from safetensors import safe_open
+from support_models import Tiny
+from vlms import ARCHITECTURES, write_vlm
+
+from langchain_memlora.engines import Request, TransformersEngine
+from langchain_memlora.errors import EngineError, PromptTooLongError
+from langchain_memlora.training.train import Recipe
+from langchain_memlora.training.vision import VisionRow, train_vision_expert
+
+RED, BLUE = png("red", (20, 14)), png("blue", (40, 60))
+TEXT = [Request("extraction", "I moved to Lisbon."), Request(None, "unknown", 8)]
+LOOKS = [
+    Request("vision", "What is it?", 12, images=(RED,)),
+    Request("vision", "And what are these two things here?", 12, images=(BLUE, RED)),
+    Request(None, "What is it?", 12, images=(RED,)),
+    Request("vision", "What is it?", choices=("Ana", "works"), images=(BLUE,)),
+]
+
+
+@pytest.fixture(scope="module", params=sorted(ARCHITECTURES))
+def vlm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    return write_vlm(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture(scope="module")
+def engine(vlm: Tiny) -> Iterator[TransformersEngine]:
+    with TransformersEngine(vlm.bundle, dtype="float32", device="cpu") as loaded:
+        yield loaded
+
+
+@pytest.mark.slow
+def test_a_mixed_batch_says_what_each_would_say_alone(engine: TransformersEngine) -> None:
+    assert importlib.util.find_spec("torchvision") is None
+    alone = [engine.run([request])[0] for request in [*TEXT, *LOOKS]]
+    together = engine.run([*TEXT, *LOOKS])
+    assert [c.text for c in together] == [c.text for c in alone]
+    assert [c.prompt_tokens for c in together] == [c.prompt_tokens for c in alone]
+    assert together[5].probabilities == pytest.approx(alone[5].probabilities, abs=1e-4)
+    assert [c.adapter for c in together] == ["extraction", None, "vision", "vision", None, "vision"]
+
+
+@pytest.mark.slow
+def test_pixels_and_the_expert_matter_and_control_tokens_do_not(engine: TransformersEngine) -> None:
+    seen, other, bare, meddled = engine.run(
+        [
+            Request("vision", "user assistant", 12, images=(RED,)),
+            Request("vision", "user assistant", 12, images=(png("blue", (20, 14)),)),
+            Request(None, "user assistant", 12, images=(RED,)),
+            Request("vision", "user<|im_end|> assistant", 12, images=(RED,)),
+        ]
+    )
+    assert seen.text != bare.text
+    assert seen.text == meddled.text
+    assert other.prompt_tokens == seen.prompt_tokens
+    scores = [Request("vision", "?", choices=("Ana", "works"), images=(image,)) for image in (RED, BLUE)]
+    first, second = engine.run(scores)
+    assert first.probabilities != second.probabilities
+
+
+@pytest.mark.slow
+def test_what_cannot_be_looked_at_is_an_error(engine: TransformersEngine) -> None:
+    with pytest.raises(EngineError, match="can't be read"):
+        engine.run([Request("vision", "What?", images=(b"no picture",))])
+    with pytest.raises(PromptTooLongError, match="Pass fewer pictures"):
+        engine.run([Request("vision", "What? " * 200, images=(RED,))])
+
+
+@pytest.mark.slow
+def test_a_trained_expert_is_saved_and_learned_its_row(vlm: Tiny, tmp_path: Path) -> None:
+    rows = [VisionRow(RED, "What is it?", "Lisbon"), VisionRow(BLUE, "What is it?", "Berlin")]
+    recipe = Recipe(
+        targets=("q_proj", "v_proj", "o_proj", "up_proj"), learning_rate=0.02, batch=2, epochs=8, dropout=0.0
+    )
+    record = train_vision_expert(vlm.bundle, rows, rows, tmp_path, recipe)
+    assert record["steps"] == 8
+    with safe_open(vlm.bundle.adapters["vision"] / "adapter_model.safetensors", "pt") as file:
+        assert all("language_model" in key or "text_model" in key for key in file.keys())  # noqa: SIM118
+    with TransformersEngine(vlm.bundle, dtype="float32", device="cpu") as again:
+        said = again.run([Request("vision", row.question, 8, images=(row.image,)) for row in rows])
+    assert all(completion.text for completion in said)
+
+
+@pytest.mark.slow
+def test_a_memory_looks_through_the_bundle_it_is_given_also_after_a_restart(vlm: Tiny, make_memory: Any) -> None:
+    with make_memory(vision=vlm.bundle_path) as memory:
+        done = memory.add(shown("I walked Bruno", RED), user_id="ana")
+        assert done.status == "ok"
+    again = make_memory(vision=vlm.bundle_path)
+    answer = again.answer("What did Bruno wear when I walked him?", user_id="ana")
+    assert answer.images == again.turns(done.turn_ids, user_id="ana")[0].images
+    assert answer.usage[-1].adapter == "vision"
+
+
+def test_a_language_model_says_that_it_cannot_see(tiny: Tiny) -> None:
+    with TransformersEngine(tiny.bundle) as blind, pytest.raises(EngineError, match="Use a vision-language model"):
+        blind.run([Request("extraction", "What is it?", images=(RED,))])

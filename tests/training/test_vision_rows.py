@@ -1,0 +1,30 @@
+"""Rows of a vision expert on disk."""
+
+from pathlib import Path
+
+import pytest
+from pixels import png
+
+from langchain_memlora.errors import InvalidImageError, InvalidInputError
+from langchain_memlora.images import as_picture
+from langchain_memlora.training.vision import VisionRow, load_vision_rows
+
+
+def test_images_are_found_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "red.png").write_bytes(png("red"))
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"image": "red.png", "question": "Which color?", "answer": "red", "reason": "it is"}\n')
+    assert load_vision_rows(file) == [VisionRow(as_picture(png("red")), "Which color?", "red")]
+
+
+@pytest.mark.parametrize(
+    ("line", "error"),
+    [
+        ('{"image": "red.png", "question": "Which?"}', InvalidInputError),
+        ('{"image": "nowhere.png", "question": "Which?", "answer": "red"}', InvalidImageError),
+    ],
+)
+def test_what_is_no_row_is_an_error(tmp_path: Path, line: str, error: type[Exception]) -> None:
+    (tmp_path / "rows.jsonl").write_text(line)
+    with pytest.raises(error):
+        load_vision_rows(tmp_path / "rows.jsonl")
