@@ -15,8 +15,8 @@ from benchmarks.reliability.truth import files_with
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.indexes.chroma import ChromaIndex
 from langchain_memlora.indexes.sync import Synced
-from langchain_memlora.ledger import Ledger
-from langchain_memlora.ledger.database import Database
+from langchain_memlora.ledger import Ledger, lexical
+from langchain_memlora.ledger.sqlite import SQLiteDatabase
 
 Make = Callable[..., MemLoRAMemory]
 SECRET = "zebrafish"
@@ -70,8 +70,8 @@ def test_the_texts_that_experts_ask_about_stay_in_their_scope(
 @pytest.mark.parametrize(
     ("owner", "guard", "off"),
     [
-        ("langchain_memlora.ledger.erasure", "merge_words", lambda connection: None),
-        (Database, "shrink", lambda self: None),
+        (lexical, "optimize", lambda connection: None),
+        (SQLiteDatabase, "shrink", lambda self: None),
         (ChromaIndex, "clear", lambda self: False),
     ],
     ids=["words are merged", "the file is rewritten", "the index is made anew"],
@@ -84,9 +84,7 @@ def test_erased_bytes_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner:
             return files_with(SECRET, folder)
 
     assert forgotten(tmp_path / "on") == []
-    monkeypatch.setattr(owner, guard, off) if not isinstance(owner, str) else monkeypatch.setattr(
-        f"{owner}.{guard}", off
-    )
+    monkeypatch.setattr(owner, guard, off)
     assert forgotten(tmp_path / "off")
 
 
