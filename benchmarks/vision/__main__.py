@@ -107,12 +107,18 @@ def warm_up(out: Path, training: Sequence[Drawing], count: int) -> dict[str, Any
     rows = [VisionRow(d.image, *chance.choice(captions(d))) for d in chance.choices(training, k=count)]
     model = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
     collator = partial(collate, bundle=bundle, seeing=Seeing(str(base), None))
-    trainer, record = fit(model, rows[200:], rows[:200], collator, WARM_UP, out / "warm-up")
+    trainer, record = fit(model, *held_out(rows), collator, WARM_UP, out / "warm-up")
     trainer.model.save_pretrained(base)
     record["parameters"] = sum(parameter.numel() for parameter in model.parameters())
     done.write_text(json.dumps(record))
     shutil.rmtree(out / "warm-up")
     return record
+
+
+def held_out(rows: Sequence[VisionRow]) -> tuple[Sequence[VisionRow], Sequence[VisionRow]]:
+    """Rows to train on and, of the same drawings, a few to see how it goes; the test is on others."""
+    count = min(200, len(rows) // 5)
+    return rows[count:], rows[:count]
 
 
 def captions(drawing: Drawing) -> list[tuple[str, str]]:
@@ -146,7 +152,7 @@ def train(out: Path, training: Sequence[Drawing], count: int) -> tuple[Bundle, d
         ]
         rows += [VisionRow(d.image, DESCRIBE, d.caption) for d in chance.choices(training, k=count // 20)]
         chance.shuffle(rows)
-        record = train_vision_expert(load_bundle(out / "bundle"), rows[200:], rows[:200], out / "expert", EXPERT)
+        record = train_vision_expert(load_bundle(out / "bundle"), *held_out(rows), out / "expert", EXPERT)
         done.write_text(json.dumps(record))
         shutil.rmtree(out / "expert")
     return load_bundle(out / "bundle"), json.loads(done.read_text())
