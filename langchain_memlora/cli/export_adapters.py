@@ -40,7 +40,7 @@ def export_adapters(
     if form is Form.PEFT:
         written = [Path(shutil.copytree(folder, target / role)) for role, folder in bundle.adapters.items()]
     else:
-        from langchain_memlora.engines.llamacpp.adapters import base_config, write_adapters
+        from langchain_memlora.engines.gguf_adapters import base_config, write_adapters
         from langchain_memlora.models import resolve_base_model
 
         config = base_config(Path(resolve_base_model(bundle.card.base.name).source))

@@ -12,16 +12,14 @@ from langchain_memlora.errors import InvalidInputError, MissingExtraError
 from langchain_memlora.experts.bundle import Bundle
 
 AUTO = "auto"
-PACKAGES = {"openvino": "openvino", "llamacpp": "xllamacpp"}
-"""What an engine needs that the package does not bring; its extra has the engine's name."""
 
 
 def named_engine(name: str, bundle: Bundle) -> Engine:
     """An engine by its name; it loads at its first request.
 
     Args:
-        name: `transformers`, `openvino`, `llamacpp`, or `auto` for the fastest of these that is installed and can run the
-            bundle: transformers where torch computes on an NVIDIA GPU, else OpenVINO, else transformers.
+        name: `transformers`, `openvino`, or `auto` for the fastest of these that is installed and can run the bundle:
+            transformers where torch computes on an NVIDIA GPU, else OpenVINO, else transformers.
 
     Raises:
         InvalidInputError: There is no such engine.
@@ -39,21 +37,20 @@ def named_engine(name: str, bundle: Bundle) -> Engine:
     """
     makers: dict[str, Callable[[Bundle], Engine]] = {
         AUTO: _fastest,
-        "llamacpp": _llamacpp,
         "openvino": _openvino,
         "transformers": _transformers,
     }
     if name not in makers:
         msg = f"engine is {name!r}. Pass {', '.join(makers)}, or an Engine of your own."
         raise InvalidInputError(msg)
-    if name in PACKAGES and not _is_installed(name):
-        msg = f"engine={name!r} needs the package {PACKAGES[name]}. Run `pip install langchain-memlora[{name}]`."
+    if name == "openvino" and not _has_openvino():
+        msg = "engine='openvino' needs the package openvino. Run `pip install langchain-memlora[openvino]`."
         raise MissingExtraError(msg)
     return LazyEngine(lambda: makers[name](bundle))
 
 
 def _fastest(bundle: Bundle) -> Engine:
-    if _is_installed("openvino") and not _has_cuda():
+    if _has_openvino() and not _has_cuda():
         from langchain_memlora.engines.openvino.fitting import can_run
 
         if can_run(bundle):
@@ -67,20 +64,14 @@ def _openvino(bundle: Bundle) -> Engine:
     return OpenVINOEngine(bundle)
 
 
-def _llamacpp(bundle: Bundle) -> Engine:
-    from langchain_memlora.engines.llamacpp import LlamaCppEngine
-
-    return LlamaCppEngine(bundle)
-
-
 def _transformers(bundle: Bundle) -> Engine:
     from langchain_memlora.engines.transformers import TransformersEngine
 
     return TransformersEngine(bundle)
 
 
-def _is_installed(engine: str) -> bool:
-    return importlib.util.find_spec(PACKAGES[engine]) is not None
+def _has_openvino() -> bool:
+    return importlib.util.find_spec("openvino") is not None
 
 
 def _has_cuda() -> bool:

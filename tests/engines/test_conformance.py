@@ -24,17 +24,6 @@ class TestOpenVINO(EngineConformance):
             yield engine
 
 
-@pytest.mark.model
-class TestLlamaCpp(EngineConformance):
-    @pytest.fixture(scope="class")
-    def engine(self) -> Iterator[Engine]:
-        pytest.importorskip("xllamacpp", reason="the extra `llamacpp` is not installed")
-        from langchain_memlora.engines.llamacpp import LlamaCppEngine
-
-        with LlamaCppEngine(load_bundle()) as engine:
-            yield engine
-
-
 class Parrot(Engine):
     """Gives the right answers, but with a flaw."""
 

@@ -39,7 +39,7 @@ def write_adapter(role: str, folder: Path, config: dict[str, Any], file: Path) -
         ```python
         import json
         from pathlib import Path
-        from langchain_memlora.engines.llamacpp import write_adapter
+        from langchain_memlora.engines.gguf_adapters import write_adapter
         from langchain_memlora.experts import load_bundle
         from langchain_memlora.models import resolve_base_model
 

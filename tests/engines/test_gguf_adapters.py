@@ -1,4 +1,4 @@
-"""Adapters as GGUF: the same change to the base's weights, in llama.cpp's order of rows. The engine: test_conformance."""
+"""Adapters as GGUF: the same change to the base's weights, in llama.cpp's order of rows."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import gguf
 import numpy as np
 import pytest
 
-from langchain_memlora.engines.llamacpp.adapters import base_config, write_adapter
+from langchain_memlora.engines.gguf_adapters import base_config, write_adapter
 from langchain_memlora.engines.plain_lora import read_plain_lora
 from langchain_memlora.errors import BundleError, ModelError
 
@@ -66,19 +66,3 @@ def test_what_has_no_place_in_gguf_is_named(tiny: Any, copied: Path, tmp_path: P
         write_adapter("extraction", copied / "extraction", config, tmp_path / "x.gguf")
     with pytest.raises(ModelError, match=r"config\.json"):
         base_config(tmp_path / "nowhere")
-
-
-def test_arguments_are_checked(tiny: Any, tmp_path: Path) -> None:
-    pytest.importorskip("xllamacpp", reason="the extra `llamacpp` is not installed")
-    from langchain_memlora.engines.llamacpp import LlamaCppEngine
-    from langchain_memlora.errors import InvalidInputError
-
-    with pytest.raises(InvalidInputError, match=r"not at hand as GGUF\. Pass their file"):
-        LlamaCppEngine(tiny.bundle)
-    with pytest.raises(InvalidInputError, match="threads=-1"):
-        LlamaCppEngine(tiny.bundle, gguf="x.gguf", threads=-1)
-    with (
-        LlamaCppEngine(tiny.bundle, gguf=tmp_path / "x.gguf") as engine,
-        pytest.raises(ModelError, match="no GGUF file at"),
-    ):
-        engine.warm()
