@@ -1,4 +1,4 @@
-"""A vision-language model of 1.6 million parameters in the architecture of SmolVLM (Idefics3), with a tokenizer of words."""
+"""A vision-language model of 1.3 million parameters in the architecture of SmolVLM (Idefics3), with a tokenizer of words."""
 
 from __future__ import annotations
 
