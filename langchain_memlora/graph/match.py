@@ -25,7 +25,8 @@ def make_match(services: Services) -> Node:
         with timed() as clock:
             revision = services.ledger.revision(scope)
             turns = services.ledger.turns([read.fact.turn_id for read in facts])
-            speakers = [turns[read.fact.turn_id].speaker for read in facts]
+            # A turn that was erased meanwhile is nobody's any more; `commit` drops its facts.
+            speakers = [turn.speaker if (turn := turns.get(read.fact.turn_id)) else None for read in facts]
             earlier = _earlier(facts, speakers, scope)
             limit = services.experts.bundle.card.update.candidates
             questions, settled = [], {}
