@@ -1,5 +1,6 @@
 """What `make bench` counts and promises: forced lengths are written, stages are counted, a missed ratio is a failure."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,10 @@ def test_stages_are_counted() -> None:
         }
 
 
-def test_forced_lengths_are_written_whatever_the_model_wants(tiny: Any) -> None:
+def test_forced_lengths_are_written_whatever_the_model_wants(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMLORA_CACHE", str(tmp_path))
     pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
     from langchain_memlora.engines.openvino import OpenVINOEngine
 
