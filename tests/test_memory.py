@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessageChunk, ChatMessage, HumanMessage, SystemMessage
 from langchain_core.vectorstores import InMemoryVectorStore
+from pixels import png, shown
 from support import ANA, MAY_8, BagOfWords, texts
 
 from langchain_memlora import MemLoRAMemory, Retention, UserMemory
@@ -49,8 +50,11 @@ def test_every_verb_has_a_twin_with_its_signature_that_does_the_same(
         memory = make_memory(path=tmp_path / name, index=InMemoryVectorStore(BagOfWords()))
         key = one(memory)
         memory.update(key, "User live in Berlin", user_id="ana")
+        picture = with_picture(memory) if verb == "picture" else ""
         given: dict[str, Any] = {
             "add": (["I like tea"],),
+            "add_many": ([{"messages": "I like tea", "user_id": "ana", "observed_at": MAY_8}],),
+            "picture": (picture,),
             "update": (key, "User live in Rome"),
             "search": ("Berlin",),
             "answer": ("Where?",),
@@ -68,6 +72,13 @@ def test_every_verb_has_a_twin_with_its_signature_that_does_the_same(
             (bare(result), bare(memory.get_all(user_id="ana", deleted=True)), bare(memory.history(user_id="ana")))
         )
     assert results[0] == results[1]
+
+
+def with_picture(memory: MemLoRAMemory) -> str:
+    """Show the memory a picture; gives its reference."""
+    memory.add([shown("My boat", png())], user_id="ana", observed_at=MAY_8)
+    (turn,) = (turn for turn in memory.ledger.all_turns(ANA) if turn.images)
+    return turn.images[0]
 
 
 def turn_of(memory: MemLoRAMemory, key: str) -> str:

@@ -25,7 +25,9 @@ def test_version() -> None:
     from langchain_memlora import __version__
 
     assert run("--version").stdout == f"memlora {__version__}\n"
-    assert run("--version", code="import runpy; runpy.run_module('langchain_memlora')").stdout == run("--version").stdout
+    assert (
+        run("--version", code="import runpy; runpy.run_module('langchain_memlora')").stdout == run("--version").stdout
+    )
 
 
 def test_an_error_is_one_line_and_debug_shows_more(tmp_path: Path) -> None:

@@ -43,6 +43,18 @@ def test_rows_become_facts_with_their_writer_as_subject() -> None:
     assert reading.rejected == ()
 
 
+def test_a_row_that_adds_no_word_is_an_echo() -> None:
+    echoes = read(
+        "1 has a dog named Rex\n1 's dog is named Rex\n1 forget: dog named Rex\n2 has a dog named Rex\n1 has two dogs"
+    )
+    assert [(fact.text, fact.turn_id, fact.retracts) for fact in echoes.facts] == [
+        ("Ana has a dog named Rex", "t1", False),
+        ("Ana dog named Rex", "t1", True),
+        ("User has a dog named Rex", "t3", False),
+        ("Ana has two dogs", "t1", False),
+    ]
+
+
 def test_none_is_nothing_and_not_an_error() -> None:
     assert read("none") == read(" None \n") == Reading((), ())
 

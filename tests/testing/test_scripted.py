@@ -94,13 +94,12 @@ def test_an_answer_that_was_not_offered(answer: str | dict[str, float], choices:
         engine.run([Request("memory_update", "?", choices=choices)])
 
 
-@pytest.mark.parametrize("role", [None, "vision"])
-def test_roles_that_cannot_be_scripted(role: str | None) -> None:
+def test_the_base_model_alone_cannot_be_scripted() -> None:
     with (
         ScriptedEngine(extraction=["none"]) as engine,
-        pytest.raises(EngineError, match=rf"role {role!r}, but only extraction, memory_update, generation"),
+        pytest.raises(EngineError, match="role None, but only extraction, memory_update, generation, vision"),
     ):
-        engine.run([Request(role, "?")])
+        engine.run([Request(None, "?")])
 
 
 def test_it_needs_no_torch() -> None:

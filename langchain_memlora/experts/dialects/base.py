@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from langchain_memlora.engines.base import Completion
@@ -64,6 +65,35 @@ class Dialect(ABC):
             ExpertOutputError: The text can't be read.
         """
         return completion.text.strip()
+
+
+_WORD = re.compile(r"\w+")
+_LIGHT = frozenset("a an and are been be had has have is s the was were".split())
+
+
+def without_echoes(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """Facts, less those with no word that an earlier one of the same message lacks: greedy decoding repeats itself.
+
+    Nobody else catches them: `match` never weighs the facts of one message against each other, since both are true.
+
+    Example:
+        ```python
+        from datetime import datetime, timezone
+        from langchain_memlora.experts.dialects.base import without_echoes
+        from langchain_memlora.types import Fact
+
+        now = datetime.now(timezone.utc)
+        told = [Fact(text, "t1", now) for text in ("Ana has a dog named Rex", "Ana's dog is named Rex", "Ana has two dogs")]
+        assert [fact.text for fact in without_echoes(told)] == ["Ana has a dog named Rex", "Ana has two dogs"]
+        ```
+    """
+    kept: list[tuple[Fact, set[str]]] = []
+    for fact in facts:
+        words = set(_WORD.findall(fact.text.casefold())) - _LIGHT
+        told = (seen for other, seen in kept if (other.turn_id, other.retracts) == (fact.turn_id, fact.retracts))
+        if not any(words <= seen for seen in told):
+            kept.append((fact, words))
+    return tuple(fact for fact, _ in kept)
 
 
 def written_fact(fact: Fact) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
-from langchain_memlora.experts.dialects.base import Ask, Dialect, Reading, written_fact
+from langchain_memlora.experts.dialects.base import Ask, Dialect, Reading, without_echoes, written_fact
 from langchain_memlora.experts.windows import Window, speaker_of
 from langchain_memlora.types import Decision, Event, Fact, Memory
 
@@ -43,7 +43,7 @@ class Json(Dialect):
                 continue
             turn = next((turn for turn in window.turns if turn.speaker and text.startswith(turn.speaker)), last)
             facts.append(Fact(text, turn.id, turn.observed_at))
-        return Reading(tuple(dict.fromkeys(facts)), tuple(rejected))
+        return Reading(without_echoes(facts), tuple(rejected))
 
     def ask_update(self, fact: Fact, candidates: Sequence[Memory]) -> list[Ask]:
         old = json.dumps(

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
-from langchain_memlora.experts.dialects.base import Ask, Dialect, Reading, written_fact
+from langchain_memlora.experts.dialects.base import Ask, Dialect, Reading, without_echoes, written_fact
 from langchain_memlora.experts.windows import Window, speaker_of
 from langchain_memlora.types import Decision, Event, Fact, Memory, Turn
 
@@ -57,10 +57,8 @@ class Lines(Dialect):
                 shown = ", ".join(map(str, window.sources))
                 rejected.append(ExpertOutputError(f"Row {line!r} does not begin with one of the numbers {shown}."))
                 continue
-            fact = read_fact(match[2], turn)
-            if fact not in facts:
-                facts.append(fact)
-        return Reading(tuple(facts), tuple(rejected))
+            facts.append(read_fact(match[2], turn))
+        return Reading(without_echoes(facts), tuple(rejected))
 
     def ask_update(self, fact: Fact, candidates: Sequence[Memory]) -> list[Ask]:
         new = written_fact(fact)
