@@ -113,7 +113,7 @@ train-locomo: install ## Train a copy of the default experts further, and on LoC
 	test -d runs/locomo-experts || cp -r langchain_memlora/bundles/smollm2-135m runs/locomo-experts
 	$(BIN)/memlora train extraction $(MORE) --epochs 0.75 --silence 0.3 $(ON_LOCOMO)
 	$(BIN)/memlora train memory_update $(MORE) --epochs 0.35
-	$(BIN)/memlora train generation $(MORE) --epochs 1 --insert 1 $(ON_LOCOMO)
+	$(BIN)/memlora train generation $(MORE) --insert 1 --context 250 --context 500 $(ON_LOCOMO)
 	$(BIN)/memlora bundle runs/smollm2-135m-locomo --licence CC-BY-NC-4.0 \
 	  $(foreach role,extraction memory-update generation,--$(role) runs/locomo-experts)
 

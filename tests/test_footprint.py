@@ -18,7 +18,7 @@ BARE = "import chromadb, langchain_chroma, langgraph.graph, sentence_transformer
 WARM = BARE + "\nfrom langchain_memlora import MemLoRAMemory\nMemLoRAMemory(path={path!r}, engine={name!r}).warm()"
 
 
-def cost(code: str, runs: int = 2) -> tuple[float, float]:
+def cost(code: str, runs: int = 3) -> tuple[float, float]:
     """Least seconds and least megabytes of some runs."""
     done = [
         subprocess.run([sys.executable, "-c", STAMP.format(code=code)], capture_output=True, text=True, check=True)

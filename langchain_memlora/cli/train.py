@@ -66,6 +66,9 @@ def train(
         float | None,
         typer.Option(min=0, max=1, help="Share of the reader's questions that are given evidence retrieval missed."),
     ] = None,
+    contexts: Annotated[
+        list[int] | None, typer.Option("--context", min=1, help="Tokens of context for the reader; repeatable.")
+    ] = None,
 ) -> None:
     """Train one expert of a bundle. A run that was stopped goes on when started again."""
     if role not in TEXT_ROLES and not (rows and (bundle / "card.json").exists()):
@@ -92,7 +95,7 @@ def train(
         start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
     work = work or bundle.with_name(f"{bundle.name}-work")
     options = {"learning_rate": learning_rate, "epochs": epochs, "batch": batch, "rank": rank, "seed": seed}
-    recipe = _recipe(role, {**options, "silence": silence, "insert": insert})
+    recipe = _recipe(role, {**options, "silence": silence, "insert": insert, "contexts": tuple(contexts or ()) or None})
     if rows:
         made = build_rows.build_from_rows(role, bundle, rows, work, recipe, data=data or ())
     else:

@@ -58,8 +58,18 @@ def load_experts(
         model.generation_config = GenerationConfig(do_sample=False, **ids)
         with warnings.catch_warnings():  # PEFT uses a deprecated name; and missing weights are an error here
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`|Found missing adapter keys")
-            adapted = _with_adapters(bundle, found, model).to(device).eval()
+            adapted = _with_adapters(bundle, found, contiguous_head(model)).to(device).eval()
     return tokenizer, adapted.requires_grad_(requires_grad=False)
+
+
+def contiguous_head(model: PreTrainedModel) -> PreTrainedModel:
+    """Let the output layer get its input in one piece, and give the model back.
+
+    With `logits_to_keep` it gets a slice of a batch, for which torch copies the layer's whole weight once a row: on a CPU
+    that takes longer than everything before it.
+    """
+    model.get_output_embeddings().register_forward_pre_hook(lambda layer, given: (given[0].contiguous(), *given[1:]))
+    return model
 
 
 def sees(config: PreTrainedConfig) -> bool:

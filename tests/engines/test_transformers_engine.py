@@ -126,6 +126,17 @@ def test_probabilities_are_the_softmax_of_the_first_tokens(engine: TransformersE
     assert completion.completion_tokens == 1
 
 
+def test_the_output_layer_gets_its_input_in_one_piece(engine: TransformersEngine) -> None:
+    seen: list[bool] = []
+    engine.run(requests_of(None))
+    head = engine._model.get_output_embeddings()
+    watch = head.register_forward_pre_hook(lambda layer, given: seen.append(given[0].is_contiguous()))
+    engine.run(requests_of("extraction"))
+    watch.remove()
+    assert seen
+    assert all(seen)  # or torch copies the vocabulary once a row
+
+
 def test_large_scoring_batches_are_split_and_keep_their_order(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = [Request("extraction", "sea " * (i % 7 + 1), choices=LABELS) for i in range(23)]
     with TransformersEngine(tiny.bundle, dtype="float32", device="cpu", batch=2) as engine:
