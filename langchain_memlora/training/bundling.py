@@ -110,14 +110,15 @@ def record_training(bundle: Bundle, role: Role, record: Mapping[str, Any], data:
 
     from langchain_memlora.engines.loading import tokenizer_sha256
 
-    model = resolve_base_model(bundle.card.base.name)
+    card = load_bundle(bundle.path).card  # another role may have been trained meanwhile
+    model = resolve_base_model(card.base.name)
     hashes = {"tokenizer_sha256": tokenizer_sha256(AutoTokenizer.from_pretrained(model.source))}
     changes = {
-        "base": bundle.card.base.model_copy(update={**hashes, "tensors_sha256": model.sha256}),
-        "training": {**bundle.card.training, role.value: dict(record)},
-        "data": list(dict.fromkeys((*bundle.card.data, *data))),
+        "base": card.base.model_copy(update={**hashes, "tensors_sha256": model.sha256}),
+        "training": {**card.training, role.value: dict(record)},
+        "data": list(dict.fromkeys((*card.data, *data))),
     }
-    write_card(bundle.path, bundle.card.model_copy(update=changes))
+    write_card(bundle.path, card.model_copy(update=changes))
     return load_bundle(bundle.path)
 
 

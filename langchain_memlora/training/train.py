@@ -302,6 +302,8 @@ def install(model: Any, work: Path, target: Path) -> None:
     (draft / "README.md").unlink(missing_ok=True)
     config = json.loads((draft / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = None
+    if isinstance(config["target_modules"], list):
+        config["target_modules"].sort()  # PEFT keeps a set
     (draft / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     shutil.rmtree(target, ignore_errors=True)
     shutil.move(draft, target)

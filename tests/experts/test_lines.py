@@ -139,9 +139,15 @@ def test_probabilities_are_odds_against_add() -> None:
     one = decide((0.3, 0.0, 0.7, 0.0))
     assert one.probability == pytest.approx(0.7, abs=1e-6)  # one candidate: its own distribution
     two = decide((0.2, 0.0, 0.8, 0.0), (0.2, 0.0, 0.8, 0.0))
-    assert two.probability == pytest.approx(8 / 9, abs=1e-6)  # odds 4 + 4 against 1, whichever the target
+    assert two.probability == pytest.approx(4 / 5, abs=1e-6)  # odds 4/2 + 4/2 against 1, whichever the target
     unsure = decide((0.5, 0.0, 0.5, 0.0), (0.5, 0.5, 0.0, 0.0))
-    assert unsure.probability == pytest.approx(1 / 3, abs=1e-6)
+    assert unsure.probability == pytest.approx(1 / 2, abs=1e-6)
+
+
+def test_many_memories_that_look_a_bit_alike_are_no_repeat() -> None:
+    alike = (0.45, 0.55, 0.0, 0.0)
+    assert decide(alike).event is Event.NONE
+    assert decide(alike, alike, alike).event is Event.ADD
 
 
 def test_same_must_be_clearly_likelier_than_changed() -> None:

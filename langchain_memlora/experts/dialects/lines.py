@@ -67,13 +67,16 @@ class Lines(Dialect):
     def read_update(self, completions: Sequence[Completion], fact: Fact, candidates: Sequence[Memory]) -> Decision:
         """Turn the pairwise answers into one distribution over {ADD, NONE i, UPDATE i, DELETE i}.
 
-        Each pair gives odds of its labels against ADD; the choices of all pairs compete on those odds. The decision's
-        probability is its event's, whichever the target: two memories that say nearly the same must not halve it.
+        Each pair gives odds of its labels against ADD; the choices of all pairs compete on those odds. News concerns one of
+        the memories shown if any, however many are shown, so each pair has only its share of that chance; a request to
+        forget does concern one. The decision's probability is its event's, whichever the target: two memories that say
+        nearly the same must not halve it.
         """
+        share = 0.0 if fact.retracts else math.log(len(candidates))
         choices: list[tuple[float, Event, str | None]] = [(0.0, Event.ADD, None)]
         for completion, memory in zip(completions, candidates, strict=True):
             unrelated, *others = (math.log(max(p, 1e-9)) for p in completion.probabilities)
-            odds = {event: log - unrelated for event, log in zip(LABELS[1:], others, strict=True)}
+            odds = {event: log - unrelated - share for event, log in zip(LABELS[1:], others, strict=True)}
             if odds[Event.NONE] - odds[Event.UPDATE] < SURE_OF_SAME:
                 both = math.exp(odds[Event.NONE]) + math.exp(odds[Event.UPDATE])
                 odds |= {Event.UPDATE: math.log(both), Event.NONE: -math.inf}
