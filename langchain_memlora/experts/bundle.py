@@ -52,7 +52,7 @@ class UpdateSpec(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     candidates: int = Field(10, ge=1, le=50)
-    confidence: float = Field(0.6, ge=0, le=1, description="A less probable UPDATE or DELETE becomes ADD.")
+    confidence: float = Field(0.6, ge=0, le=1, description="A less probable choice becomes ADD.")
 
 
 class Card(BaseModel):

@@ -75,8 +75,8 @@ class Experts:
     ) -> tuple[list[Decision | ExpertOutputError], Usage]:
         """Choose an operation for each fact among the candidates shown.
 
-        A fact without candidates is an ADD without asking. An UPDATE or DELETE below the bundle's calibrated
-        confidence becomes ADD, so that doubt never destroys; a retraction in doubt becomes NONE.
+        A fact without candidates is an ADD without asking. What is decided with less than the bundle's calibrated
+        confidence becomes ADD, so that doubt neither destroys nor drops; a retraction in doubt becomes NONE.
 
         Args:
             answered: What was asked before and the completions; these requests are not computed again, and the new ones
@@ -161,8 +161,7 @@ class Experts:
         if decision.fact.retracts:
             hit = decision.event is Event.DELETE and not doubtful
             return decision if hit else replace(decision, event=Event.NONE, target=None)
-        if decision.event in {Event.DELETE, Event.UPDATE}:
-            # What the user tells as news supersedes; only a request to forget deletes.
-            event, target = (Event.ADD, None) if doubtful else (Event.UPDATE, decision.target)
-            return replace(decision, event=event, target=target)
-        return decision
+        if doubtful:
+            return replace(decision, event=Event.ADD, target=None)
+        # What the user tells as news supersedes; only a request to forget deletes.
+        return replace(decision, event=Event.UPDATE) if decision.event is Event.DELETE else decision
