@@ -22,6 +22,8 @@ from typer.main import get_command
 
 from langchain_memlora import errors
 from langchain_memlora.cli.app import app
+from langchain_memlora.evaluation.fingerprint import bundle_sha256
+from langchain_memlora.experts import load_bundle
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^(<!-- needs: [^\n]*-->\n)?[ \t]*```(\w+)[^\n]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
@@ -216,6 +218,12 @@ def test_generated_parts_are_current() -> None:
         [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_recorded_scores_are_those_of_the_shipped_experts() -> None:
+    for run in json.loads((ROOT / "docs" / "benchmark.json").read_text(encoding="utf-8")):
+        config = run["config"]
+        assert config["bundle_sha256"] == bundle_sha256(load_bundle(config["bundle"])), f"run {config['dataset']} again"
 
 
 def test_every_error_is_explained() -> None:
