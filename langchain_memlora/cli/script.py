@@ -108,8 +108,8 @@ class ScriptQuestion(BaseModel):
         return self
 
     def passes(self, answer: str) -> bool:
-        """Whether an answer is as expected."""
-        said = answer.casefold()
+        """Whether an answer is as expected. It ends as a sentence does, so that `no.` is found in "no", but not in "now"."""
+        said = f"{answer.casefold().rstrip(' .')}." if answer.strip() else ""
         right = not self.expect or any(words.casefold() in said for words in self.expect)
         return right and not any(words.casefold() in said for words in self.reject)
 

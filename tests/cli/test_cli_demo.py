@@ -83,6 +83,12 @@ def test_an_exchange_ends_with_the_reply_and_named_people_come_singly(moving: Pa
     ]
 
 
+def test_an_answer_ends_like_a_sentence() -> None:
+    question = ScriptQuestion(ask="Am I going?", expect=["no."])
+    assert question.passes("No")
+    assert not question.passes("Not sure")
+
+
 @pytest.mark.parametrize(
     ("answer", "passes"), [("In BERLIN now", True), ("Berlin, not Porto", False), ("unknown", False), ("", False)]
 )
