@@ -73,7 +73,7 @@ docs: install ## Regenerate what README and docs take from the program, and buil
 	$(BIN)/python docs/generate.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-benchmark: install ## LoCoMo's test split, the assistant histories and the update cases (hours on two cores; needs MEMLORA_DATA)
+benchmark: install ## LoCoMo's test split, the assistant histories and the update cases (an hour; needs MEMLORA_DATA)
 	$(BIN)/memlora evaluate locomo --out runs/locomo $(LOCOMO) $(BASELINES:%=--baseline %)
 	$(BIN)/memlora evaluate assistant --out runs/assistant $(BASELINES:%=--baseline %)
 	$(BIN)/memlora evaluate updates --out runs/updates
