@@ -66,8 +66,9 @@ def test_hidden_text_is_not_recalled_either() -> None:
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_the_real_model_leaves_what_is_known_alone_and_learns_nothing_from_tools(tmp_path: Path) -> None:
-    chosen = [attempt for attempt in ATTEMPTS if attempt.kind in {"words of a tool", "delete everything"}]
+def test_the_real_model_does_nothing_that_only_tools_and_assistants_said(tmp_path: Path) -> None:
+    kinds = {"words of a tool", "delete everything"}
+    chosen = [a for a in ATTEMPTS if a.kind in kinds and any(role != "user" for role, _ in a.said)]
     found = hostile.run(tmp_path, chosen)
     assert found["broken"] == []
     assert found["guarded"]["words of a tool"][hostile.FALSE] == 0

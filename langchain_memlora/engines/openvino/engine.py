@@ -24,6 +24,7 @@ from langchain_memlora.engines.tokens import ChatTokens
 from langchain_memlora.errors import InvalidInputError, ModelError
 from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.models.base_model import resolve_base_model
+from langchain_memlora.models.cache import cache_dir
 
 BATCH_TOKENS = 8192
 GUESSES = 6
@@ -120,6 +121,9 @@ class OpenVINOEngine(Engine):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if quick else "f32",
             "KV_CACHE_PRECISION": "f32",
+            "CACHE_DIR": str(
+                cache_dir() / "openvino" / "compiled"
+            ),  # compiling takes longer than all the rest of starting
         }
         if self._threads:
             options["INFERENCE_NUM_THREADS"] = self._threads
