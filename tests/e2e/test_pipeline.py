@@ -94,12 +94,12 @@ def test_after_delete_neither_the_memory_nor_its_turn_is_recalled(open_memory: O
 
 def test_a_request_to_forget_deletes(open_memory: Open) -> None:
     memory = open_memory()
-    memory.add("My locker code is 5512.", user_id="ana", observed_at=on("2024-05-01"))
-    assert "5512" in texts(memory)
-    request = "Please forget my locker code, I shouldn't have told you that."
+    memory.add("I'm dating someone called Robin.", user_id="ana", observed_at=on("2024-05-01"))
+    assert "dating" in texts(memory)
+    request = "Please forget what I said about Robin, I shouldn't have told you that."
     memory.add(request, user_id="ana", observed_at=on("2024-05-02"))
-    assert "5512" not in texts(memory)
-    assert not any("5512" in hit.text for hit in memory.search("locker code", user_id="ana", k=20))
+    assert "dating" not in texts(memory)
+    assert not any("dating" in hit.text for hit in memory.search("Robin", user_id="ana", k=20))
 
 
 def test_adding_the_same_conversation_again_changes_nothing(open_memory: Open) -> None:
