@@ -96,7 +96,7 @@ def _kept(memory: MemLoRAMemory, user_id: str) -> dict[str, str]:
 
 
 def _sure(bundle: Bundle) -> Bundle:
-    """The bundle without the guard that turns a doubtful UPDATE or DELETE into an ADD."""
+    """The bundle without the guard that turns a doubtful choice into an ADD."""
     update = bundle.card.update.model_copy(update={"confidence": 0.0})
     return Bundle(**{**vars(bundle), "card": bundle.card.model_copy(update={"update": update})})
 

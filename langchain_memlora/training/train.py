@@ -1,6 +1,6 @@
 """Trains one expert: a LoRA adapter on a base model, by supervised fine-tuning on rows.
 
-The loop is transformers' `Trainer`. What makes it several times faster on a CPU than it comes (docs/decisions/0003): the
+The loop is transformers' `Trainer`. What makes it several times faster on a CPU than it comes (docs/decisions/0003, 0010): the
 collator pads on the left and asks for logits only where the completion stands, LoRA weights are kept in float32 but computed
 with in bfloat16, attention is plain, and there is no dropout.
 """
@@ -14,26 +14,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.experts.roles import Role
 from langchain_memlora.models import resolve_base_model
+from langchain_memlora.training.batches import collate, fitting, tokenize_row
 from langchain_memlora.training.rows import Row
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 LANGUAGE_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
-
-class Example(TypedDict):
-    """A tokenised row."""
-
-    input_ids: list[int]
-    prompt_length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +102,8 @@ def train_expert(
     source = resolve_base_model(bundle.card.base.name).source
     tokenizer = AutoTokenizer.from_pretrained(source)
     tokenizer.chat_template = bundle.chat_template or tokenizer.chat_template
-    kept, dropped = _fitting([tokenize_row(row, tokenizer) for row in rows], recipe.max_length)
-    judged, _ = _fitting([tokenize_row(row, tokenizer) for row in validation], recipe.max_length)
+    kept, dropped = fitting([tokenize_row(row, tokenizer) for row in rows], recipe.max_length)
+    judged, _ = fitting([tokenize_row(row, tokenizer) for row in validation], recipe.max_length)
     if not kept or not judged:
         msg = (
             f"No rows to train the {role} expert on ({len(kept)} rows, {len(judged)} validation rows). Give more data."
@@ -138,6 +129,7 @@ def fit(
     Returns:
         The `Trainer`, whose model has the weights with the lowest validation loss, and what the card records.
     """
+    import torch
     from peft.helpers import disable_input_dtype_casting
     from transformers import EarlyStoppingCallback, Trainer
 
@@ -162,14 +154,8 @@ def fit(
         "resumed_at_step": begun,
         "validation_loss": round(min(losses), 4) if losses else None,
         "seconds": round(result.metrics.get("train_runtime", 0.0)),
-        "device": _device(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     }
-
-
-def _device() -> str:
-    import torch
-
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
 def _begun(work: Path) -> int:
@@ -247,47 +233,6 @@ def _arguments(recipe: Recipe, rows: int, work: Path, *, grouped: bool) -> Any:
         seed=recipe.seed,
         data_seed=recipe.seed,
     )
-
-
-def tokenize_row(row: Row, tokenizer: PreTrainedTokenizerBase) -> Example:
-    """Token ids of a row as the engine renders it, and how many of them are the prompt's."""
-    options = {"sanitize_control_tokens": True, "return_dict": True}
-    prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, **options)["input_ids"]
-    ending = tokenizer(row["completion"][0]["content"] + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
-    return {"input_ids": [*prompt, *ending], "prompt_length": len(prompt)}
-
-
-def collate(examples: Sequence[Example], *, pad_id: int) -> dict[str, Any]:
-    """Pad on the left, and ask the model for logits (and give it labels) only for the last positions.
-
-    Returns:
-        `input_ids` and `attention_mask` of shape (batch, longest), `labels` of shape (batch, kept), and
-        `logits_to_keep` = kept = longest completion + 1.
-    """
-    import torch
-
-    longest = max(len(example["input_ids"]) for example in examples)
-    kept = max(len(example["input_ids"]) - example["prompt_length"] for example in examples) + 1
-    ids, mask, labels = [], [], []
-    for example in examples:
-        tokens = example["input_ids"]
-        padding = longest - len(tokens)
-        ids.append([pad_id] * padding + tokens)
-        mask.append([0] * padding + [1] * len(tokens))
-        completion = tokens[example["prompt_length"] :]
-        labels.append([-100] * (kept - len(completion)) + completion)
-    return {
-        "input_ids": torch.tensor(ids),
-        "attention_mask": torch.tensor(mask),
-        "labels": torch.tensor(labels),
-        "logits_to_keep": kept,
-    }
-
-
-def _fitting(examples: Sequence[Example], limit: int) -> tuple[list[Example], int]:
-    """Examples no longer than `limit` tokens, and how many were not."""
-    kept = [example for example in examples if len(example["input_ids"]) <= limit]
-    return kept, len(examples) - len(kept)
 
 
 def install(model: Any, work: Path, target: Path) -> None:

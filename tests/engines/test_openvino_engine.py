@@ -238,6 +238,32 @@ def test_a_spoilt_export_is_found(tiny: Any, monkeypatch: pytest.MonkeyPatch, tm
         engine.warm()
 
 
+def test_it_runs_where_compiled_models_can_not_be_kept(
+    openvino: Engine, tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expected = openvino.run(REQUESTS[:2])
+    (tmp_path / "openvino").mkdir()
+    (tmp_path / "openvino" / "compiled").write_text("in the way")
+    monkeypatch.setenv("MEMLORA_CACHE", str(tmp_path))
+    with OpenVINOEngine(tiny.bundle, weights="float32", threads=1) as engine:
+        assert equal(engine.run(REQUESTS[:2]), expected)
+
+
+def test_a_spoilt_compiled_model_is_made_anew(tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MEMLORA_CACHE", str(tmp_path))
+
+    def said() -> list[Completion]:
+        with OpenVINOEngine(tiny.bundle, weights="float32", threads=1) as engine:
+            return engine.run(REQUESTS[:2])
+
+    expected = said()
+    kept = [file for file in (tmp_path / "openvino" / "compiled").rglob("*") if file.is_file()]
+    assert kept
+    for file in kept:
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    assert equal(said(), expected)
+
+
 def test_torch_is_not_imported(tiny: Any) -> None:
     code = f"""
 import sys

@@ -19,10 +19,11 @@ from langchain_memlora.engines.loading import tokenizer_sha256
 from langchain_memlora.engines.transformers import TransformersEngine
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts import Role, load_bundle
+from langchain_memlora.training.batches import collate, tokenize_row
 from langchain_memlora.training.build import build_expert, split, story_rows
 from langchain_memlora.training.rows import Row, as_row
 from langchain_memlora.training.stories import load_stories
-from langchain_memlora.training.train import RECIPES, Recipe, collate, tokenize_row, train_expert
+from langchain_memlora.training.train import RECIPES, Recipe, train_expert
 
 ROLE = Role.EXTRACTION
 ROWS = [as_row(f"Say it {i % 7}", "unknown") for i in range(32)]

@@ -15,7 +15,7 @@ from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest, Ending, Say
 from langchain_memlora.engines.openvino.adapters import Factors, load_adapters, no_adapter
 from langchain_memlora.engines.openvino.decoder import Decoder
-from langchain_memlora.engines.openvino.export import Weights, exported, shape_of
+from langchain_memlora.engines.openvino.export import Weights, exported, keep_compiled, shape_of
 from langchain_memlora.engines.openvino.lookup import look_ahead
 from langchain_memlora.engines.openvino.sampling import Choose, chooser, softmax
 from langchain_memlora.engines.prompting import Prompting, Row, check_base, in_batches
@@ -24,7 +24,6 @@ from langchain_memlora.engines.tokens import ChatTokens
 from langchain_memlora.errors import InvalidInputError, ModelError
 from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.models.base_model import resolve_base_model
-from langchain_memlora.models.cache import cache_dir
 
 BATCH_TOKENS = 8192
 GUESSES = 6
@@ -121,9 +120,7 @@ class OpenVINOEngine(Engine):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if quick else "f32",
             "KV_CACHE_PRECISION": "f32",
-            "CACHE_DIR": str(
-                cache_dir() / "openvino" / "compiled"
-            ),  # compiling takes longer than all the rest of starting
+            **keep_compiled(),
         }
         if self._threads:
             options["INFERENCE_NUM_THREADS"] = self._threads

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -42,6 +43,20 @@ def exported(base: BaseModel, folder: Path, shape: Shape, weights: Weights) -> P
             _write(base, folder, shape, weights, draft)
     check_manifest(target)
     return target / "model.xml"
+
+
+def keep_compiled() -> dict[str, str]:
+    """The option that keeps what was compiled for this processor: compiling takes longer than all the rest of starting.
+
+    Nothing where the cache can't be written. OpenVINO compiles anew after a change of its version, of the model or of the
+    processor, and where the file is cut off.
+    """
+    folder = cache_dir() / "openvino" / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return {}
+    return {"CACHE_DIR": str(folder)} if os.access(folder, os.W_OK) else {}
 
 
 def shape_of(config: dict[str, Any], name: str) -> Shape:
