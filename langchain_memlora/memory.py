@@ -213,9 +213,11 @@ class MemLoRAMemory:
     def delete_all(self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> list[Operation]:
         """Delete all memories that a scope sees."""
         self._check_open()
-        self._remembering.settle(to_scope(user_id).user_id)
-        memories = self.get_all(user_id=user_id, agent_id=agent_id, run_id=run_id)
-        return [self._by_hand(memory.scope, Change(Event.DELETE, memory.id, by="delete_all")) for memory in memories]
+        scope = to_scope(user_id, agent_id, run_id)
+        self._remembering.settle(scope.user_id)
+        operations = self.ledger.delete_all(scope)
+        self.services.index().catch_up()
+        return operations
 
     def restore(self, memory_id: str, *, user_id: str) -> Operation:
         """Undo the last change to a memory: bring a deleted one back, or an updated one back to what it said.

@@ -68,19 +68,27 @@ def make_commit(services: Services) -> Node:
 
 
 def _changes(facts: Sequence[Read], decisions: Sequence[Decision | None], unread: set[str]) -> list[Change]:
-    """Decisions as ledger changes. A target that is an earlier fact of this group stands for what became of that fact."""
+    """Decisions as ledger changes.
+
+    A target that is an earlier fact of this group stands for what became of that fact; one that an earlier fact of this
+    group deleted is there no more.
+    """
     became: dict[str, str | None] = {}
+    deleted: set[str | None] = set()
     changes = []
     for read, decision in zip(facts, decisions, strict=True):
         if decision is None or read.job_id in unread:
             became[read.new_id] = None
             continue
         target = became.get(decision.target, decision.target) if decision.target else None
+        target = None if target in deleted else target
         event = decision.event
         if event is not Event.ADD and target is None:
             event = Event.NONE if decision.target is None or decision.fact.retracts else Event.ADD
         memory_id = read.new_id if event is Event.ADD else target
         became[read.new_id] = memory_id
+        if event is Event.DELETE:
+            deleted.add(memory_id)
         changes.append(
             Change(
                 event,

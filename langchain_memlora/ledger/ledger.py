@@ -22,7 +22,7 @@ from langchain_memlora.ledger.schema import turns as turns_table
 from langchain_memlora.ledger.stream import read_stream, write_stream
 from langchain_memlora.ledger.transfer import Imported, Importer, records
 from langchain_memlora.ledger.turns import Cut, Job
-from langchain_memlora.types import Memory, Operation, Scope, Turn
+from langchain_memlora.types import Event, Memory, Operation, Scope, Turn
 
 
 class AlreadyDoneError(ConflictError):
@@ -180,7 +180,7 @@ class Ledger:
         Raises:
             ConflictError: The scope has another revision by now; nothing was written.
             AlreadyDoneError: One of the jobs was finished by somebody else; nothing was written.
-            NotFoundError: A change names a memory that is not in this scope; nothing was written.
+            NotFoundError: A change names a memory that is not in this scope, or deleted; nothing was written.
         """
         with self.database.writing() as connection:
             owner = scope_id(connection, scope, create=True)
@@ -201,6 +201,13 @@ class Ledger:
                     msg = f"Job {job_id} was finished by somebody else; its memories are already there. Nothing is left to do."
                     raise AlreadyDoneError(msg, job_id)
             return memories.apply(connection, scope, batch)
+
+    def delete_all(self, scope: Scope) -> list[Operation]:
+        """Delete all memories that a scope sees, in one transaction."""
+        with self.database.writing() as connection:
+            there = memories.get(connection, visible(scope))
+            deletions = ((m.scope, Change(Event.DELETE, m.id, by="delete_all")) for m in there)
+            return [op for owner, deletion in deletions for op in memories.apply(connection, owner, [deletion])]
 
     def restore(self, scope: Scope, memory_id: str) -> Operation:
         """Undo the last change to a memory."""

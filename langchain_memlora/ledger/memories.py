@@ -60,7 +60,7 @@ def apply(connection: Connection, scope: Scope, changes: Sequence[Change]) -> li
     """Apply operations in order and raise the scope's revision.
 
     Raises:
-        NotFoundError: A change names a memory that is not in this scope.
+        NotFoundError: A change names a memory that is not in this scope, or deleted.
     """
     owner = scope_id(connection, scope, create=True)
     done = [_apply(connection, owner, scope, change) for change in changes]
@@ -73,7 +73,8 @@ def _apply(connection: Connection, owner: int, scope: Scope, change: Change) -> 
     old = None
     if change.event is not Event.ADD and change.memory_id:
         here = (memories.c.id == change.memory_id) & (memories.c.scope_id == owner)
-        old = connection.execute(select(memories).where(here)).first()
+        # Somebody may have deleted it since it was looked up: a tombstone is nothing to change.
+        old = connection.execute(select(memories).where(here, memories.c.state == MemoryState.ACTIVE)).first()
         if old is None:
             msg = f"No memory {change.memory_id!r} in the scope of {scope.user_id!r}. `get_all` lists what is there."
             raise NotFoundError(msg)

@@ -67,15 +67,17 @@ class TaughtBank:
         decided = {op.fact: op for op in operations or () if op.fact is not None}
         changes = []
         changed: set[int] = set()
+        deleted: set[int] = set()
         for number, fact in enumerate(case.facts):
             op = decided.get(number)
-            if op is None and fact.retracts:
+            target = None if op is None or op.target in deleted else op.target
+            if target is None and fact.retracts:
                 continue
-            if op is None or op.target is None or (op.event is Event.UPDATE and op.target in changed):
+            if op is None or target is None or (op.event is Event.UPDATE and target in changed):
                 event, memory_id = Event.ADD, self._new_id()  # two facts told together are both true
             else:
-                event, memory_id = op.event, case.shown[op.target].id
-                changed.add(op.target)
+                event, memory_id = op.event, case.shown[target].id
+                (deleted if event is Event.DELETE else changed).add(target)
             changes.append(
                 Change(
                     event,

@@ -91,6 +91,7 @@ def fill(ledger: Ledger, story: Story) -> Bank:
     """Put a story into a ledger: its turns, and its facts with the operations its annotations call for."""
     bank = Bank(Scope(story.id))
     memory_of: dict[str, str] = {}
+    deleted: set[str] = set()
     for given, said in story.turns():
         turn = ledger.append(bank.scope, [_as_message(given)], lambda new, before: [])[0][0]
         bank.turns[place_of(given)] = turn
@@ -100,6 +101,10 @@ def fill(ledger: Ledger, story: Story) -> Bank:
             fact = read_fact(item.fact, turn)
             memory_of[item.id] = memory_of[target] if target else new_id()
             bank.facts[item.id], bank.turns[item.id] = fact, turn
+            if memory_of[item.id] in deleted:
+                continue  # what is asked to be forgotten twice, first as it was and then as it had been, is gone once
+            if event is Event.DELETE:
+                deleted.add(memory_of[item.id])
             text = fact.text if event in {Event.ADD, Event.UPDATE} else ""
             changes.append(
                 Change(event, memory_of[item.id], text, fact.text, turn_id=turn.id, observed_at=turn.observed_at)

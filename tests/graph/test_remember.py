@@ -69,6 +69,13 @@ def test_a_request_to_forget_in_the_same_add(memory: MemLoRAMemory) -> None:
     assert memory.search("Porto", user_id="ana") == []
 
 
+def test_what_is_told_after_a_request_to_forget_is_kept(memory: MemLoRAMemory) -> None:
+    said = ["I live in Porto", "forget I live in Porto", "I live in Berlin"]
+    result = memory.add(said, user_id="ana")
+    assert events(result.operations) == ["ADD", "DELETE", "ADD"]
+    assert contents(memory) == ["User live in Berlin"]
+
+
 def test_the_same_words_of_the_same_day_are_not_asked_about(memory: MemLoRAMemory) -> None:
     for again in ("I ran yesterday", "I RAN yesterday"):
         result = memory.add(again, user_id="ana", observed_at=MAY_8, thread_id=again)

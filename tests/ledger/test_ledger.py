@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections import Counter
+
 import pytest
 from support import ANA, BEN, MAY_8, MAY_15, add, change, no_jobs, one_job, say, texts, the, turn
 
@@ -138,6 +142,32 @@ def test_a_deleted_memory_is_a_tombstone_and_withholds_its_turns(ledger: Ledger)
     ledger.restore(ANA, key)
     assert texts(ledger.memories(ANA)) == ["in Porto"]
     assert not ledger.turn_status([told.id])[told.id].withheld
+
+
+@pytest.mark.parametrize("event", [Event.UPDATE, Event.DELETE, Event.NONE])
+def test_a_tombstone_is_nothing_to_change(ledger: Ledger, event: Event) -> None:
+    key = add(ledger, "in Porto")
+    change(ledger, Event.DELETE, key)
+    with pytest.raises(NotFoundError):
+        change(ledger, event, key, "in Berlin")
+    assert texts(ledger.memories(ANA, deleted=True)) == ["in Porto"]
+    assert len(ledger.history(ANA, key)) == 2
+
+
+def test_delete_all_deletes_each_once_whatever_others_do(ledger: Ledger) -> None:
+    keys = [add(ledger, f"fact {number}", scope) for number in range(20) for scope in (ANA, AGENT)]
+
+    def delete_one_by_one() -> None:
+        for key in reversed(keys):
+            with contextlib.suppress(NotFoundError):
+                change(ledger, Event.DELETE, key, scope=AGENT if key in keys[1::2] else ANA)
+
+    other = threading.Thread(target=delete_one_by_one)
+    other.start()
+    ledger.delete_all(ANA)
+    other.join()
+    assert ledger.memories(ANA) == []
+    assert Counter(op.memory_id for op in ledger.history(ANA) if op.event is Event.DELETE) == Counter(keys)
 
 
 def test_restore_undoes_updates_one_by_one_with_their_dates_and_evidence(ledger: Ledger) -> None:
