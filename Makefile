@@ -52,7 +52,7 @@ check: install lint test-langchain ## Run the long tests, the examples and the d
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m pytest tests/stores
 
-reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: about four hours)
+reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: an hour and a half)
 	$(BIN)/python -m benchmarks.reliability $(if $(FULL),--full)
 
 lint: install ## Check style and generated docs
@@ -85,6 +85,7 @@ benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo
 	$(BIN)/memlora report runs/locomo-quick --out runs/locomo-quick/report
 
 bench: install ## This package beside its peers on this machine; writes docs/speed.md, fails if a promise is missed (an hour)
+	$(BIN)/python -m benchmarks.peers.growth
 	$(BIN)/python -m benchmarks.peers $(BENCH)
 
 bench-scale: install ## Adds and searches at growing sizes, on Chroma and pgvector; writes the table of docs/stores.md (an hour)

@@ -490,11 +490,13 @@ class MemLoRAMemory:
         return ChatMemLoRA(engine=self.engine, role=role, model=self.bundle.card.base.name, **options)
 
     def warm(self) -> None:
-        """Load models and open the index now."""
+        """Load models and open the index now.
+
+        What is loaded is also put out of sight of Python's garbage collector (`gc.freeze`) until `close`: going through it
+        stops all threads, an event loop too, for a quarter of a second.
+        """
         self._check_open()
-        self.services.index().catch_up()
-        self.embeddings.real.embed_query("warm")
-        self.engine.warm()
+        self._parts.warm()
 
     def close(self) -> None:
         """Stop the workers and close the stores. Closing twice is fine.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import threading
@@ -65,6 +66,7 @@ class Parts:
         self._synced: Synced | None = None
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="memlora")
+        self._frozen = False
         self.closed = False
 
     def _sight(self, vision: str | Path | Bundle | None, captioner: Captioner | None) -> VisionExpert | Captions | None:
@@ -112,9 +114,20 @@ class Parts:
                 self._synced = Synced(index, self.ledger, self.embeddings.name, name=self.index_name)
             return self._synced
 
+    def warm(self) -> None:
+        """Load models, open the index, and spare the garbage collector what was loaded."""
+        self.index().catch_up()
+        self.embeddings.real.embed_query("warm")
+        self.engine.warm()
+        gc.collect()
+        gc.freeze()
+        self._frozen = True
+
     def close(self) -> None:
         """Stop the model's worker and close the stores."""
         self.closed = True
+        if self._frozen:
+            gc.unfreeze()
         if self._owns_engine:
             self.engine.close()
         if self._eyes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import threading
 from collections.abc import Callable
@@ -247,7 +248,14 @@ def test_a_view_is_bound_to_its_scope(memory: MemLoRAMemory) -> None:
     assert bound == {v for v in verbs() if "user_id" in inspect.signature(getattr(MemLoRAMemory, v)).parameters}
 
 
-# -- closing
+# -- warming up and closing
+
+
+def test_what_warm_loaded_is_out_of_the_collectors_sight_until_close(memory: MemLoRAMemory) -> None:
+    memory.warm()
+    assert gc.get_freeze_count() > 0
+    memory.close()
+    assert gc.get_freeze_count() == 0
 
 
 @both

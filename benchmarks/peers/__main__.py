@@ -7,7 +7,6 @@ that is promised does not hold on this machine. LoCoMo is read from `MEMLORA_DAT
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -18,12 +17,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.contestants import LENGTHS
-from benchmarks.peers.material import Material, load
-from benchmarks.peers.report import FIGURES, ROOT, write_page
+from benchmarks.peers import mem0
+from benchmarks.peers.contestants import FAST, LENGTHS
+from benchmarks.peers.material import LOCOMO, Material, load
+from benchmarks.peers.report import ROOT, keep, write_page
 from benchmarks.peers.worker import work
 
-FAST = "openvino" if importlib.util.find_spec("openvino") else "transformers"
 ENTRANTS = {
     "memlora": FAST,
     "memlora on transformers": "transformers",
@@ -44,6 +43,7 @@ def started(name: str, engine: str, threads: int) -> Iterator[Any]:
     mine, theirs = context.Pipe()
     process = context.Process(target=work, args=(name.partition(" on ")[0], engine, threads, theirs))
     process.start()
+    theirs.close()  # so that a process that dies is an end of file here, not a wait without end
     try:
         yield mine
     finally:
@@ -83,14 +83,14 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=20)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", choices=ENTRANTS, action="append")
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("MEMLORA_DATA", ROOT.parent / "shared" / "data"))
-    )
+    parser.add_argument("--data", type=Path, default=LOCOMO)
     parser.add_argument("--page", action="store_true", help="only write the page again from the last figures")
     options = parser.parse_args()
     if not options.page:
-        material = load(options.data / "locomo" / "locomo10.json", options.pairs, options.questions)
+        material = load(options.data, options.pairs, options.questions)
         entrants = {name: engine for name, engine in ENTRANTS.items() if name in (options.only or ENTRANTS)}
+        if any(name.startswith("mem0") for name in entrants):
+            mem0.installed()
         load_average = os.getloadavg()[0]
         records = compete(entrants, material, options.threads)
         machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), {options.threads} threads"
@@ -99,7 +99,7 @@ def main() -> int:
         (ROOT / "runs" / "peers.json").write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
         from benchmarks.peers.summary import summarize
 
-        FIGURES.write_text(json.dumps(summarize(raw, material), indent=1) + "\n")
+        keep(summarize(raw, material))
     return write_page()
 
 

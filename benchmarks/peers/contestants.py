@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from langchain_memlora.experts.dialects.lines import fact_row
 from langchain_memlora.models import default_embeddings
 
 USER = "c1"
+FAST = "openvino" if importlib.util.find_spec("openvino") else "transformers"
 LENGTHS = {
     "memlora, forced": {str(Role.EXTRACTION): 30},
     "paper's form": {str(Role.EXTRACTION): 30, str(Role.MEMORY_UPDATE): 55},

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from langchain_memlora.evaluation.conversations import Question
 from langchain_memlora.evaluation.datasets.locomo import VALIDATION, load_locomo
 from langchain_memlora.types import Turn
+
+DATA = os.environ.get("MEMLORA_DATA", Path(__file__).parents[3] / "shared" / "data")
+LOCOMO = Path(DATA) / "locomo" / "locomo10.json"
 
 
 @dataclass(frozen=True, slots=True)

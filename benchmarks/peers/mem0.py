@@ -50,7 +50,7 @@ class Mem0(Contestant):
     def __init__(self, engine: Metered, home: Path) -> None:
         super().__init__(engine, home)
         os.environ |= {"MEM0_TELEMETRY": "False", "MEM0_DIR": str(home)}
-        sys.path.insert(0, str(installed(RUNS)))
+        sys.path.insert(0, str(installed()))
         from mem0 import Memory
 
         self.embeddings = default_embeddings()
@@ -91,13 +91,13 @@ class ForcedMem0(Mem0):
     forced = True
 
 
-def installed(folder: Path) -> Path:
+def installed() -> Path:
     """A folder that holds mem0 and what else it needs, to be laid over what is installed; filled at the first call.
 
     Raises:
         RuntimeError: mem0 would bring a torch of its own, which breaks transformers.
     """
-    target = folder / f"mem0-{VERSION}"
+    target = RUNS / f"mem0-{VERSION}"
     if target.exists():
         return target
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -107,7 +107,7 @@ def installed(folder: Path) -> Path:
     if foreign := pins.keys() & {"torch", "torchvision", "torchaudio"}:
         msg = f"mem0 {VERSION} would install {', '.join(sorted(foreign))}. Leave it out with --only."
         raise RuntimeError(msg)
-    draft = target.with_suffix(".draft")
+    draft = RUNS / f"{target.name}.draft"
     exact = [f"{name}=={version}" for name, version in pins.items()]
     subprocess.run([*pip, "--no-deps", "--upgrade", "--target", str(draft), *exact], check=True)
     return draft.rename(target)

@@ -1,7 +1,7 @@
 """Break the memory in every way, write what came of it into `docs/reliability.json`, and the tables beside it.
 
 `python -m benchmarks.reliability` is the short form (under 5 minutes on an idle core); `--full` is the long one: 1,100 kills,
-20 with the real model, 100,000 operations at once, 1,000,000 outputs, 10,000 probes and the hostile texts, about four hours
+20 with the real model, 100,000 operations at once, 1,000,000 outputs, 10,000 probes and the hostile texts, an hour and a half
 on two idle cores.
 """
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.peers import report
+from benchmarks.peers import growth, report
 from benchmarks.peers.metered import Metered
 from langchain_memlora.engines import Request
 from langchain_memlora.testing import ScriptedEngine
@@ -68,8 +68,18 @@ def figures(**seconds: float) -> dict[str, Any]:
 
 def test_a_ratio_that_is_missed_is_said() -> None:
     found = figures(ours=1.0, forced=1.0, paper=4.5, mem0=14.0)
-    assert [value >= least for _, value, least in report.ratios(found)] == [False, True]
+    assert [promise.holds for promise in report.promises(found)] == [False, True]
     assert report.targets(found).count("**no**") == 1
     assert "| memlora | openvino | 1.00 | 1.0 | 1.00 | 0.20 | 0.50 | 900 | 3 (2) |" in report.cost(found)
     assert "| memlora | 10 + 5 (1.0) | 10 + 5 (1.0) |" in report.tokens(found)
-    assert report.ratios(figures(ours=1.0)) == []
+    assert report.promises(figures(ours=1.0)) == []
+
+
+def test_growth_is_what_a_doubling_adds() -> None:
+    clock = {100: [0.9, 1.0, 5.0], 400: [1.1, 1.1, 1.1], 1600: [1.0, 1.2, 9.0]}
+    assert growth.slope(clock) == pytest.approx(0.05)
+    seconds = {"add": {"100": 1.0, "1600": 1.2}, "search": {"100": 0.01, "1600": 0.04}}
+    found = {"growth": {"seconds": seconds, "slope": 0.05, "pairs": 3, "questions": 2}}
+    assert [promise.holds for promise in report.promises(found)] == [True, True, False]
+    assert "| search | 0.010 | 0.040 |" in report.growth(found)
+    assert report.cost(found) == report.UNMEASURED
