@@ -84,7 +84,7 @@ benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo
 	$(BIN)/memlora evaluate locomo --out runs/locomo-quick $(LOCOMO) --sessions 5 --limit 40 --baseline turns --baseline no-memory
 	$(BIN)/memlora report runs/locomo-quick --out runs/locomo-quick/report
 
-bench: install ## This package beside its peers on this machine; writes docs/speed.md, fails if a promise is missed (an hour)
+bench: install ## This package beside its peers on this machine; writes docs/speed.md, fails if a promise is missed (half an hour)
 	$(BIN)/python -m benchmarks.peers.growth
 	$(BIN)/python -m benchmarks.peers $(BENCH)
 

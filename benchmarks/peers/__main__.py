@@ -1,6 +1,6 @@
 """Tell everybody the same message pairs, ask the same questions, in turns; write `docs/speed.json`, page and plot.
 
-`python -m benchmarks.peers` takes an hour on two idle cores; `--pairs 6 --questions 4` is a look. It answers 1 if a ratio
+`python -m benchmarks.peers` takes 25 minutes on two idle cores; `--pairs 6 --questions 4` is a look. It answers 1 if a ratio
 that is promised does not hold on this machine. LoCoMo is read from `MEMLORA_DATA`.
 """
 

@@ -18,11 +18,14 @@ class Strategy:
     Attributes:
         make_filter: Turns the fields every hit must have into keyword arguments for `similarity_search`; `None` for a store
             that can't be filtered, or for which we do not know how.
+        slow_filter: The filter's time grows with what it lets through, so it pays to look without it first: whoever owns much
+            of the store is among the nearest of all.
         uuids: The store takes no ids but UUIDs.
         one_at_a_time: The store breaks when several threads use it.
     """
 
     make_filter: MakeFilter | None = None
+    slow_filter: bool = False
     uuids: bool = False
     one_at_a_time: bool = False
 
@@ -55,7 +58,7 @@ def _is_embedded(store: Any) -> bool:
 
 
 _BY_NAME = {
-    "Chroma": Strategy(_operators),
+    "Chroma": Strategy(_operators, slow_filter=True),
     InMemoryVectorStore.__name__: Strategy(_callable),
     "PGVector": Strategy(_operators),
     "PGVectorStore": Strategy(_operators, uuids=True),

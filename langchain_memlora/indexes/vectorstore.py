@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from langchain_core.documents import Document
 from langchain_core.vectorstores import VectorStore
@@ -21,7 +22,7 @@ from langchain_memlora.indexes.base import Entry, Index, Kind
 from langchain_memlora.indexes.strategies import MakeFilter, strategy_of
 
 PAUSE = 0.1
-WIDER = 10
+WIDER = 4
 IDS = uuid.UUID("6d656d6c-6f72-4a00-8000-000000000001")
 """The namespace of the UUIDs that stand for entry ids in stores which take nothing else."""
 
@@ -60,14 +61,14 @@ class VectorStoreIndex(Index):
 
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
         wanted = {"user_id": user_id, "kind": kind.value}
-        if self._strategy.make_filter:
-            return self._search(query, wanted, k)[1][:k]
+        make = self._strategy.make_filter
         count = k
-        while True:  # a user with few entries may be behind many others
-            count *= WIDER
+        while not make or (self._strategy.slow_filter and count == k):
+            count *= WIDER  # a user with few entries may be behind many others
             found, mine = self._search(query, wanted, count)
             if len(mine) >= k or found < count:
                 return mine[:k]
+        return self._search(query, wanted, k, **make(wanted))[1][:k]
 
     def held(self, ids: Sequence[str]) -> int:
         with self._turn:
@@ -77,10 +78,8 @@ class VectorStoreIndex(Index):
         with self._turn:
             return not self.store.similarity_search("anything", k=1)
 
-    def _search(self, query: str, wanted: Mapping[str, str], count: int) -> tuple[int, list[str]]:
+    def _search(self, query: str, wanted: Mapping[str, str], count: int, **options: Any) -> tuple[int, list[str]]:
         """How many hits the store gave, and the item ids of those that are what was wanted."""
-        make = self._strategy.make_filter
-        options = make(wanted) if make else {}
         with self._turn:
             try:
                 found = self.store.similarity_search(query, k=count, **options)

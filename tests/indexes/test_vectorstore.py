@@ -49,6 +49,26 @@ def test_users_and_kinds_are_apart(index: Index) -> None:
     assert index.nearest("green tea", "cleo", Kind.MEMORY, 5) == []
 
 
+def test_chroma_filters_only_where_others_are_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = ChromaIndex(tmp_path, BagOfWords())
+    filtered: list[bool] = []
+    search = index.store.similarity_search
+
+    def watched(query: str, k: int, **options: Any) -> Any:
+        filtered.append(bool(options))
+        return search(query, k=k, **options)
+
+    monkeypatch.setattr(index.store, "similarity_search", watched)
+    mine = [entry(str(number), f"tea {number}") for number in range(12)]
+    index.write(mine, [])
+    assert len(index.nearest("tea", "ana", Kind.MEMORY, 3)) == 3
+    assert filtered == [False]
+    index.write([entry(f"b{number}", "tea", BEN) for number in range(40)], [])
+    assert len(index.nearest("tea", "ana", Kind.MEMORY, 3)) == 3
+    assert filtered == [False, False, True]
+    index.close()
+
+
 def test_writing_replaces_by_id(index: Index) -> None:
     index.write([entry("1", "lives in Porto"), entry("2", "has a dog")], [])
     index.write([entry("1", "has a cat and a dog")], [])
