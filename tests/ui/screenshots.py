@@ -12,9 +12,9 @@ from langchain_memlora import MemLoRAMemory
 
 SAID = (
     "I live in Porto with my dog Bruno.",
-    "I work as a nurse at a children's hospital.",
-    "I moved to Berlin last week.",
-    "Where do I live?",
+    "I plan to travel to Rome in May.",
+    "We had to cancel the trip to Rome last week.",
+    "When did I cancel the trip?",
 )
 
 
