@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reliability import event_loop, faults, fuzz, hostile, soak, tenants
+from benchmarks.reliability import event_loop, faults, fuzz, guided, hostile, soak, tenants
 from benchmarks.reliability.pieces import next_kills, next_operations
 from benchmarks.reliability.report import FIGURES, write_page
 
@@ -38,18 +38,20 @@ class Length:
     operations: dict[str, int]
     probes: int
     outputs: int
+    guided_seconds: int
     loop_seconds: float
     soak: int
     real: bool
 
 
-SHORT = Length({"random": 25}, 25, {"one process": 300, "processes": 300}, 400, 50_000, 10, 400, real=False)
+SHORT = Length({"random": 25}, 25, {"one process": 300, "processes": 300}, 400, 50_000, 5, 10, 400, real=False)
 FULL = Length(
     kills={"random": 620, "real": 20},
     every_point=1,
     operations={"one process": 76_000, "processes": 24_000},
     probes=10_000,
     outputs=1_000_000,
+    guided_seconds=300,
     loop_seconds=60,
     soak=10_000,
     real=True,
@@ -68,7 +70,7 @@ def run(part: str, length: Length, scratch: Path, so_far: dict[str, Any], second
         case "tenants":
             return tenants.run(length.probes, 1, scratch)
         case "fuzz":
-            return fuzz.run(length.outputs, 1)
+            return fuzz.run(length.outputs, 1) | {"guided": guided.run(length.guided_seconds)}
         case "soak":
             return soak.run(scratch, length.soak)
         case "hostile":

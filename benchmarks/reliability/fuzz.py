@@ -81,17 +81,13 @@ RIGHT = {
 def run(outputs: int, seed: int) -> dict[str, Any]:
     """Feed so many outputs to every reader of every dialect in turn."""
     rng = random.Random(seed)
-    said = window()
-    candidates = [Memory(f"m{i}", f"Ana lives in place {i}", ANA, NOW, NOW, NOW) for i in range(4)]
     read: Counter[str] = Counter()
     wrong: list[str] = []
-    dialects = [dialect() for dialect in DIALECTS.values()]
     for number in range(outputs):
-        dialect = dialects[number % len(dialects)]
+        dialect, reader = READERS[number % len(READERS)]
         text = _text(rng, dialect.name)
-        reader = _read_extraction if number // len(dialects) % 2 else _read_update
         try:
-            kind = reader(dialect, text, rng, said, candidates)
+            kind = reader(dialect, text, rng)
         except Exception as error:
             wrong.append(f"{dialect.name}: {type(error).__name__}: {error} for {text!r:.200}")
             kind = "crashed"
@@ -101,9 +97,16 @@ def run(outputs: int, seed: int) -> dict[str, Any]:
     return {"outputs": outputs, "read as": dict(sorted(read.items())), "broken": wrong[:20], "wrong": len(wrong)}
 
 
-def _read_extraction(dialect: Dialect, text: str, rng: random.Random, window: Window, _: list[Memory]) -> str:
-    reading = dialect.read_extraction(Completion(text, finished=rng.random() < 0.8), window)
-    shown = {turn.id for turn in window.turns}
+def window() -> Window:
+    """Two messages to read facts from, and one before them."""
+    said = (("assistant", "Hi"), ("user", "I live in Porto"), ("assistant", "Nice"), ("user", "I like tea"))
+    turns = [Turn(f"t{i}", ANA, role, text, NOW) for i, (role, text) in enumerate(said)]
+    return cut_windows(turns[1:], turns[:1])[0]
+
+
+def _read_extraction(dialect: Dialect, text: str, rng: random.Random) -> str:
+    reading = dialect.read_extraction(Completion(text, finished=rng.random() < 0.8), WINDOW)
+    shown = {turn.id for turn in WINDOW.turns}
     if any(fact.turn_id not in shown for fact in reading.facts):
         return "beyond the window"
     if any("\n" in fact.text for fact in reading.facts if dialect.name == "lines"):
@@ -111,8 +114,8 @@ def _read_extraction(dialect: Dialect, text: str, rng: random.Random, window: Wi
     return "facts" if reading.facts else "unreadable" if reading.rejected else "nothing"
 
 
-def _read_update(dialect: Dialect, text: str, rng: random.Random, _: Window, candidates: list[Memory]) -> str:
-    shown = candidates[: rng.randint(1, len(candidates))]
+def _read_update(dialect: Dialect, text: str, rng: random.Random) -> str:
+    shown = CANDIDATES[: rng.randint(1, len(CANDIDATES))]
     fact = Fact("Ana lives in Berlin", "t1", NOW, retracts=rng.random() < 0.2)
     asks = dialect.ask_update(fact, shown)
     completions = [Completion(text, _chances(rng, len(ask.choices))) for ask in asks]
@@ -154,11 +157,9 @@ def _text(rng: random.Random, dialect: str) -> str:
     return "".join(letters)
 
 
-def window() -> Window:
-    """Two messages to read facts from, and one before them."""
-    said = (("assistant", "Hi"), ("user", "I live in Porto"), ("assistant", "Nice"), ("user", "I like tea"))
-    turns = [Turn(f"t{i}", ANA, role, text, NOW) for i, (role, text) in enumerate(said)]
-    return cut_windows(turns[1:], turns[:1])[0]
+CANDIDATES = [Memory(f"m{i}", f"Ana lives in place {i}", ANA, NOW, NOW, NOW) for i in range(4)]
+WINDOW = window()
+READERS = [(dialect(), reader) for reader in (_read_update, _read_extraction) for dialect in DIALECTS.values()]
 
 
 def main() -> None:

@@ -48,7 +48,9 @@ def tenants(found: dict[str, Any]) -> str:
 
 def fuzz(found: dict[str, Any]) -> str:
     """Outputs and crashes."""
-    return table(["model outputs", "crashed, or reached beyond what was shown"], [[found["outputs"], found["wrong"]]])
+    kinds = {"chosen at random": found, "guided by coverage": found.get("guided")}
+    rows = [[name, kind["outputs"], kind["wrong"]] for name, kind in kinds.items() if kind]
+    return table(["model outputs", "how many", "crashed, or reached beyond what was shown"], rows)
 
 
 def soak(found: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import ANA, MAY_8
 
-from benchmarks.reliability import fuzz
+from benchmarks.reliability import fuzz, guided
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts.dialects import DIALECTS, Json, Lines
@@ -32,6 +32,13 @@ def test_a_mix_of_nonsense() -> None:
     found = fuzz.run(8_000, 3)
     assert found["broken"] == []
     assert set(found["read as"]) >= {"facts", "unreadable", "ADD", "UPDATE", "DELETE", "NONE"}  # all ways were gone
+
+
+def test_a_search_for_new_branches() -> None:
+    pytest.importorskip("atheris", reason="atheris is not installed")
+    found = guided.run(3)
+    assert found["broken"] == []
+    assert found["outputs"] > 1000
 
 
 def test_without_the_check_of_ids_it_would_reach_further(monkeypatch: pytest.MonkeyPatch) -> None:
