@@ -1,7 +1,7 @@
 """Tell everybody the same message pairs, ask the same questions, in turns; write `docs/speed.json`, page and plot.
 
-`python -m benchmarks.peers` takes 25 minutes on two idle cores; `--pairs 6 --questions 4` is a look. It answers 1 if a ratio
-that is promised does not hold on this machine. LoCoMo is read from `MEMLORA_DATA`.
+`python -m benchmarks.peers` takes 25 minutes on two idle cores; `--pairs 6 --questions 4` is a look. It answers 1 if a promise
+does not hold on this machine. LoCoMo is read from `MEMLORA_DATA`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +19,7 @@ from typing import Any
 from benchmarks.peers import mem0
 from benchmarks.peers.contestants import FAST, LENGTHS
 from benchmarks.peers.material import LOCOMO, Material, load
-from benchmarks.peers.report import ROOT, keep, write_page
+from benchmarks.peers.report import ROOT, keep, machine, write_page
 from benchmarks.peers.worker import work
 
 ENTRANTS = {
@@ -93,8 +92,7 @@ def main() -> int:
             mem0.installed()
         load_average = os.getloadavg()[0]
         records = compete(entrants, material, options.threads)
-        machine = f"{os.cpu_count()} CPU cores ({platform.machine()}), {options.threads} threads"
-        raw = {"machine": machine, "load": round(load_average, 1), "records": records}
+        raw = {"machine": machine(options.threads), "load": round(load_average, 1), "records": records}
         (ROOT / "runs").mkdir(exist_ok=True)
         (ROOT / "runs" / "peers.json").write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
         from benchmarks.peers.summary import summarize

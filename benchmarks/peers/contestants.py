@@ -77,8 +77,7 @@ class MemLoRA(Contestant):
                 fact_row(place, fact.removeprefix(pair.turns[place - 1].speaker or "").strip()) for place, fact in rows
             ]
             self.engine.texts[str(Role.EXTRACTION)] = "\n".join(told) or "none"
-        messages = [{"role": "user", "name": turn.speaker, "content": turn.text} for turn in pair.turns]
-        self.memory.add(messages, user_id=USER, observed_at=pair.turns[0].observed_at)
+        pair.tell(self.memory, USER)
 
     def ask(self, question: str) -> str:
         return self.memory.answer(question, user_id=USER).text

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.contestants import FAST, USER, engine
-from benchmarks.peers.material import LOCOMO, Pair, load
-from benchmarks.peers.report import keep, write_page
+from benchmarks.peers.material import LOCOMO, load
+from benchmarks.peers.report import keep, machine, write_page
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.evaluation.datasets.locomo import TRAIN, load_locomo
 
@@ -52,7 +52,7 @@ def measure(data: Path, fast: str, *, size: int, pairs: int, questions: int, thr
             fill(memory, data, times * size)
             memory.warm()
             memories[times * size] = memory
-        add = clocked(memories, material.pairs, _tell)
+        add = clocked(memories, material.pairs, lambda m, pair: pair.tell(m, USER))
         search = clocked(memories, [q.text for q in material.questions], lambda m, text: m.search(text, user_id=USER))
         answer = clocked(memories, [q.text for q in material.questions], lambda m, text: m.answer(text, user_id=USER))
     return {
@@ -95,11 +95,6 @@ def slope(clock: Clock) -> float:
     return (large / small - 1) / math.log2(max(clock) / min(clock))
 
 
-def _tell(memory: MemLoRAMemory, pair: Pair) -> None:
-    messages = [{"role": "user", "name": turn.speaker, "content": turn.text} for turn in pair.turns]
-    memory.add(messages, user_id=USER, observed_at=pair.turns[0].observed_at)
-
-
 def _medians(clock: Clock) -> dict[str, float]:
     return {str(size): statistics.median(seconds) for size, seconds in clock.items()}
 
@@ -122,7 +117,7 @@ def main() -> None:
         threads=options.threads,
     )
     print(json.dumps(found, indent=1))
-    keep({"growth": found})
+    keep({"growth": found, "machine": machine(options.threads)})
     write_page()
 
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from langchain_memlora import MemLoRAMemory
 from langchain_memlora.evaluation.conversations import Question
 from langchain_memlora.evaluation.datasets.locomo import VALIDATION, load_locomo
 from langchain_memlora.types import Turn
@@ -20,6 +21,11 @@ class Pair:
 
     turns: tuple[Turn, Turn]
     facts: tuple[str, ...]
+
+    def tell(self, memory: MemLoRAMemory, user_id: str) -> None:
+        """Add both messages."""
+        messages = [{"role": "user", "name": turn.speaker, "content": turn.text} for turn in self.turns]
+        memory.add(messages, user_id=user_id, observed_at=self.turns[0].observed_at)
 
 
 @dataclass(frozen=True, slots=True)

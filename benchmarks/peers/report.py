@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import re
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -79,7 +81,7 @@ def growth(found: Figures) -> str:
     grown = found["growth"]
     sizes = list(grown["seconds"]["add"])
     rows = [[verb, *(f"{seconds[size]:.3f}" for size in sizes)] for verb, seconds in grown["seconds"].items()]
-    words = "Medians of {pairs} pairs and {questions} questions.".format(**grown)
+    words = f"Medians of {grown['pairs']} pairs and {grown['questions']} questions, on {found['machine']}."
     return table(["seconds, by memories there before", *(f"{int(size):,}" for size in sizes)], rows) + f"\n{words}\n"
 
 
@@ -170,6 +172,11 @@ def plot(found: Figures) -> None:
     axes.legend(frameon=False)
     figure.savefig(PLOT, dpi=120)
     pyplot.close(figure)
+
+
+def machine(threads: int) -> str:
+    """What this machine is, in words."""
+    return f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} threads"
 
 
 def keep(figures: Figures) -> None:

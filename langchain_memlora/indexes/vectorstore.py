@@ -62,13 +62,18 @@ class VectorStoreIndex(Index):
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
         wanted = {"user_id": user_id, "kind": kind.value}
         make = self._strategy.make_filter
+        if make and self._strategy.slow_filter:
+            mine = self._search(query, wanted, k * WIDER)[1]
+            if len(mine) >= k:
+                return mine[:k]
+        if make:
+            return self._search(query, wanted, k, **make(wanted))[1][:k]
         count = k
-        while not make or (self._strategy.slow_filter and count == k):
-            count *= WIDER  # a user with few entries may be behind many others
+        while True:  # a user with few entries may be behind many others
+            count *= WIDER
             found, mine = self._search(query, wanted, count)
             if len(mine) >= k or found < count:
                 return mine[:k]
-        return self._search(query, wanted, k, **make(wanted))[1][:k]
 
     def held(self, ids: Sequence[str]) -> int:
         with self._turn:

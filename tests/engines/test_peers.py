@@ -79,7 +79,7 @@ def test_growth_is_what_a_doubling_adds() -> None:
     clock = {100: [0.9, 1.0, 5.0], 400: [1.1, 1.1, 1.1], 1600: [1.0, 1.2, 9.0]}
     assert growth.slope(clock) == pytest.approx(0.05)
     seconds = {"add": {"100": 1.0, "1600": 1.2}, "search": {"100": 0.01, "1600": 0.04}}
-    found = {"growth": {"seconds": seconds, "slope": 0.05, "pairs": 3, "questions": 2}}
+    found = {"growth": {"seconds": seconds, "slope": 0.05, "pairs": 3, "questions": 2}, "machine": "x"}
     assert [promise.holds for promise in report.promises(found)] == [True, True, False]
     assert "| search | 0.010 | 0.040 |" in report.growth(found)
     assert report.cost(found) == report.UNMEASURED
