@@ -23,6 +23,7 @@ FIGURES = ROOT / "docs" / "figures.json"
 BENCHMARK = ROOT / "docs" / "benchmark.json"
 VISION = ROOT / "docs" / "vision.json"
 SCALE = ROOT / "docs" / "scale.json"
+SPEED = ROOT / "docs" / "speed.json"
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -221,6 +222,19 @@ def scale() -> str:
     return "\n".join([head, *rows]) + f"\n\n![Milliseconds by size](images/scale.png)\n\n{note}\n"
 
 
+def speed() -> str:
+    """The recorded run of `make bench` in short."""
+    record = json.loads(SPEED.read_text())
+    rows = []
+    for name, found in record["contestants"].items():
+        asked = f"{found['question']['seconds']:.1f}" if found["question"] else ""
+        stored = "given" if found["given"] else f"{found['known']}, {found['right']} right"
+        rows.append(f"| {name} | {found['engine']} | {found['pair']['seconds']:.1f} | {asked} | {stored} |")
+    head = "| | engine | seconds to add a pair | to answer | facts stored |\n|---|---|---|---|---|"
+    note = f"{record['pairs']} message pairs and {record['questions']} questions, on {record['machine']}."
+    return "\n".join([head, *rows]) + f"\n\n![Seconds a message pair](docs/images/speed.png)\n\n{note}\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "scale": scale,
     "graph": graph,
@@ -233,6 +247,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "benchmark": benchmark,
     "locomo": locomo,
     "updates": updates,
+    "speed": speed,
     "vision": vision,
 }
 

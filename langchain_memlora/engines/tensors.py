@@ -62,6 +62,21 @@ def from_bfloat16(bits: np.ndarray) -> np.ndarray:
     return (np.asarray(bits, dtype=np.uint32) << 16).view(np.float32)
 
 
+def to_bfloat16(numbers: np.ndarray) -> np.ndarray:
+    """Round float32 to the nearest bfloat16, ties to even, given as 16-bit integers.
+
+    Example:
+        ```python
+        import numpy as np
+        from langchain_memlora.engines.tensors import from_bfloat16, to_bfloat16
+
+        assert from_bfloat16(to_bfloat16(np.array([1.0, 3.1415927]))).tolist() == [1.0, 3.140625]
+        ```
+    """
+    bits = np.ascontiguousarray(numbers, dtype=np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+
+
 def _read(file: Path) -> Iterator[tuple[str, tuple[str, np.ndarray]]]:
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(8), "little")

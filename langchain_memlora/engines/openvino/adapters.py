@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
+from openvino import Tensor, Type
 
 from langchain_memlora.engines.openvino.graph import Shape
 from langchain_memlora.engines.plain_lora import PlainLoRA, read_plain_lora
+from langchain_memlora.engines.tensors import to_bfloat16
 from langchain_memlora.errors import BundleMismatchError
 from langchain_memlora.experts.bundle import Bundle
 
-Factors = dict[str, np.ndarray]
+Factors = dict[str, Tensor]
 """The two factors of each fused projection's LoRA: `<projection>.a` is (rank, in), `<projection>.b` is (out, rank)."""
 
 
-def load_adapters(bundle: Bundle, shape: Shape) -> dict[str, Factors]:
-    """Read every adapter of a bundle, by role.
+def load_adapters(bundle: Bundle, shape: Shape, kind: Type) -> dict[str | None, Factors]:
+    """Read every adapter of a bundle, by role, and one that adds nothing, under `None`.
+
+    Args:
+        kind: What the graph takes, float32 or bfloat16.
 
     Raises:
         BundleError: An adapter can't be read, or has parts that only PEFT can run.
         BundleMismatchError: An adapter was made for a base model of another shape.
     """
-    found = {}
+    found: dict[str | None, Factors] = {None: _factors(PlainLoRA({}, alpha=1, root=False), shape, kind)}
     for role, folder in bundle.adapters.items():
         adapter = read_plain_lora(role, folder)
         try:
-            found[str(role)] = _factors(adapter, shape)
+            found[str(role)] = _factors(adapter, shape, kind)
         except ValueError as error:
             msg = (
                 f"The {role} adapter in {folder} does not fit a llama of hidden size {shape.hidden} and {shape.layers} "
@@ -34,12 +39,7 @@ def load_adapters(bundle: Bundle, shape: Shape) -> dict[str, Factors]:
     return found
 
 
-def no_adapter(shape: Shape) -> Factors:
-    """Factors of rank 1 that add nothing."""
-    return _factors(PlainLoRA({}, alpha=1, root=False), shape)
-
-
-def _factors(adapter: PlainLoRA, shape: Shape) -> Factors:
+def _factors(adapter: PlainLoRA, shape: Shape, kind: Type) -> Factors:
     left = set(adapter.modules)
     factors: Factors = {}
     for layer in range(shape.layers):
@@ -47,8 +47,8 @@ def _factors(adapter: PlainLoRA, shape: Shape) -> Factors:
             pairs = [_pair(adapter, f"model.layers.{layer}.{module}", shape.size(module)) for module in modules]
             left.difference_update(f"model.layers.{layer}.{module}" for module in modules)
             name = f"model.layers.{layer}.{fused}"
-            factors[f"{name}.a"] = _padded(np.concatenate([a for a, _ in pairs]), axis=0)
-            factors[f"{name}.b"] = _padded(_diagonal([b for _, b in pairs]), axis=1)
+            factors[f"{name}.a"] = _tensor(_padded(np.concatenate([a for a, _ in pairs]), axis=0), kind)
+            factors[f"{name}.b"] = _tensor(_padded(_diagonal([b for _, b in pairs]), axis=1), kind)
     if left:
         msg = f"{len(left)} of its modules have no place there, {min(left)} first"
         raise ValueError(msg)
@@ -74,6 +74,14 @@ def _diagonal(blocks: list[np.ndarray]) -> np.ndarray:
     for i, block in enumerate(blocks):
         whole[rows[i] : rows[i + 1], columns[i] : columns[i + 1]] = block
     return whole
+
+
+def _tensor(factor: np.ndarray, kind: Type) -> Tensor:
+    if kind == Type.f32:
+        return Tensor(factor, shared_memory=False)
+    made = Tensor(kind, factor.shape)
+    made.data.view(np.uint16)[...] = to_bfloat16(factor)  # numpy has no bfloat16 and sees its bits
+    return made
 
 
 def _padded(factor: np.ndarray, axis: int) -> np.ndarray:

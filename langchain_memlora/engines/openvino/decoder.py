@@ -40,7 +40,7 @@ class Decoder:
         if factors is not self._factors:
             self._factors = None  # should setting fail half-way, nobody may think it done
             for name, factor in factors.items():
-                self._request.set_tensor(name, Tensor(factor, shared_memory=True))
+                self._request.set_tensor(name, factor)
             self._factors = factors
 
     def start(self, rows: Sequence[Sequence[int]], pad: int) -> np.ndarray:

@@ -13,9 +13,10 @@ import openvino
 
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest, Ending, Say
-from langchain_memlora.engines.openvino.adapters import Factors, load_adapters, no_adapter
+from langchain_memlora.engines.openvino.adapters import Factors, load_adapters
 from langchain_memlora.engines.openvino.decoder import Decoder
 from langchain_memlora.engines.openvino.export import Weights, exported, keep_compiled, shape_of
+from langchain_memlora.engines.openvino.graph import factor_type
 from langchain_memlora.engines.openvino.lookup import look_ahead
 from langchain_memlora.engines.openvino.sampling import Choose, chooser, softmax
 from langchain_memlora.engines.prompting import Prompting, Row, check_base, in_batches
@@ -42,7 +43,7 @@ class OpenVINOEngine(Engine):
     """Runs a bundle's experts on the CPU with OpenVINO, and without torch.
 
     The base model is exported once, with 8-bit weights, into the model cache; adapters are read as they are, stay in
-    memory in float32 and are switched from call to call, so nothing of them is lost to rounding. Requests of one role are
+    memory and are switched from call to call. Requests of one role are
     computed together; a row that has ended leaves its batch.
 
     It runs plain Llamas (SmolLM2 is one) and plain LoRA; for anything else `TransformersEngine` is there. Only the default
@@ -113,7 +114,7 @@ class OpenVINOEngine(Engine):
             raise ModelError(msg) from error
         check_base(self.bundle, base, tokens.sha256)
         shape = shape_of(config, base.name)
-        adapters = {None: no_adapter(shape), **load_adapters(self.bundle, shape)}
+        adapters = load_adapters(self.bundle, shape, factor_type(quantize=self._weights == "int8"))
         core = openvino.Core()
         quick = self._weights == "int8" and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         options: dict[str, Any] = {

@@ -138,10 +138,13 @@ class _Builder:
 
     def project(self, x: Node, layer: str, name: str) -> Node:
         matrix = np.concatenate([self.tensors[f"{layer}{module}.weight"] for module in self.shape.fused[name]])
-        a = self.input(f"{layer}{name}.a", [-1, matrix.shape[1]])
-        b = self.input(f"{layer}{name}.b", [matrix.shape[0], -1])
+        a = self.factor(f"{layer}{name}.a", [-1, matrix.shape[1]])
+        b = self.factor(f"{layer}{name}.b", [matrix.shape[0], -1])
         low = ops.matmul(ops.matmul(x, a, False, True), b, False, True)
         return ops.add(ops.matmul(x, self.stored(matrix), False, True), low)
+
+    def factor(self, name: str, shape: list[int]) -> Node:
+        return ops.convert(self.input(name, shape, factor_type(quantize=self.quantize)), Type.f32)
 
     def by_head(self, x: Node, heads: int) -> Node:
         return ops.transpose(ops.reshape(x, [0, 0, heads, self.shape.head], special_zero=True), [0, 2, 1, 3])
@@ -182,6 +185,11 @@ class _Builder:
         integers, zeros, scales = quantized(matrix)
         centred = ops.subtract(ops.convert(ops.constant(integers), Type.f32), ops.constant(zeros))
         return ops.reshape(ops.multiply(centred, ops.constant(scales)), np.array(matrix.shape), False)
+
+
+def factor_type(*, quantize: bool) -> Type:
+    """How LoRA comes in: beside 8-bit weights as it is computed with, since converting it at each step costs as much."""
+    return Type.bf16 if quantize else Type.f32
 
 
 def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
