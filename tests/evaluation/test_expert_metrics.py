@@ -89,7 +89,7 @@ def test_update_cases_are_decided_as_in_real_use(bundle: Bundle) -> None:
 
 def test_a_doubtful_update_is_decided_as_an_addition(bundle: Bundle) -> None:
     case = UpdateCase("1", "change", "User lives in Porto", "User lives in Berlin", Event.UPDATE)
-    with ScriptedEngine(memory_update=[{"UPDATE": 0.51, "ADD": 0.49}]) as engine:
+    with ScriptedEngine(memory_update=[{"UPDATE": 0.48, "ADD": 0.42, "DELETE": 0.1}]) as engine:
         scores, rows = evaluate_updates(Experts(bundle, engine), [case])
     assert rows[0]["decision"] == "ADD"
     assert scores["accuracy"]["mean"] == 0.0

@@ -16,9 +16,10 @@ from langchain_memlora.training.pairs import load_pairs, split_pairs
 PAIR = '{"old": "User eats no dairy", "new": "User stays away from dairy", "event": "NONE"}'
 
 
-def test_the_shipped_pairs_ask_most_about_the_same_thing_in_other_words() -> None:
+def test_the_shipped_pairs_show_each_kind_about_as_often() -> None:
     counts = Counter(pair.event for pair in load_pairs())
-    assert counts["NONE"] > counts["ADD"] > counts["UPDATE"] > 0
+    assert set(counts) == {"ADD", "NONE", "UPDATE"}
+    assert max(counts.values()) < 1.5 * min(counts.values())
     assert len({(pair.old, pair.new) for pair in load_pairs()}) == counts.total()
 
 
