@@ -43,8 +43,8 @@ class OpenVINOEngine(Engine):
     """Runs a bundle's experts on the CPU with OpenVINO, and without torch.
 
     The base model is exported once, with 8-bit weights, into the model cache; adapters are read as they are, stay in
-    memory and are switched from call to call. Requests of one role are
-    computed together; a row that has ended leaves its batch.
+    memory and are switched from call to call. Requests of one role are computed together; a row that has ended leaves
+    its batch.
 
     It runs plain Llamas (SmolLM2 is one) and plain LoRA; for anything else `TransformersEngine` is there. Only the default
     base model is compared with the weights that the bundle's card names; any base must have the right tokenizer.
