@@ -224,6 +224,9 @@ def scale() -> str:
 
 def speed() -> str:
     """The recorded run of `make bench` in short."""
+    sys.path.insert(0, str(ROOT))
+    from benchmarks.peers.report import changed_since
+
     record = json.loads(SPEED.read_text())
     rows = []
     for name, found in record["contestants"].items():
@@ -232,7 +235,8 @@ def speed() -> str:
         rows.append(f"| {name} | {found['engine']} | {found['pair']['seconds']:.1f} | {asked} | {stored} |")
     head = "| | engine | seconds to add a pair | to answer | facts stored |\n|---|---|---|---|---|"
     note = f"{record['pairs']} message pairs and {record['questions']} questions, on {record['machine']}."
-    return "\n".join([head, *rows]) + f"\n\n![Seconds a message pair](docs/images/speed.png)\n\n{note}\n"
+    plot = "![Seconds a message pair](docs/images/speed.png)"
+    return "\n".join([head, *rows]) + f"\n\n{plot}\n\n{note}{changed_since(record)}\n"
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -26,8 +26,7 @@ from langchain_memlora.experts import Role, load_bundle
 from langchain_memlora.testing.engine_conformance import conformance_cases
 
 ROOT = Path(__file__).parent.parent.parent
-SHOWN = load_bundle().card.update.candidates
-STAGES = ("extract a window", f"decide a fact ({SHOWN} candidates)", "answer", "read 400 tokens")
+STAGES = ("extract a window", "decide a fact", "answer", "read 400 tokens")
 SETTING = (
     "Here: {cores} cores ({machine}), {threads} thread(s) an engine, {count} calls of each kind in {rounds} round(s), load "
     "average {load} when it began. With a load above the number of cores the machine did other work at the same time: then "
@@ -39,13 +38,15 @@ Record = dict[str, Any]
 
 def calls(count: int) -> list[tuple[str, list[Request]]]:
     """Calls as the memory makes them: windows and answers one by one, the candidates of a fact together."""
-    cases = conformance_cases(load_bundle(), windows=count, pairs=SHOWN * count, questions=count)
+    bundle = load_bundle()
+    shown = bundle.card.update.candidates
+    cases = conformance_cases(bundle, windows=count, pairs=shown * count, questions=count)
     asked = {role: [case.request for case in cases if case.request.role is role] for role in Role}
     pairs = asked[Role.MEMORY_UPDATE]
     long = "I moved from Porto to Berlin last week with my dog Bruno, who likes the park. " * 18
     made = [("read 400 tokens", [Request(Role.EXTRACTION, long, choices=("1", "none"))])] * count
     made += [(STAGES[0], [request]) for request in asked[Role.EXTRACTION]]
-    made += [(STAGES[1], pairs[start : start + SHOWN]) for start in range(0, len(pairs), SHOWN)]
+    made += [(STAGES[1], pairs[start : start + shown]) for start in range(0, len(pairs), shown)]
     made += [(STAGES[2], [request]) for request in asked[Role.GENERATION]]
     # The same with one token to write tells what of it is reading.
     firsts = [

@@ -21,6 +21,8 @@ from benchmarks.peers.contestants import FAST, LENGTHS
 from benchmarks.peers.material import LOCOMO, Material, load
 from benchmarks.peers.report import ROOT, keep, machine, write_page
 from benchmarks.peers.worker import work
+from langchain_memlora.evaluation.fingerprint import bundle_sha256
+from langchain_memlora.experts import load_bundle
 
 ENTRANTS = {
     "memlora": FAST,
@@ -97,7 +99,7 @@ def main() -> int:
         (ROOT / "runs" / "peers.json").write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
         from benchmarks.peers.summary import summarize
 
-        keep(summarize(raw, material))
+        keep({**summarize(raw, material), "experts": bundle_sha256(load_bundle())})
     return write_page()
 
 

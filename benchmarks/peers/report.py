@@ -9,6 +9,9 @@ import re
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from langchain_memlora.evaluation.fingerprint import bundle_sha256
+from langchain_memlora.experts import load_bundle
+
 ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "docs" / "speed.json"
 PAGE = ROOT / "docs" / "speed.md"
@@ -57,7 +60,7 @@ def cost(found: Figures) -> str:
         "{pairs} pairs with {annotated} annotated facts, {questions} questions, on {machine}, load {load} at the start."
     )
     picture = "![Seconds a message pair](images/speed.png)"
-    return f"{picture}\n\n{table(head, rows)}\n{words.format(**found)}\n"
+    return f"{picture}\n\n{table(head, rows)}\n{words.format(**found)}{changed_since(found)}\n"
 
 
 def tokens(found: Figures) -> str:
@@ -172,6 +175,12 @@ def plot(found: Figures) -> None:
     axes.legend(frameon=False)
     figure.savefig(PLOT, dpi=120)
     pyplot.close(figure)
+
+
+def changed_since(found: Figures) -> str:
+    """A warning where the figures are not those of the experts that ship."""
+    same = found.get("experts") == bundle_sha256(load_bundle())
+    return "" if same else " The default experts have changed since; `make bench` measures these."
 
 
 def machine(threads: int) -> str:

@@ -8,6 +8,8 @@ import pytest
 from benchmarks.peers import growth, report
 from benchmarks.peers.metered import Metered
 from langchain_memlora.engines import Request
+from langchain_memlora.evaluation.fingerprint import bundle_sha256
+from langchain_memlora.experts import load_bundle
 from langchain_memlora.testing import ScriptedEngine
 
 
@@ -83,3 +85,10 @@ def test_growth_is_what_a_doubling_adds() -> None:
     assert [promise.holds for promise in report.promises(found)] == [True, True, False]
     assert "| search | 0.010 | 0.040 |" in report.growth(found)
     assert report.cost(found) == report.UNMEASURED
+
+
+def test_figures_of_other_experts_say_so() -> None:
+    now = bundle_sha256(load_bundle())
+    assert report.changed_since({"experts": now}) == ""
+    assert "make bench" in report.changed_since({"experts": "another"})
+    assert "make bench" in report.changed_since({})

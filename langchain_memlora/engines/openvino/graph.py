@@ -188,7 +188,7 @@ class _Builder:
 
 
 def factor_type(*, quantize: bool) -> Type:
-    """How LoRA comes in: beside 8-bit weights as it is computed with, since converting it at each step costs as much."""
+    """How LoRA comes in: beside 8-bit weights in bfloat16, since converting it at each step costs as much again."""
     return Type.bf16 if quantize else Type.f32
 
 
