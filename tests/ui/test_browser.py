@@ -60,6 +60,7 @@ def test_tell_see_change_undo_forget_and_bring_back(visitor: Visitor, memory: Me
     visitor.sees("Nothing remembered yet", "1 forgotten")
     visitor.press(".forgotten summary")
     visitor.press(".forgotten [data-verb=restore]")
+    visitor.until(lambda: not visitor.all(".forgotten"))  # where the text stands, too, until it is back
     visitor.sees("User lives in Lisbon")
     assert len(memory.get_all(user_id="ana")) == 1
 
