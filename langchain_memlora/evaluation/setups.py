@@ -93,7 +93,7 @@ def _turns(
 ) -> list[Hit]:
     """Turns found without any fact: neither as keys, nor by what became of what they told."""
     ledger, index = memory.services.ledger, memory.services.index()
-    rankings = [index.nearest(question, scope.user_id, kind, max(k, 30)) for kind in dense]
+    rankings = index.nearest_each(question, scope.user_id, dense, max(k, 30))
     rankings += [ledger.lexical(scope, kind, question, max(k, 30)) for kind in lexical]
     scores = fuse(rankings)
     best = list(scores)[:k]

@@ -55,6 +55,10 @@ class Index(ABC):
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
         """Item ids of this user's entries of one kind, nearest first, at most `k`."""
 
+    def nearest_each(self, query: str, user_id: str, kinds: Sequence[Kind], k: int) -> list[list[str]]:
+        """`nearest` for several kinds; for a store that can look once for all of them."""
+        return [self.nearest(query, user_id, kind, k) for kind in kinds]
+
     def held(self, ids: Sequence[str]) -> int:
         """How many of these entry ids the store holds.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from langchain_memlora.errors import IndexDamagedError, LedgerError, StoreInUseError
-from langchain_memlora.indexes.base import Entry, Kind
+from langchain_memlora.indexes.base import Entry, Kind, entry_id
 from langchain_memlora.indexes.remains import wipe_remains
 from langchain_memlora.indexes.vectorstore import VectorStoreIndex
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 COLLECTION = "memlora"
 LOCK = "owner.lock"
+LOOK = 32  # ids looked at for each that is wanted: memories may be few beside turns and windows
+READ = 4  # of these, how many of the right kind are read before the filter is the shorter way
 NO_ROOM = ("disk is full", "No space left", "readonly", "Read-only", "File too large")
 _log = logging.getLogger(__name__)
 
@@ -67,12 +69,23 @@ class ChromaIndex(VectorStoreIndex):
             self._is_new = not wipe_remains(self._path)
 
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
+        return self.nearest_each(query, user_id, [kind], k)[0]
+
+    def nearest_each(self, query: str, user_id: str, kinds: Sequence[Kind], k: int) -> list[list[str]]:
+        """Look among everybody's first, and with the store's filter, which is slow, only where others crowd this user out."""
         with self._explained():
-            return super().nearest(query, user_id, kind, k)
+            near = self._nearest_ids(query, LOOK * k)
+            found = [
+                self._owned([key for key in near if key.startswith(entry_id(kind, ""))], user_id, k) for kind in kinds
+            ]
+            return [
+                mine if len(mine) == k else self._filtered(query, user_id, kind, k)
+                for kind, mine in zip(kinds, found, strict=True)
+            ]
 
     def is_empty(self) -> bool:
         with self._explained():
-            return self._client.get_collection(COLLECTION).count() == 0
+            return self._collection.count() == 0
 
     def clear(self) -> bool:
         self._client.close()
@@ -83,6 +96,23 @@ class ChromaIndex(VectorStoreIndex):
     def close(self) -> None:
         self._client.close()
         self._lock.release()
+
+    def _nearest_ids(self, query: str, count: int) -> list[str]:
+        """Bare entry ids cost little; reading what stands beside them would be most of a search."""
+        vector = self._embeddings.embed_query(query)
+        return self._collection.query(query_embeddings=[vector], n_results=count, include=[])["ids"][0]
+
+    def _owned(self, near: Sequence[str], user_id: str, k: int) -> list[str]:
+        """Item ids of the first `k` entries that are this user's; fewer if they are rare among the nearest."""
+        mine: list[str] = []
+        for start in range(0, min(len(near), READ * k), k):
+            part = near[start : start + k]
+            found = self._collection.get(ids=part, include=["metadatas"])
+            read = dict(zip(found["ids"], found["metadatas"] or (), strict=True))
+            mine += [str(read[key]["item_id"]) for key in part if key in read and read[key]["user_id"] == user_id]
+            if len(mine) >= k:
+                break
+        return mine[:k]
 
     def _open_or_renew(self) -> Chroma:
         try:
@@ -104,12 +134,14 @@ class ChromaIndex(VectorStoreIndex):
         with self._explained():
             settings = Settings(anonymized_telemetry=False)
             self._client: ClientAPI = chromadb.PersistentClient(str(self._path), settings=settings)
-            return Chroma(
+            store = Chroma(
                 collection_name=COLLECTION,
                 client=self._client,
                 embedding_function=self._embeddings,
                 collection_configuration={"hnsw": {"space": "cosine"}},
             )
+            self._collection = self._client.get_collection(COLLECTION)
+            return store
 
     def _remove_files(self) -> None:
         for item in self._path.iterdir():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from langchain_memlora.errors import IndexDamagedError, IndexMismatchError, LedgerError
@@ -83,10 +83,10 @@ class Synced:
             self.catch_up()
             self._ledger.finish_erasure()
 
-    def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
+    def nearest_each(self, query: str, user_id: str, kinds: Sequence[Kind], k: int) -> list[list[str]]:
         """As the index's own, once it is up to date."""
         self.catch_up()
-        return self._healing(lambda: self.index.nearest(query, user_id, kind, k))
+        return self._healing(lambda: self.index.nearest_each(query, user_id, kinds, k))
 
     def _finish_if_possible(self) -> None:
         """Finish an earlier process's erasure; whoever reads meanwhile must not keep the memory from opening."""

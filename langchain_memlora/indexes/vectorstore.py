@@ -60,20 +60,11 @@ class VectorStoreIndex(Index):
                 self.store.add_documents([_document(e) for e in entries], ids=self._ids([e.id for e in entries]))
 
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
-        wanted = {"user_id": user_id, "kind": kind.value}
-        make = self._strategy.make_filter
-        if make and self._strategy.slow_filter:
-            mine = self._search(query, wanted, k * WIDER)[1]
+        if self._strategy.make_filter and self._strategy.slow_filter:
+            mine = self._search(query, _wanted(user_id, kind), k * WIDER)[1]
             if len(mine) >= k:
                 return mine[:k]
-        if make:
-            return self._search(query, wanted, k, **make(wanted))[1][:k]
-        count = k
-        while True:  # a user with few entries may be behind many others
-            count *= WIDER
-            found, mine = self._search(query, wanted, count)
-            if len(mine) >= k or found < count:
-                return mine[:k]
+        return self._filtered(query, user_id, kind, k)
 
     def held(self, ids: Sequence[str]) -> int:
         with self._turn:
@@ -82,6 +73,18 @@ class VectorStoreIndex(Index):
     def is_empty(self) -> bool:
         with self._turn:
             return not self.store.similarity_search("anything", k=1)
+
+    def _filtered(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
+        """What the store finds with its filter; where it has none, with ever wider searches."""
+        wanted = _wanted(user_id, kind)
+        if make := self._strategy.make_filter:
+            return self._search(query, wanted, k, **make(wanted))[1][:k]
+        count = k
+        while True:  # a user with few entries may be behind many others
+            count *= WIDER
+            found, mine = self._search(query, wanted, count)
+            if len(mine) >= k or found < count:
+                return mine[:k]
 
     def _search(self, query: str, wanted: Mapping[str, str], count: int, **options: Any) -> tuple[int, list[str]]:
         """How many hits the store gave, and the item ids of those that are what was wanted."""
@@ -99,6 +102,10 @@ class VectorStoreIndex(Index):
     def _ids(self, ids: Sequence[str]) -> list[str]:
         """Entry ids as the store takes them."""
         return [str(uuid.uuid5(IDS, key)) for key in ids] if self._strategy.uuids else list(ids)
+
+
+def _wanted(user_id: str, kind: Kind) -> dict[str, str]:
+    return {"user_id": user_id, "kind": kind.value}
 
 
 def _document(entry: Entry) -> Document:

@@ -18,6 +18,11 @@ from langchain_memlora.types import Hit, Memory, Scope, Turn
 
 Include = Literal["both", "memories", "turns"]
 DEPTH = 30
+_KINDS: Mapping[Include, Sequence[Kind]] = {
+    "both": (Kind.MEMORY, Kind.TURN, Kind.WINDOW),
+    "memories": (Kind.MEMORY,),
+    "turns": (Kind.TURN, Kind.WINDOW),
+}
 
 
 class Retriever:
@@ -46,8 +51,9 @@ class Retriever:
             include: `memories` and `turns` switch the other kind off, also as a key.
             filters: Metadata a hit must have, by equality.
         """
-        by_memory = self._rankings(query, scope, Kind.MEMORY) if include != "turns" else []
-        by_turn = self._rankings(query, scope, Kind.TURN, Kind.WINDOW) if include != "memories" else []
+        ranked = self._rankings(query, scope, _KINDS[include])
+        by_memory = [ranking for kind, ranking in ranked if kind is Kind.MEMORY]
+        by_turn = [ranking for kind, ranking in ranked if kind is not Kind.MEMORY]
         found = {m.id: m for m in self._ledger.memories(scope, ids=_merged(by_memory))}
         turn_ids = [*_merged(by_turn), *(turn for memory in found.values() for turn in memory.turn_ids)]
         status = self._ledger.turn_status(list(dict.fromkeys(turn_ids)))
@@ -67,7 +73,7 @@ class Retriever:
         Args:
             speaker: Who told the fact, if named. What only other named people told of themselves is left out.
         """
-        ranked = fuse(self._rankings(fact, scope, Kind.MEMORY))
+        ranked = fuse([ranking for _, ranking in self._rankings(fact, scope, [Kind.MEMORY])])
         memories = {memory.id: memory for memory in self._ledger.memories(scope, ids=list(ranked))}
         near = [memories[key] for key in ranked if key in memories and memories[key].scope == scope]
         if speaker:
@@ -76,10 +82,11 @@ class Retriever:
             near = [memory for memory, by in zip(near, told_by, strict=True) if not by or by & {speaker, None}]
         return near[:k]
 
-    def _rankings(self, query: str, scope: Scope, *kinds: Kind) -> list[list[str]]:
-        index = self._index()
-        dense = [index.nearest(query, scope.user_id, kind, DEPTH) for kind in kinds]
-        return [*dense, *(self._ledger.lexical(scope, kind, query, DEPTH) for kind in kinds)]
+    def _rankings(self, query: str, scope: Scope, kinds: Sequence[Kind]) -> list[tuple[Kind, list[str]]]:
+        """The dense ranking of each kind, then the lexical ones."""
+        dense = self._index().nearest_each(query, scope.user_id, kinds, DEPTH)
+        lexical = [self._ledger.lexical(scope, kind, query, DEPTH) for kind in kinds]
+        return list(zip([*kinds, *kinds], [*dense, *lexical], strict=True))
 
     def _assemble(
         self,

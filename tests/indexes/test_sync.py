@@ -38,7 +38,7 @@ def test_catching_up_twice_does_nothing(ledger: Ledger, index: Flaky) -> None:
     key = add(ledger, "green tea", told_by=say(ledger, "I like green tea"))
     assert synced.catch_up() == 2
     assert synced.catch_up() == 0
-    assert synced.nearest("green tea", "ana", Kind.MEMORY, 5) == [key]
+    assert synced.nearest_each("green tea", "ana", [Kind.MEMORY], 5)[0] == [key]
     assert len(index.store.store) == 3  # the memory, the turn, the turn's window
 
 
@@ -50,7 +50,7 @@ def test_the_current_state_is_written_whatever_happened_between(ledger: Ledger, 
     synced.catch_up()
     assert [d["text"] for d in index.store.store.values()] == ["Berlin"]
     ledger.restore(ANA, gone)
-    assert set(synced.nearest("Lisbon", "ana", Kind.MEMORY, 5)) == {kept, gone}
+    assert set(synced.nearest_each("Lisbon", "ana", [Kind.MEMORY], 5)[0]) == {kept, gone}
 
 
 def test_a_window_holds_the_turn_before_in_its_thread(ledger: Ledger, index: Flaky) -> None:
@@ -68,9 +68,9 @@ def test_an_emptied_index_is_rebuilt(ledger: Ledger, index: Flaky) -> None:
     key = add(ledger, "green tea")
     synced.catch_up()
     index.store.store.clear()
-    assert synced.nearest("green tea", "ana", Kind.MEMORY, 5) == []
+    assert synced.nearest_each("green tea", "ana", [Kind.MEMORY], 5)[0] == []
     assert synced.rebuild() == 1
-    assert synced.nearest("green tea", "ana", Kind.MEMORY, 5) == [key]
+    assert synced.nearest_each("green tea", "ana", [Kind.MEMORY], 5)[0] == [key]
 
 
 def test_a_crash_between_ledger_and_index_heals(ledger: Ledger, index: Flaky) -> None:
@@ -81,7 +81,7 @@ def test_a_crash_between_ledger_and_index_heals(ledger: Ledger, index: Flaky) ->
         synced.catch_up()
     second = add(ledger, "black tea")
     again = Synced(index, ledger, "bag")
-    assert again.nearest("green tea", "ana", Kind.MEMORY, 5) == [first, second]
+    assert again.nearest_each("green tea", "ana", [Kind.MEMORY], 5)[0] == [first, second]
     assert len(index.store.store) == 2
 
 

@@ -49,24 +49,37 @@ def test_users_and_kinds_are_apart(index: Index) -> None:
     assert index.nearest("green tea", "cleo", Kind.MEMORY, 5) == []
 
 
-def test_chroma_filters_only_where_others_are_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index = ChromaIndex(tmp_path, BagOfWords())
+@pytest.mark.parametrize("embedded", [True, False])
+def test_chroma_filters_only_where_others_are_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedded: bool
+) -> None:
+    owner = ChromaIndex(tmp_path, BagOfWords())
+    index = owner if embedded else VectorStoreIndex(owner.store)
     filtered: list[bool] = []
-    search = index.store.similarity_search
+    search = owner.store.similarity_search
 
     def watched(query: str, k: int, **options: Any) -> Any:
-        filtered.append(bool(options))
+        filtered.append("filter" in options)
         return search(query, k=k, **options)
 
-    monkeypatch.setattr(index.store, "similarity_search", watched)
+    monkeypatch.setattr(owner.store, "similarity_search", watched)
     mine = [entry(str(number), f"tea {number}") for number in range(12)]
     index.write(mine, [])
     assert len(index.nearest("tea", "ana", Kind.MEMORY, 3)) == 3
-    assert filtered == [False]
+    assert not any(filtered)
     index.write([entry(f"b{number}", "tea", BEN) for number in range(40)], [])
     assert len(index.nearest("tea", "ana", Kind.MEMORY, 3)) == 3
-    assert filtered == [False, False, True]
-    index.close()
+    assert filtered[-1]
+    owner.close()
+
+
+def test_each_kind_is_as_if_asked_alone(index: Index) -> None:
+    for kind in Kind:
+        index.write([entry(f"{kind}{number}", f"tea {number}", kind=kind) for number in range(20)], [])
+        index.write([entry(f"ben {kind}{number}", "tea", BEN, kind) for number in range(5)], [])
+    alone = [index.nearest("tea 7", "ana", kind, 8) for kind in Kind]
+    assert index.nearest_each("tea 7", "ana", list(Kind), 8) == alone
+    assert [found[0] for found in alone] == [f"{kind}7" for kind in Kind]
 
 
 def test_writing_replaces_by_id(index: Index) -> None:
