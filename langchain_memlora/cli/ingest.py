@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from langchain_memlora.cli.named import named
 from langchain_memlora.cli.progress import watched
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import console, print_json
@@ -32,17 +33,26 @@ def ingest(
         ),
     ],
     in_flight: Annotated[int, typer.Option(min=1, help="How many conversations are worked on at once.")] = 8,
+    on_ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODULE:FUNCTION", help="Work on a Ray cluster; the function opens the memory in each actor."
+        ),
+    ] = None,
+    actors: Annotated[int, typer.Option(min=1, help="How many actors there are with --on-ray.")] = 2,
     as_json: Json = False,
 ) -> None:
     """Add the histories of many users. Whatever stops it, run it again: what is known is skipped."""
     setting: Setting = ctx.obj
-    total = sum(1 for _ in _lines(files))
-    with setting.open() as memory, watched() as watch:
-        done = memory.add_many(
-            (_conversation(file, number, line) for file, number, line in _lines(files)),
-            in_flight=in_flight,
-            progress=lambda count: watch("ingest", count, total),
-        )
+    given = (_conversation(file, number, line) for file, number, line in _lines(files))
+    if on_ray:
+        from langchain_memlora.cluster import ingest_on_ray
+
+        done = ingest_on_ray(given, named(on_ray), actors=actors)
+    else:
+        total = sum(1 for _ in _lines(files))
+        with setting.open() as memory, watched() as watch:
+            done = memory.add_many(given, in_flight=in_flight, progress=lambda count: watch("ingest", count, total))
     if as_json:
         print_json(done)
     else:

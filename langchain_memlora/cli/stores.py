@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from langchain_memlora.cli.named import named
 from langchain_memlora.cli.show import clean, console, print_json
-from langchain_memlora.errors import InvalidInputError
 
 
 def check_store(
@@ -24,23 +21,10 @@ def check_store(
     """Judge a vector store; what is written is removed again. Exit code 1 if a check failed."""
     from langchain_memlora.testing import store_conformance
 
-    report = store_conformance.check_store(_named(made_by)(), many=many)
+    report = store_conformance.check_store(named(made_by)(), many=many)
     if as_json:
         print_json({"ok": report.ok, "store": report.store, "findings": report.findings})
     else:
         console().print(Text("\n".join(map(clean, str(report).splitlines()))))
     if not report.ok:
         raise typer.Exit(1)
-
-
-def _named(made_by: str) -> Any:
-    module, _, name = made_by.partition(":")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        msg = f"{made_by!r} names no function ({error}). Write it like my_module:make_store, a function without arguments."
-        raise InvalidInputError(msg) from error
-    finally:
-        sys.path.pop(0)
-    return found

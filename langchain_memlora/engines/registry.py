@@ -19,7 +19,8 @@ def named_engine(name: str, bundle: Bundle) -> Engine:
 
     Args:
         name: `transformers`, `openvino`, or `auto` for the fastest of these that is installed and can run the bundle:
-            transformers where torch computes on an NVIDIA GPU, else OpenVINO, else transformers.
+            transformers where torch computes on an NVIDIA GPU, else OpenVINO, else transformers. An address that begins with
+            `http` is a server that holds the experts (`ServerEngine`).
 
     Raises:
         InvalidInputError: There is no such engine.
@@ -40,8 +41,10 @@ def named_engine(name: str, bundle: Bundle) -> Engine:
         "openvino": _openvino,
         "transformers": _transformers,
     }
+    if name.startswith("http"):
+        return _server(bundle, name)  # it loads nothing and needs no worker
     if name not in makers:
-        msg = f"engine is {name!r}. Pass {', '.join(makers)}, or an Engine of your own."
+        msg = f"engine is {name!r}. Pass {', '.join(makers)}, a server's address, or an Engine of your own."
         raise InvalidInputError(msg)
     if name == "openvino" and not _has_openvino():
         msg = "engine='openvino' needs the package openvino. Run `pip install langchain-memlora[openvino]`."
@@ -68,6 +71,12 @@ def _transformers(bundle: Bundle) -> Engine:
     from langchain_memlora.engines.transformers import TransformersEngine
 
     return TransformersEngine(bundle)
+
+
+def _server(bundle: Bundle, url: str) -> Engine:
+    from langchain_memlora.engines.server import ServerEngine
+
+    return ServerEngine(bundle, url)
 
 
 def _has_openvino() -> bool:

@@ -1,12 +1,19 @@
 """Every engine does the work of transformers in float32: the shipped suite, with the real model and experts."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import UnavailableError, llama_server
 
 from langchain_memlora.engines import Completion, Engine, Request
+from langchain_memlora.engines.gguf_adapters import base_config, write_adapters
 from langchain_memlora.experts import load_bundle
+from langchain_memlora.models import resolve_base_model
+from langchain_memlora.models.fetch import ensure_pinned
+from langchain_memlora.models.pins import DEFAULT_BASE, PINS
 from langchain_memlora.testing import engine_conformance as conformance
 from langchain_memlora.testing.engine_conformance import EngineConformance, conformance_cases
 
@@ -22,6 +29,30 @@ class TestOpenVINO(EngineConformance):
 
         with OpenVINOEngine(load_bundle()) as engine:
             yield engine
+
+
+@pytest.mark.model
+class TestServer(EngineConformance):
+    """Against llama.cpp with what `memlora export-adapters` writes, or the server at MEMLORA_SERVER."""
+
+    @pytest.fixture(scope="class")
+    def engine(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+        from langchain_memlora.engines.server import ServerEngine
+
+        if url := os.environ.get("MEMLORA_SERVER"):
+            with ServerEngine(load_bundle(), url) as engine:
+                yield engine
+            return
+        bundle, folder = load_bundle(), tmp_path_factory.mktemp("gguf")
+        written = write_adapters(bundle.adapters, base_config(Path(resolve_base_model().source)), folder / "experts")
+        try:
+            with (
+                llama_server(ensure_pinned(DEFAULT_BASE) / PINS[DEFAULT_BASE].file, [*written.values()]) as url,
+                ServerEngine(bundle, url) as engine,
+            ):
+                yield engine
+        except UnavailableError as error:
+            pytest.skip(str(error))
 
 
 class Parrot(Engine):
