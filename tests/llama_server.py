@@ -10,7 +10,7 @@ def main(port: str, model: str, *adapters: str) -> None:
     parameters = xllamacpp.CommonParams()
     parameters.model.path = model
     parameters.hostnames, parameters.port = ["127.0.0.1"], int(port)
-    parameters.n_ctx, parameters.n_parallel = 8192, 2
+    parameters.n_ctx, parameters.n_parallel = 4096, 1  # batches of several round differently
     parameters.lora_init_without_apply = True
     parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(file, 0.0) for file in adapters]
     server = xllamacpp.Server(parameters)

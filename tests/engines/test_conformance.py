@@ -44,7 +44,7 @@ class TestServer(EngineConformance):
                 yield engine
             return
         bundle, folder = load_bundle(), tmp_path_factory.mktemp("gguf")
-        written = write_adapters(bundle.adapters, base_config(Path(resolve_base_model().source)), folder / "experts")
+        written = write_adapters(bundle.adapters, base_config(Path(resolve_base_model().source)), folder)
         try:
             with (
                 llama_server(ensure_pinned(DEFAULT_BASE) / PINS[DEFAULT_BASE].file, [*written.values()]) as url,

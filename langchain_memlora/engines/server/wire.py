@@ -101,7 +101,9 @@ def nonsense(url: str, answer: object) -> EngineError:
 
 
 def _scales(ids: dict[str, int], wanted: str | None) -> Fields:
-    return {"lora": [{"id": key, "scale": float(name == wanted)} for name, key in ids.items()]}
+    scales = [{"id": key, "scale": float(name == wanted)} for name, key in ids.items()]
+    # Its cache of prompts does not heed which adapter read them, and would answer with another's.
+    return {"lora": scales, "cache_prompt": False}
 
 
 def _of(entry: Any, key: str) -> Any:
