@@ -48,7 +48,7 @@ $(NEWER): $(INSTALLED)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target $@ $(LANGCHAIN)
 
 check: install lint test-langchain ## Run the long tests, the examples and the docs, through the real model
-	-$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]' # else they are skipped
+	-$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores,ray,llama]' # else they are skipped
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m pytest tests/stores
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from langchain_memlora.errors import InvalidInputError, MissingExtraError
 if TYPE_CHECKING:
     from langchain_memlora.memory import MemLoRAMemory
 
+BLOCKS = 16
+"""Parts of the work for each actor: what is done again if one dies, and how evenly they end."""
 COUNTS = ("conversations", "turns", "skipped", "operations", "failed")
 
 
@@ -22,8 +25,8 @@ def ingest_on_ray(
 ) -> Bulk:
     """As `MemLoRAMemory.add_many`, on the actors of Ray Data.
 
-    Ray groups the conversations by user and gives each group to one actor, which adds them in the order they came. An actor
-    that dies is started again with the group it had; what it had stored is skipped, as it is when the whole call is repeated.
+    All conversations of a user go to one actor, which adds them in the order they came. What an actor that died was at is done
+    again; what it had stored is skipped, as it is when the whole call is repeated.
 
     Args:
         conversations: Fields as `add_many` takes them. All are handed to Ray before the first is added.
@@ -45,26 +48,23 @@ def ingest_on_ray(
     if actors < 1:
         msg = f"actors={actors} is not a number of actors. Pass at least 1."
         raise InvalidInputError(msg)
-    try:
-        from ray.data import ActorPoolStrategy, from_items
-    except ImportError as error:
-        msg = "ingest_on_ray needs the package ray. Run `pip install langchain-memlora[ray]`."
-        raise MissingExtraError(msg) from error
-    rows = [
-        {"user": _user(conversation), "place": place, "conversation": pickle.dumps(conversation)}
-        for place, conversation in enumerate(conversations)
-    ]
-    if not rows:
+    histories: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
+    for place, conversation in enumerate(conversations):
+        histories.setdefault(_user(conversation), []).append((place, conversation))
+    if not histories:
         return Bulk()
-    groups = from_items(rows).groupby("user")
-    done = groups.map_groups(
-        _Actor,
-        fn_constructor_args=(open_memory,),
-        batch_format="numpy",
-        compute=ActorPoolStrategy(size=actors),
-        num_cpus=1,
+    data = _ray().data
+    rows = [{"history": pickle.dumps(history)} for history in histories.values()]
+    done = data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS * actors)).map(
+        _Actor, fn_constructor_args=(open_memory,), compute=data.ActorPoolStrategy(size=actors), num_cpus=1
     )
     return _sum(done.take_all())
+
+
+def sent_whole(open_memory: Callable[[], MemLoRAMemory]) -> Callable[[], MemLoRAMemory]:
+    """The function, of a module that only this process can import: Ray sends its code rather than its name."""
+    _ray().cloudpickle.register_pickle_by_value(sys.modules[open_memory.__module__])
+    return open_memory
 
 
 class _Actor:
@@ -73,11 +73,21 @@ class _Actor:
     def __init__(self, open_memory: Callable[[], MemLoRAMemory]) -> None:
         self._memory = open_memory()
 
-    def __call__(self, group: dict[str, Any]) -> dict[str, list[Any]]:
-        found = sorted(zip(group["place"].tolist(), group["conversation"].tolist(), strict=True))
-        done = self._memory.add_many([pickle.loads(conversation) for _, conversation in found], in_flight=1)
-        problems = {found[position][0]: problem for position, problem in done.problems.items()}
-        return {**{count: [getattr(done, count)] for count in COUNTS}, "problems": [json.dumps(problems)]}
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        places, conversations = zip(*pickle.loads(row["history"]), strict=True)
+        done = self._memory.add_many(conversations, in_flight=1)
+        problems = {places[position]: problem for position, problem in done.problems.items()}
+        return {**{count: getattr(done, count) for count in COUNTS}, "problems": json.dumps(problems)}
+
+
+def _ray() -> Any:
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        msg = "Work on a cluster needs the package ray. Run `pip install langchain-memlora[ray]`."
+        raise MissingExtraError(msg) from error
+    return ray
 
 
 def _user(conversation: object) -> str:

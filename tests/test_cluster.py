@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -102,3 +103,30 @@ def test_nothing_given_and_no_actors(tmp_path: Path) -> None:
     assert ingest_on_ray([], opening(tmp_path)).conversations == 0
     with pytest.raises(InvalidInputError, match="actors=0"):
         ingest_on_ray(GIVEN, opening(tmp_path), actors=0)
+
+
+SERVICE = """
+from pathlib import Path
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.vectorstores import InMemoryVectorStore
+from langchain_memlora import MemLoRAMemory
+from langchain_memlora.testing import ScriptedEngine
+
+def open_memory():
+    index = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
+    return MemLoRAMemory(path=Path(HOME), engine=ScriptedEngine(extraction=lambda prompt: "none"), index=index)
+"""
+
+
+def test_the_command_takes_a_function_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from langchain_memlora.cli.app import app
+
+    (tmp_path / "ray_service.py").write_text(SERVICE.replace("HOME", repr(str(tmp_path / "home"))))
+    lines = [json.dumps({**given, "observed_at": MAY_8.isoformat()}) for given in GIVEN[:3]]
+    (tmp_path / "all.jsonl").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["ingest", "all.jsonl", "--on-ray", "ray_service:open_memory", "--json"])
+    assert done.exit_code == 0, done.output
+    assert '"turns": 6' in done.output
