@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from langchain_memlora.errors import IndexDamagedError, LedgerError, StoreInUseError
-from langchain_memlora.indexes.base import Entry, Kind, entry_id
+from langchain_memlora.indexes.base import Entry, Kind
+from langchain_memlora.indexes.chroma_search import nearest_of_user
 from langchain_memlora.indexes.remains import wipe_remains
 from langchain_memlora.indexes.vectorstore import VectorStoreIndex
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 COLLECTION = "memlora"
 LOCK = "owner.lock"
-LOOK = 32  # ids looked at for each that is wanted: memories may be few beside turns and windows
-READ = 4  # of these, how many of the right kind are read before the filter is the shorter way
 NO_ROOM = ("disk is full", "No space left", "readonly", "Read-only", "File too large")
 _log = logging.getLogger(__name__)
 
@@ -72,14 +71,11 @@ class ChromaIndex(VectorStoreIndex):
         return self.nearest_each(query, user_id, [kind], k)[0]
 
     def nearest_each(self, query: str, user_id: str, kinds: Sequence[Kind], k: int) -> list[list[str]]:
-        """Look among everybody's first, and with the store's filter, which is slow, only where others crowd this user out."""
+        vector = self._embeddings.embed_query(query)
         with self._explained():
-            near = self._nearest_ids(query, LOOK * k)
-            found = [
-                self._owned([key for key in near if key.startswith(entry_id(kind, ""))], user_id, k) for kind in kinds
-            ]
+            found = nearest_of_user(self._collection, vector, user_id, kinds, k)
             return [
-                mine if len(mine) == k else self._filtered(query, user_id, kind, k)
+                self._filtered(query, user_id, kind, k) if mine is None else mine
                 for kind, mine in zip(kinds, found, strict=True)
             ]
 
@@ -96,23 +92,6 @@ class ChromaIndex(VectorStoreIndex):
     def close(self) -> None:
         self._client.close()
         self._lock.release()
-
-    def _nearest_ids(self, query: str, count: int) -> list[str]:
-        """Bare entry ids cost little; reading what stands beside them would be most of a search."""
-        vector = self._embeddings.embed_query(query)
-        return self._collection.query(query_embeddings=[vector], n_results=count, include=[])["ids"][0]
-
-    def _owned(self, near: Sequence[str], user_id: str, k: int) -> list[str]:
-        """Item ids of the first `k` entries that are this user's; fewer if they are rare among the nearest."""
-        mine: list[str] = []
-        for start in range(0, min(len(near), READ * k), k):
-            part = near[start : start + k]
-            found = self._collection.get(ids=part, include=["metadatas"])
-            read = dict(zip(found["ids"], found["metadatas"] or (), strict=True))
-            mine += [str(read[key]["item_id"]) for key in part if key in read and read[key]["user_id"] == user_id]
-            if len(mine) >= k:
-                break
-        return mine[:k]
 
     def _open_or_renew(self) -> Chroma:
         try:

@@ -11,7 +11,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from support import ANA, BEN, MAY_8, BagOfWords
 
 from langchain_memlora.errors import LedgerError, StoreInUseError
-from langchain_memlora.indexes import Entry, Index, Kind, VectorStoreIndex
+from langchain_memlora.indexes import Entry, Index, Kind, VectorStoreIndex, chroma_search
 from langchain_memlora.indexes.chroma import ChromaIndex
 from langchain_memlora.types import Scope
 
@@ -53,6 +53,7 @@ def test_users_and_kinds_are_apart(index: Index) -> None:
 def test_chroma_filters_only_where_others_are_in_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedded: bool
 ) -> None:
+    monkeypatch.setattr(chroma_search, "FEW", 10)
     owner = ChromaIndex(tmp_path, BagOfWords())
     index = owner if embedded else VectorStoreIndex(owner.store)
     filtered: list[bool] = []

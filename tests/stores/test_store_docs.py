@@ -105,7 +105,9 @@ def test_the_lines_of_a_service(postgres_url: str, code: Any, tmp_path: Path, mo
     code(SECTIONS["pgvector"][0].replace("postgresql+psycopg://memlora@127.0.0.1:5432/postgres", place))
     monkeypatch.setenv("DATABASE_URL", place)
     (lines,) = PYTHON.findall((ROOT / "docs/how-to/deploy.md").read_text())
-    remembers(code(lines.replace('"/memory"', repr(str(tmp_path))))["memory"])
+    experts = ', engine=os.environ.get("EXPERTS_URL", "auto")'
+    assert experts in lines
+    remembers(code(lines.replace('"/memory"', repr(str(tmp_path))).replace(experts, ""))["memory"])
 
 
 def test_the_lines_of_another_store(code: Any, capsys: pytest.CaptureFixture[str]) -> None:
