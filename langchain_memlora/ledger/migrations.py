@@ -14,7 +14,7 @@ from langchain_memlora.errors import LedgerError
 from langchain_memlora.ledger import lexical
 from langchain_memlora.ledger.schema import evidence, jobs, meta, metadata
 
-VERSION = 2
+VERSION = 3
 _KEY = meta.c.key == "schema"
 
 
@@ -49,4 +49,11 @@ def _number_jobs_and_evidence(connection: Connection) -> None:
         connection.execute(text("DROP TABLE old"))
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {2: _number_jobs_and_evidence}
+def _index_words_at_once(connection: Connection) -> None:
+    """Version 2 let PostgreSQL gather new words in a list, which every search read from end to end."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("ALTER INDEX lexical_by_word SET (fastupdate = off)"))
+        connection.execute(text("SELECT gin_clean_pending_list('lexical_by_word')"))
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {2: _number_jobs_and_evidence, 3: _index_words_at_once}

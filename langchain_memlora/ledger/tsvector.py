@@ -21,7 +21,8 @@ CREATE = (
     "CREATE TEXT SEARCH CONFIGURATION words (COPY = pg_catalog.simple)",
     "ALTER TEXT SEARCH CONFIGURATION words ALTER MAPPING FOR asciiword, word, numword WITH stem",
     "CREATE TABLE lexical (rowid bigint PRIMARY KEY, owner text NOT NULL, item_id text NOT NULL, words tsvector NOT NULL)",
-    "CREATE INDEX lexical_by_word ON lexical USING gin (words)",
+    # Else new words wait in a list that every search reads from end to end: 17 ms a word, and not 0.2.
+    "CREATE INDEX lexical_by_word ON lexical USING gin (words) WITH (fastupdate = off)",
     "CREATE INDEX lexical_by_owner ON lexical (owner)",
 )
 OPTIMIZE = ()

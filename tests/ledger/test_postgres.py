@@ -109,6 +109,17 @@ def test_a_newer_schema_is_refused(ledger: Ledger, url: str, server: Any) -> Non
         Ledger(url)
 
 
+def test_a_ledger_of_version_2_is_brought_up_to_date(ledger: Ledger, url: str, server: Any) -> None:
+    how = "SELECT coalesce(array_to_string(reloptions, ','), '') FROM pg_class WHERE relname = 'lexical_by_word'"
+    (new,) = server.execute(how).fetchone()
+    server.execute("ALTER INDEX memlora.lexical_by_word RESET (fastupdate)")
+    server.execute("UPDATE memlora.meta SET value = '2' WHERE key = 'schema'")
+    add(ledger, "drinks tea")
+    with Ledger(url) as again:
+        assert server.execute(how).fetchone() == (new,) == ("fastupdate=off",)
+        assert texts(again) == ["drinks tea"]
+
+
 def test_from_a_file_to_the_server_and_back(ledger: Ledger, tmp_path: Path) -> None:
     with Ledger(tmp_path / "one.sqlite3") as file:
         told = say(file, "tea\x00\x1a and \x1a1", metadata={"n": "\x00"})
