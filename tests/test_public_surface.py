@@ -46,6 +46,7 @@ ARROWS = {
     "remembering": FIND | DECIDE | {"graph", "background"},
     "ui": LEAVES | {"messages", "retrieval"},
     "bulk": LEAVES,
+    "cluster": LEAVES | {"bulk"},
     "memory": FIND | DECIDE | {"bulk", "integrations", "user_memory", "graph", "opening", "remembering", "twins"},
 }
 

@@ -58,6 +58,9 @@ def train(
     epochs: Annotated[float | None, typer.Option(min=0, help="Passes over the rows.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Rows a step.")] = None,
     rank: Annotated[int | None, typer.Option(min=1, help="LoRA rank; alpha is twice as much.")] = None,
+    invocation: Annotated[
+        str | None, typer.Option(help="Activated LoRA: the adapter works only from where this text stands last.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights and order.")] = None,
     silence: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of the extraction windows without a fact that are kept.")
@@ -95,6 +98,7 @@ def train(
         start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
     work = work or bundle.with_name(f"{bundle.name}-work")
     options = {"learning_rate": learning_rate, "epochs": epochs, "batch": batch, "rank": rank, "seed": seed}
+    options["invocation"] = invocation
     recipe = _recipe(role, {**options, "silence": silence, "insert": insert, "contexts": tuple(contexts or ()) or None})
     if rows:
         made = build_rows.build_from_rows(role, bundle, rows, work, recipe, data=data or ())

@@ -115,6 +115,10 @@ class TransformersEngine(Engine):
         """
         self._tokenizer, self._model = load_experts(self.bundle, self._base, self.dtype, self.device)
         config = self._model.config
+        adapters = getattr(self._model, "peft_config", {}).values()
+        # Activated LoRA looks for its invocation in what it is given, guesses included: the two are never used together.
+        if any(getattr(adapter, "alora_invocation_tokens", None) for adapter in adapters):
+            self._prompt_lookup = False
         self._limit = getattr(config.get_text_config(), "max_position_embeddings", None)
         self._seeing = Seeing(resolve_base_model(self._base).source, self._limit) if sees(config) else None
 

@@ -38,6 +38,8 @@ class Recipe:
         silence: Share of the extraction windows without a fact that are kept.
         contexts: Sizes of the contexts the reader is trained on, in tokens.
         insert: Share of the reader's questions that get their evidence put into the context where it was not found.
+        invocation: If given, the adapter works only from where this text stands last (activated LoRA), so that what is before
+            it could be read by the base alone, once for all experts.
         patience: Stop after this many evaluations without a better validation loss.
     """
 
@@ -56,6 +58,7 @@ class Recipe:
     silence: float = 1.0
     contexts: tuple[int, ...] = (150, 250, 400)
     insert: float = 0.0
+    invocation: str = ""
 
 
 RECIPES: dict[Role, Recipe] = {
@@ -111,7 +114,8 @@ def train_expert(
         raise InvalidInputError(msg)
     print(f"{role}: {len(kept)} rows to train on ({dropped} too long), {len(judged)} to validate", file=sys.stderr)
     collator = partial(collate, pad_id=pad_id(tokenizer))
-    trainer, record = fit(_student(source, recipe, start), kept, judged, collator, recipe, work)
+    invocation = tokenizer(recipe.invocation, add_special_tokens=False)["input_ids"]
+    trainer, record = fit(_student(source, recipe, start, invocation), kept, judged, collator, recipe, work)
     install(trainer.model, work, bundle.path / role)
     return {**record, "rows_too_long": dropped}
 
@@ -169,7 +173,7 @@ def _begun(work: Path) -> int:
     return max(steps)
 
 
-def _student(source: str, recipe: Recipe, start: Path | None) -> Any:
+def _student(source: str, recipe: Recipe, start: Path | None, invocation: Sequence[int]) -> Any:
     """The base model with a fresh adapter, or with one to go on from."""
     import torch
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
@@ -187,6 +191,7 @@ def _student(source: str, recipe: Recipe, start: Path | None) -> Any:
         lora_dropout=recipe.dropout,
         target_modules=recipe.targets if isinstance(recipe.targets, str) else list(recipe.targets),
         task_type="CAUSAL_LM",
+        alora_invocation_tokens=list(invocation) or None,
     )
     model = get_peft_model(contiguous_head(base), lora)
     if start:

@@ -117,7 +117,7 @@ def test_a_ledger_of_version_2_is_brought_up_to_date(ledger: Ledger, url: str, s
     add(ledger, "drinks tea")
     with Ledger(url) as again:
         assert server.execute(how).fetchone() == (new,) == ("fastupdate=off",)
-        assert texts(again) == ["drinks tea"]
+        assert texts(again.memories(ANA)) == ["drinks tea"]
 
 
 def test_from_a_file_to_the_server_and_back(ledger: Ledger, tmp_path: Path) -> None:

@@ -136,6 +136,15 @@ def test_a_trivial_task_is_learnt_and_loads(fresh: Path, tmp_path: Path) -> None
         assert ours.probabilities[0] > base.probabilities[0]
 
 
+def test_activated_lora_is_learnt_and_works_where_guesses_were_asked_for(fresh: Path, tmp_path: Path) -> None:
+    _train(fresh, tmp_path / "work", replace(RECIPE, epochs=3.0, invocation="<|im_start|>assistant"))
+    bundle = load_bundle(fresh)
+    assert json.loads((fresh / ROLE / "adapter_config.json").read_text())["alora_invocation_tokens"]
+    asked = Request(ROLE, ROWS[0]["prompt"][0]["content"], 8)
+    with TransformersEngine(bundle, dtype="float32", device="cpu", prompt_lookup=True) as engine:
+        assert engine.run([asked])[0].text != engine.run([replace(asked, role=None)])[0].text
+
+
 @pytest.mark.parametrize("half_written", [False, True])
 def test_a_stopped_run_goes_on(
     fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half_written: bool
