@@ -276,7 +276,7 @@ def sizing() -> str:
         rows += [("search without the model, ms (p95)", f"{last['search']['p95']:,.0f}", at)]
         rows += [("add without the model, ms (p95)", f"{last['add']['p95']:,.0f}", at)]
     table = "\n".join(f"| {what} | {much} | {where} |" for what, much, where in rows)
-    return f"| | | measured with |\n|---|---|---|\n{table}\n\nOn {record['machine']}; a copy has both cores.\n"
+    return f"| | | measured with |\n|---|---|---|\n{table}\n\nPairs and questions at the median, on {record['machine']}; a copy has both cores.\n"
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -137,9 +137,9 @@ def draw(record: dict[str, Any]) -> None:
             (line,) = axis.plot(sizes, [row[verb]["p50"] for row in rows], marker="o", label=f"{name}, p50")
             p95 = [row[verb]["p95"] for row in rows]
             axis.plot(sizes, p95, marker="o", linestyle=":", color=line.get_color(), label=f"{name}, p95")
-            axis.set(title=verb, xlabel="vectors", xscale="log", yscale="log")
+            axis.set(title=verb, xlabel="vectors", xscale="log", ylim=(0, None))
     axes[0].set_ylabel("milliseconds")
-    axes[1].legend(frameon=False, fontsize=8)
+    axes[1].legend(frameon=False, fontsize=8, loc="lower left")
     figure.tight_layout()
     figure.savefig(PLOT, dpi=110)
 
