@@ -88,10 +88,11 @@ bench: install ## This package beside its peers on this machine; writes docs/spe
 	$(BIN)/python -m benchmarks.peers.growth
 	$(BIN)/python -m benchmarks.peers $(BENCH)
 
-bench-scale: install ## Adds and searches at growing sizes, on Chroma and pgvector; writes the table of docs/stores.md (an hour)
+bench-scale: install ## Adds and searches at growing sizes, on Chroma and pgvector; writes the table of docs/stores.md (half an hour)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]'
 	$(BIN)/python benchmarks/scale/run.py
 	$(BIN)/python benchmarks/scale/run.py --only pgvector --sizes 200000
+	$(BIN)/python -m benchmarks.scale.ingest
 	$(BIN)/python docs/generate.py
 
 bench-engines: install ## Engines against each other on this machine; writes docs/engines.md (minutes on an idle machine)

@@ -227,7 +227,21 @@ def scale() -> str:
         f"On {record['machine']}. Where the load is above the number of cores, the machine did other work meanwhile, and the "
         "times are longer than its own."
     )
-    return "\n".join([head, *rows]) + f"\n\n![Milliseconds by size](images/scale.png)\n\n{note}\n"
+    return "\n".join([head, *rows]) + f"\n\n![Milliseconds by size](images/scale.png)\n\n{note}\n{_ingest(record)}"
+
+
+def _ingest(record: dict[str, Any]) -> str:
+    """How many messages `add_many` remembers in a second, by conversations in flight."""
+    if not (found := record.get("ingest")):
+        return ""
+    rates = found["messages_per_second"]
+    rows = ["| conversations in flight | " + " | ".join(rates) + " |", "|---|" + "---|" * len(rates)]
+    rows.append("| messages a second | " + " | ".join(f"{rate:.1f}" for rate in rates.values()) + " |")
+    note = (
+        f"`add_many` with the {found['engine']} engine, {found['messages']} messages of {found['users']} users into an empty "
+        f"memory, medians of {found['rounds']} rounds on the same machine."
+    )
+    return "\n" + "\n".join(rows) + f"\n\n{note}\n"
 
 
 def speed() -> str:
@@ -276,7 +290,8 @@ def sizing() -> str:
         rows += [("search without the model, ms (p95)", f"{last['search']['p95']:,.0f}", at)]
         rows += [("add without the model, ms (p95)", f"{last['add']['p95']:,.0f}", at)]
     table = "\n".join(f"| {what} | {much} | {where} |" for what, much, where in rows)
-    return f"| | | measured with |\n|---|---|---|\n{table}\n\nPairs and questions at the median, on {record['machine']}; a copy has both cores.\n"
+    note = f"Pairs and questions at the median, on {record['machine']}; a copy has both cores."
+    return f"| | | measured with |\n|---|---|---|\n{table}\n\n{note}\n"
 
 
 PARTS: dict[str, Callable[[], str]] = {
