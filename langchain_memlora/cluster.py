@@ -1,4 +1,4 @@
-"""Adds the histories of many users on a Ray cluster: each actor holds one memory, and no user is in two actors at once."""
+"""Work on a Ray cluster: actors share rows of work, and the histories of many users are added with no user in two at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import pickle
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.bulk import KEPT_PROBLEMS, Bulk
@@ -45,20 +45,35 @@ def ingest_on_ray(
         print(ingest_on_ray.__doc__.splitlines()[0])
         ```
     """
-    if actors < 1:
-        msg = f"actors={actors} is not a number of actors. Pass at least 1."
-        raise InvalidInputError(msg)
     histories: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
     for place, conversation in enumerate(conversations):
         histories.setdefault(_user(conversation), []).append((place, conversation))
     if not histories:
         return Bulk()
+    return _sum(spread([*histories.values()], _Actor, (open_memory,), actors))
+
+
+def spread(
+    work: Sequence[Any], worker: Callable[..., Any], arguments: tuple[Any, ...], actors: int
+) -> Iterator[dict[str, Any]]:
+    """What actors make of pieces of work, in any order.
+
+    Args:
+        worker: A class; each actor makes one with `arguments` and calls it with `{"work": pickled}`. It answers with a row.
+
+    Raises:
+        InvalidInputError: There is less than one actor.
+        MissingExtraError: Ray is not installed.
+    """
+    if actors < 1:
+        msg = f"actors={actors} is not a number of actors. Pass at least 1."
+        raise InvalidInputError(msg)
     data = _ray().data
-    rows = [{"history": pickle.dumps(history)} for history in histories.values()]
+    rows = [{"work": pickle.dumps(piece)} for piece in work]
     done = data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS * actors)).map(
-        _Actor, fn_constructor_args=(open_memory,), compute=data.ActorPoolStrategy(size=actors), num_cpus=1
+        worker, fn_constructor_args=arguments, compute=data.ActorPoolStrategy(size=actors), num_cpus=1
     )
-    return _sum(done.take_all())
+    yield from done.iter_rows()
 
 
 def sent_whole(open_memory: Callable[[], MemLoRAMemory]) -> Callable[[], MemLoRAMemory]:
@@ -74,7 +89,7 @@ class _Actor:
         self._memory = open_memory()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        places, conversations = zip(*pickle.loads(row["history"]), strict=True)
+        places, conversations = zip(*pickle.loads(row["work"]), strict=True)
         done = self._memory.add_many(conversations, in_flight=1)
         problems = {places[position]: problem for position, problem in done.problems.items()}
         return {**{count: getattr(done, count) for count in COUNTS}, "problems": json.dumps(problems)}

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 STARTING = 120.0
@@ -83,6 +84,20 @@ def llama_server(model: Path, adapters: list[Path]) -> Iterator[str]:
     with running(command) as server:
         wait_for(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5), server)
         yield f"http://127.0.0.1:{port}/v1"
+
+
+@contextmanager
+def ray_cluster(*modules: ModuleType) -> Iterator[None]:
+    """A Ray cluster of two CPUs on this machine, which is sent the code of modules that only this process can import."""
+    try:
+        import ray
+    except ImportError as error:
+        raise UnavailableError("the extra `ray` is not installed") from error
+    for module in modules:
+        ray.cloudpickle.register_pickle_by_value(module)
+    ray.init(num_cpus=2, include_dashboard=False, logging_level="error", log_to_driver=False)
+    yield
+    ray.shutdown()
 
 
 def postgres_programs() -> Path:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 from langchain_core.vectorstores import InMemoryVectorStore
+from servers import UnavailableError, ray_cluster
 from support import MAY_8, BagOfWords, judge, tell
 
 from langchain_memlora import MemLoRAMemory
@@ -19,19 +21,16 @@ from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.testing import ScriptedEngine
 
 pytestmark = pytest.mark.slow
-ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 Open = Callable[[], MemLoRAMemory]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _cluster() -> Iterator[None]:
-    import support
-
-    for module in (support, sys.modules[__name__]):  # the workers can't import what pytest found
-        ray.cloudpickle.register_pickle_by_value(module)
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="error", log_to_driver=False)
-    yield
-    ray.shutdown()
+    try:
+        with ray_cluster(support, sys.modules[__name__]):
+            yield
+    except UnavailableError as error:
+        pytest.skip(str(error))
 
 
 def opening(home: Path, dies_at: str = "") -> Open:

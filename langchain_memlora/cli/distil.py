@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,10 @@ def distil(
     ],
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder for replies, rows and report.")],
     concurrency: Annotated[int, typer.Option(min=1, help="Calls at a time.")] = 8,
+    actors: Annotated[
+        int,
+        typer.Option(min=0, help="Ask on so many actors of a Ray cluster, each with its own --concurrency. 0: here."),
+    ] = 0,
     price: Annotated[
         tuple[float, float] | None, typer.Option(help="Dollars for a million input and a million output tokens.")
     ] = None,
@@ -60,6 +65,13 @@ def distil(
     material = load_chats(*chats)
     model = open_teacher(teacher)
     cleaning = Cleaning(not keep_thoughts, not keep_chatter, not keep_untouched, not teacher_answers)
+    if actors:
+        from langchain_memlora.training.on_ray import ask_on_ray
+
+        options = {"actors": actors, "concurrency": concurrency, "cleaning": cleaning, "questions": questions}
+        ask_on_ray(
+            material, partial(open_teacher, teacher), load_bundle(setting.experts), out / "replies.jsonl", **options
+        )
     with _Bars(console(stderr=True)) as watcher:
         asked = Teacher(model, out / "replies.jsonl", concurrency=concurrency, price=price, watcher=watcher)
         made = run(material, asked, load_bundle(setting.experts), out, cleaning=cleaning, questions=questions)
