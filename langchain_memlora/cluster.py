@@ -40,16 +40,21 @@ def ingest_on_ray(
 
     Example:
         ```python
+        from langchain_core.vectorstores import InMemoryVectorStore
+        from langchain_memlora import MemLoRAMemory
         from langchain_memlora.cluster import ingest_on_ray
+        from langchain_memlora.models import default_embeddings
 
-        print(ingest_on_ray.__doc__.splitlines()[0])
+        def open_memory():
+            return MemLoRAMemory(path="/tmp/shared", index=InMemoryVectorStore(default_embeddings()))
+
+        conversations = []  # dicts with user_id, observed_at and messages
+        print(ingest_on_ray(conversations, open_memory, actors=8).turns)
         ```
     """
     histories: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
     for place, conversation in enumerate(conversations):
         histories.setdefault(_user(conversation), []).append((place, conversation))
-    if not histories:
-        return Bulk()
     return _sum(spread([*histories.values()], _Actor, (open_memory,), actors))
 
 
@@ -68,6 +73,8 @@ def spread(
     if actors < 1:
         msg = f"actors={actors} is not a number of actors. Pass at least 1."
         raise InvalidInputError(msg)
+    if not work:
+        return
     data = _ray().data
     rows = [{"work": pickle.dumps(piece)} for piece in work]
     done = data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS * actors)).map(

@@ -28,7 +28,7 @@ PYTHON
 fi
 
 rm -rf "$place/experts"
-.venv/bin/memlora export-adapters "$place/experts"
+"$python" -m langchain_memlora export-adapters "$place/experts"
 base=$("$python" -c "from langchain_memlora.models import resolve_base_model; print(resolve_base_model().source)")
 modules=()
 for folder in "$place"/experts/*; do modules+=("$(basename "$folder")=$folder"); done
