@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +101,24 @@ def _engine(path: Path, durability: Durability) -> Engine:
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # transactions are begun explicitly, see `reading` and `writing`
-        for pragma in (
-            "journal_mode=WAL",
-            f"synchronous={durability}",
-            "foreign_keys=ON",
-            f"busy_timeout={1000 * BUSY_SECONDS}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        _use_log(connection)
+        connection.execute(f"PRAGMA synchronous={durability}")
+        connection.execute("PRAGMA foreign_keys=ON")
 
     return engine
+
+
+def _use_log(connection: sqlite3.Connection) -> None:
+    """Switch to WAL mode, waiting for a process that does the same to a new file: there SQLite itself refuses to wait."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 _REMEDIES = {

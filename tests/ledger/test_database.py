@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,17 @@ def test_any_path_is_a_path(tmp_path: Path, name: str) -> None:
     with Ledger(tmp_path / name / "l?x.db") as ledger:
         add(ledger, "in Porto")
     assert (tmp_path / name / "l?x.db").stat().st_size > 0
+
+
+def test_a_new_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "l.db", check_same_thread=False, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("CREATE TABLE theirs (x)")
+    done = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    done.start()
+    Ledger(tmp_path / "l.db").close()
+    done.join()
+    other.close()
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
