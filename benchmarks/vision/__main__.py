@@ -22,16 +22,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.vision.baselines import Asked, Guesser, asked, is_right
+from benchmarks.vision.baselines import Asked, Guesser, asked
 from benchmarks.vision.drawings import Drawing, easy_vqa, scenes
 from benchmarks.vision.small_vlm import make
 from langchain_memlora.engines import Request, TransformersEngine
+from langchain_memlora.evaluation.metrics.vqa import same_answer
 from langchain_memlora.evaluation.statistics import bootstrap
 from langchain_memlora.experts import Bundle, Role, load_bundle
 from langchain_memlora.experts.bundle import BaseSpec, Card
 from langchain_memlora.experts.sight import DESCRIBE
 from langchain_memlora.training.train import Recipe, fit
-from langchain_memlora.training.vision import VisionRow, collate, train_vision_expert
+from langchain_memlora.training.vision import collate, train_vision_expert
+from langchain_memlora.training.vision_rows import VisionRow
 
 ROOT = Path(__file__).parent.parent.parent
 OUT, RECORD = ROOT / "runs" / "vision", ROOT / "docs" / "vision.json"
@@ -180,7 +182,7 @@ def scores(test: Sequence[Asked], said: Sequence[str]) -> dict[str, Any]:
     right: dict[str, list[float]] = {"all": []}
     for (_, kind, _, answer), text in zip(test, said, strict=True):
         for key in (kind, "all"):
-            right.setdefault(key, []).append(float(is_right(text, answer)))
+            right.setdefault(key, []).append(float(same_answer(text, answer)))
     return {kind: asdict(estimate) for kind, values in right.items() if (estimate := bootstrap(values))}
 
 

@@ -8,24 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from benchmarks.vision.drawings import Drawing
 
 Asked = tuple[Drawing, str, str, str]
-NUMBERS = {
-    word: str(number) for number, word in enumerate("zero one two three four five six seven eight nine ten".split())
-}
 
 
 def asked(drawings: Iterable[Drawing]) -> list[Asked]:
     """Every question as (drawing, kind, question, answer)."""
     return [(drawing, *question) for drawing in drawings for question in drawing.questions]
-
-
-def is_right(said: str, answer: str) -> bool:
-    """Exact match after lower-casing, with numbers as digits."""
-    return _plain(said) == _plain(answer)
-
-
-def _plain(text: str) -> str:
-    word = text.strip(" .").lower()
-    return NUMBERS.get(word, word)
 
 
 class Guesser:

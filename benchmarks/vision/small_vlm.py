@@ -29,11 +29,8 @@ def make(folder: Path, texts: Iterable[str], *, seed: int = 0) -> None:
         texts: All that it will read and write: their words are its vocabulary.
     """
     tokenizer = _tokenizer(texts)
-    pixels = Idefics3ImageProcessorPil(
-        size={"longest_edge": SIDE}, max_image_size={"longest_edge": SIDE}, do_image_splitting=False
-    )
     Idefics3Processor(
-        pixels, tokenizer, image_seq_len=(SIDE // PATCH // FOLD) ** 2, chat_template=TEMPLATE
+        pixels(), tokenizer, image_seq_len=(SIDE // PATCH // FOLD) ** 2, chat_template=TEMPLATE
     ).save_pretrained(folder)
     shape = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": 4}
     config = Idefics3Config(
@@ -56,6 +53,12 @@ def make(folder: Path, texts: Iterable[str], *, seed: int = 0) -> None:
     )
     torch.manual_seed(seed)
     Idefics3ForConditionalGeneration(config).save_pretrained(folder)
+
+
+def pixels() -> Idefics3ImageProcessorPil:
+    """Takes drawings as they are."""
+    side = {"longest_edge": SIDE}
+    return Idefics3ImageProcessorPil(size=side, max_image_size=side, do_image_splitting=False)
 
 
 def _tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import console
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import TEXT_ROLES, Role, load_bundle
+from langchain_memlora.experts import Role, load_bundle
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -25,14 +25,21 @@ SCRIPT = "script:"
 
 def distil(
     ctx: typer.Context,
-    chats: Annotated[
+    material: Annotated[
         list[Path],
-        typer.Argument(exists=True, dir_okay=False, help="Raw chats: .jsonl or plain text.", metavar="CHATS..."),
+        typer.Argument(
+            exists=True,
+            help="Raw chats: .jsonl or plain text; with --vision pictures, or folders of them.",
+            metavar="FILES...",
+        ),
     ],
     teacher: Annotated[
         str, typer.Option(help="provider:model, as LangChain's init_chat_model takes it; script:FILE for tests.")
     ],
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder for replies, rows and report.")],
+    vision: Annotated[
+        bool, typer.Option("--vision", help="Let a teacher that sees write questions about pictures.")
+    ] = False,
     concurrency: Annotated[int, typer.Option(min=1, help="Calls at a time.")] = 8,
     actors: Annotated[
         int,
@@ -55,26 +62,33 @@ def distil(
         bool, typer.Option("--teacher-answers", help="Train on the teacher's answers, also where gold ones are there.")
     ] = False,
 ) -> None:
-    """Let a teacher play the roles over raw chats. A run that was stopped goes on when started again."""
+    """Let a teacher play the roles over raw chats, or look at pictures. A run that was stopped goes on when started again."""
     from langchain_memlora.training.chats import load_chats
     from langchain_memlora.training.cleaning import Cleaning
     from langchain_memlora.training.distil import distil as run
+    from langchain_memlora.training.distil_vision import distil_vision
     from langchain_memlora.training.teacher import Teacher
 
     setting: Setting = ctx.obj
-    material = load_chats(*chats)
-    model = open_teacher(teacher)
+    if vision and actors:
+        msg = f"--vision was given with --actors {actors}, which ask about chats. Raise --concurrency instead."
+        raise InvalidInputError(msg)
     cleaning = Cleaning(not keep_thoughts, not keep_chatter, not keep_untouched, not teacher_answers)
+    chats = () if vision else load_chats(*material)
+    model = open_teacher(teacher)
     if actors:
         from langchain_memlora.training.on_ray import ask_on_ray
 
         options = {"actors": actors, "concurrency": concurrency, "cleaning": cleaning, "questions": questions}
         ask_on_ray(
-            material, partial(open_teacher, teacher), load_bundle(setting.experts), out / "replies.jsonl", **options
+            chats, partial(open_teacher, teacher), load_bundle(setting.experts), out / "replies.jsonl", **options
         )
     with _Bars(console(stderr=True)) as watcher:
         asked = Teacher(model, out / "replies.jsonl", concurrency=concurrency, price=price, watcher=watcher)
-        made = run(material, asked, load_bundle(setting.experts), out, cleaning=cleaning, questions=questions)
+        if vision:
+            made = distil_vision(material, asked, out)
+        else:
+            made = run(chats, asked, load_bundle(setting.experts), out, cleaning=cleaning, questions=questions)
     _tell(made, out)
     if made.bill.failed:
         raise typer.Exit(1)
@@ -126,7 +140,7 @@ class _Bars:
 def _tell(made: Distilled, out: Path) -> None:
     say, bill = console(), made.bill
     for stage, records in made.records.items():
-        rows = f", {len(made.rows.get(Role(stage), ()))} rows" if stage in TEXT_ROLES else ""
+        rows = f", {len(made.rows.get(Role(stage), ()))} rows" if stage in set(Role) else ""
         say.print(
             f"{stage}: {bill.asked[stage]} calls, {bill.known[stage]} known from before, {bill.failed[stage]} failed; "
             f"{made.dropped[stage]} of {len(records)} replies dropped{rows}",

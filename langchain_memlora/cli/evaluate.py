@@ -35,6 +35,7 @@ class What(StrEnum):
     ASSISTANT = "assistant"
     EXTRACTION = "extraction"
     UPDATES = "updates"
+    VQA = "vqa"
 
 
 def evaluate(
@@ -42,11 +43,16 @@ def evaluate(
     what: Annotated[What, typer.Argument(metavar="WHAT", help=f"One of {', '.join(What)}.")],
     file: Annotated[
         Path | None,
-        typer.Argument(help=f"The data; LoCoMo also from ${DATA}, assistant and updates also from the package."),
+        typer.Argument(
+            help=f"The data; LoCoMo also from ${DATA}, assistant and updates also from the package; vqa: rows."
+        ),
     ] = None,
     *,
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the run; a stopped run goes on there.")],
-    bundle: Annotated[str | None, typer.Option(help="Bundle to evaluate. Default: that of --experts.")] = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option(help="Bundle to evaluate (vqa: beside --experts, which read). Default: that of --experts."),
+    ] = None,
     conversations: Annotated[
         str | None, typer.Option(metavar="2,3", help="Places in the file. Default: all; of LoCoMo the test split, 2,3.")
     ] = None,
@@ -80,7 +86,7 @@ def evaluate(
     """Evaluate a bundle. Filling a memory takes minutes a conversation; it is done once and found again."""
     setting: Setting = ctx.obj
     name = bundle or setting.experts
-    if what in {What.EXTRACTION, What.UPDATES}:
+    if what in {What.EXTRACTION, What.UPDATES, What.VQA}:
         _evaluate_expert(setting, what, file, out, name, places_of(conversations), sessions, limit, seed)
         return
     from langchain_memlora.evaluation import Benchmark, Reading
@@ -127,14 +133,23 @@ def _evaluate_expert(
     from langchain_memlora.evaluation.datasets.updates import UPDATES, load_update_cases
     from langchain_memlora.evaluation.fingerprint import bundle_sha256, surroundings
     from langchain_memlora.evaluation.runs import append_lines, write_json
+    from langchain_memlora.evaluation.vqa import evaluate_vqa
+    from langchain_memlora.training.vision_rows import load_vision_rows
 
+    if what is What.VQA and file is None:
+        msg = "vqa is asked from rows of your own. Pass their path after `vqa`; docs/vision.md shows the format."
+        raise InvalidInputError(msg)
+    apart = what is What.VQA and name != setting.experts  # who looks is one bundle, who reads another
+    opened = {"experts": setting.experts, "vision": name} if apart else {"experts": name}
     with (
         watched() as watch,
         tempfile.TemporaryDirectory(prefix="memlora-", ignore_cleanup_errors=True) as folder,
-        setting.opener(path=Path(folder), experts=name) as memory,
+        setting.opener(path=Path(folder), **opened) as memory,
     ):
         experts = memory.services.experts
-        if what is What.UPDATES:
+        if what is What.VQA:
+            scores, rows = evaluate_vqa(experts, load_vision_rows(file), limit=limit, seed=seed, watch=watch)
+        elif what is What.UPDATES:
             cases = load_update_cases(file or UPDATES)
             scores, rows = evaluate_updates(experts, cases, limit=limit, seed=seed, watch=watch)
         else:
@@ -159,7 +174,10 @@ def _evaluate_expert(
     (out / "rows.jsonl").unlink(missing_ok=True)
     append_lines(out / "rows.jsonl", rows)
     write_json(out / "scores.json", {what.value: scores})
-    _print_shares(scores, out)
+    if what is What.VQA:
+        _print_looks(scores, out)
+    else:
+        _print_shares(scores, out)
 
 
 def _load(
@@ -244,6 +262,17 @@ def _print_scores(scores: dict[str, Any], out: Path) -> None:
         )
     console().print(table)
     console().print(f"All of it: {out / 'scores.json'}. Tables and plots, J too: memlora report {out} --out FOLDER")
+
+
+def _print_looks(scores: dict[str, Any], out: Path) -> None:
+    ways = scores["accuracy"]
+    table = Table("accuracy", box=None, header_style="dim", pad_edge=False)
+    for kind in next(iter(ways.values())):
+        table.add_column(kind, justify="right")
+    for way, kinds in ways.items():
+        table.add_row(way, *(f"{share['mean']:.3f}" for share in kinds.values()))
+    console().print(table)
+    console().print(f"All of it, with intervals: {out / 'scores.json'}")
 
 
 def _print_shares(scores: dict[str, Any], out: Path) -> None:

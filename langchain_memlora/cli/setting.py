@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 class OpenMemory(Protocol):
     """Opens the memory at a path."""
 
-    def __call__(self, *, path: Path, experts: str, without: Sequence[Role] = ()) -> MemLoRAMemory: ...
+    def __call__(
+        self, *, path: Path, experts: str, without: Sequence[Role] = (), vision: str | None = None
+    ) -> MemLoRAMemory: ...
 
 
-def open_memory(*, path: Path, experts: str, without: Sequence[Role] = ()) -> MemLoRAMemory:
+def open_memory(*, path: Path, experts: str, without: Sequence[Role] = (), vision: str | None = None) -> MemLoRAMemory:
     """The real thing."""
     from langchain_memlora.memory import MemLoRAMemory
 
-    return MemLoRAMemory(path=path, experts=load_bundle(experts).without(*without))
+    return MemLoRAMemory(path=path, experts=load_bundle(experts).without(*without), vision=vision)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from transformers import (
 )
 from transformers.utils import logging as hf_logging
 
+from langchain_memlora.engines.wrapping import Wrapping
 from langchain_memlora.errors import (
     BundleError,
     BundleMismatchError,
@@ -75,6 +76,16 @@ def contiguous_head(model: PreTrainedModel) -> PreTrainedModel:
 def sees(config: PreTrainedConfig) -> bool:
     """Whether a model of this configuration takes pictures."""
     return getattr(config, "vision_config", None) is not None
+
+
+def model_class(config: PreTrainedConfig) -> type:
+    """The transformers class that loads a model of this configuration."""
+    return AutoModelForImageTextToText if sees(config) else AutoModelForCausalLM
+
+
+def wrapping(bundle: Bundle, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> Wrapping:
+    """How a bundle's messages become token ids."""
+    return Wrapping(tokenizer, bundle.chat_template, blocks=sees(config) and not bundle.chat_template)
 
 
 def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -129,7 +140,7 @@ def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
 def _load_base(base: BaseModel, dtype: torch.dtype) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.source)
-        kind = AutoModelForImageTextToText if sees(AutoConfig.from_pretrained(base.source)) else AutoModelForCausalLM
+        kind = model_class(AutoConfig.from_pretrained(base.source))
         model, info = kind.from_pretrained(base.source, dtype=dtype, output_loading_info=True)
         if lacking := sorted(info["missing_keys"]):
             msg = f"{len(lacking)} weights are missing, {lacking[0]} first"

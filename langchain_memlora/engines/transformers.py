@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from peft import PeftModel
@@ -23,6 +22,7 @@ from langchain_memlora.engines.loading import (
     pick_dtype,
     sees,
     tokenizer_sha256,
+    wrapping,
 )
 from langchain_memlora.engines.seeing import Seeing
 from langchain_memlora.errors import EngineError, InvalidInputError, PromptTooLongError
@@ -121,6 +121,7 @@ class TransformersEngine(Engine):
             self._prompt_lookup = False
         self._limit = getattr(config.get_text_config(), "max_position_embeddings", None)
         self._seeing = Seeing(resolve_base_model(self._base).source, self._limit) if sees(config) else None
+        self._wrapping = wrapping(self.bundle, self._tokenizer, config)
 
     def release(self) -> None:
         """Drop the model."""
@@ -199,14 +200,7 @@ class TransformersEngine(Engine):
     def _ids(self, role: str | None, messages: Sequence[tuple[str, str]], needed: int) -> list[int]:
         """The token ids of messages, up to where the model begins to write `needed` tokens."""
         self._check_role(role)
-        ids = self._tokenizer.apply_chat_template(
-            [{"role": speaker, "content": self._content(text)} for speaker, text in messages],
-            chat_template=self.bundle.chat_template or None,
-            add_generation_prompt=True,
-            tokenize=True,
-            sanitize_control_tokens=True,
-            return_dict=True,
-        )["input_ids"]
+        ids = self._wrapping.ids(messages)
         limit = self._limit
         if limit is not None and len(ids) > limit - needed:
             msg = (
@@ -215,10 +209,6 @@ class TransformersEngine(Engine):
             )
             raise PromptTooLongError(msg)
         return ids
-
-    def _content(self, text: str) -> Any:
-        """A message's text as the template takes it: those of vision-language models want blocks."""
-        return [{"type": "text", "text": text}] if self._seeing and not self.bundle.chat_template else text
 
     def _check_role(self, role: str | None) -> None:
         if role is not None and role not in self.bundle.adapters:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from langchain_memlora.training.rows import Row
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from langchain_memlora.engines.wrapping import Wrapping
 
 
 class Example(TypedDict):
@@ -18,11 +18,11 @@ class Example(TypedDict):
     prompt_length: int
 
 
-def tokenize_row(row: Row, tokenizer: PreTrainedTokenizerBase) -> Example:
+def tokenize_row(row: Row, wrapping: Wrapping) -> Example:
     """Token ids of a row as the engine renders it, and how many of them are the prompt's."""
-    options = {"sanitize_control_tokens": True, "return_dict": True}
-    prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, **options)["input_ids"]
-    ending = tokenizer(row["completion"][0]["content"] + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
+    prompt = wrapping.ids([(message["role"], message["content"]) for message in row["prompt"]])
+    written = row["completion"][0]["content"] + wrapping.tokenizer.eos_token
+    ending = wrapping.tokenizer(written, add_special_tokens=False)["input_ids"]
     return {"input_ids": [*prompt, *ending], "prompt_length": len(prompt)}
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from langchain_memlora.experts.bundle import Bundle, load_bundle
 from langchain_memlora.experts.roles import Role
 from langchain_memlora.training.bundling import record_training
-from langchain_memlora.training.row_files import HELD_OUT, load_rows, split_rows
+from langchain_memlora.training.row_files import load_rows, split_rows
 from langchain_memlora.training.train import RECIPES, Recipe, train_expert
-from langchain_memlora.training.vision import load_vision_rows, train_vision_expert
+from langchain_memlora.training.vision import train_vision_expert
+from langchain_memlora.training.vision_rows import load_vision_rows, split_vision_rows
 
 
 def build_from_rows(
@@ -25,7 +26,7 @@ def build_from_rows(
     """Train a role on rows that were made elsewhere, put the adapter into the bundle and the record on its card.
 
     Args:
-        files: JSON lines of rows; every twelfth group only judges (for a vision expert, every twelfth row).
+        files: JSON lines of rows; every twelfth group only judges (for a vision expert, every twelfth picture).
         data: What the card says they were made of; default: the names of the files.
 
     Returns:
@@ -39,9 +40,7 @@ def build_from_rows(
     recipe = recipe or RECIPES[role]
     folder = work / f"{role}-{recipe.seed}"
     if role is Role.VISION:
-        looks = load_vision_rows(*files)
-        rest = [row for number, row in enumerate(looks) if number % HELD_OUT]
-        record = train_vision_expert(bundle, rest, looks[::HELD_OUT], folder, recipe)
+        record = train_vision_expert(bundle, *split_vision_rows(load_vision_rows(*files)), folder, recipe)
     else:
         record = train_expert(role, bundle, *split_rows(load_rows(*files)), folder, recipe)
     return record_training(bundle, role, record, data or [path.name for path in files])

@@ -105,7 +105,7 @@ def load_chats(*paths: Path) -> list[Chat]:
     """Read chats from `.jsonl` files and plain-text files.
 
     Raises:
-        InvalidInputError: A line is not a chat, or two chats have one id; the message names file and line.
+        InvalidInputError: A line is not a chat, two chats have one id, or a path is a folder; the message names file and line.
 
     Example:
         ```python
@@ -120,6 +120,9 @@ def load_chats(*paths: Path) -> list[Chat]:
     """
     chats: dict[str, Chat] = {}
     for path in paths:
+        if path.is_dir():
+            msg = f"{path} is a folder. Pass files of chats; only `--vision` takes folders, of pictures."
+            raise InvalidInputError(msg)
         for place, chat in _json_lines(path) if path.suffix == ".jsonl" else [(str(path), _plain_text(path))]:
             if chat.id in chats:
                 msg = f"{place} is a second chat {chat.id!r}. Give every chat an id of its own."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,29 @@ def clean_questions(text: str) -> Cleaned:
     return Cleaned(_dumps({"questions": asked}), asked) if asked else Cleaned(dropped="no questions")
 
 
+def clean_look(text: str) -> Cleaned:
+    """A question about a picture, its answer of one word and the reason, as a tuple of three strings."""
+    try:
+        row = _json_with(_without_thoughts(text, Cleaning()), "question")
+        question, answer, reason = _texts(row or {}, "question", "answer", "reason")
+    except _UnreadableError as error:
+        return Cleaned(dropped=str(error))
+    if len(answer.split()) > 1:
+        return Cleaned(dropped=f"{answer!r} is more than one word")
+    return Cleaned(answer, (question, answer, reason))
+
+
+def clean_caption(text: str) -> Cleaned:
+    """A short description of a picture, as text."""
+    try:
+        (caption,) = _texts(_json_with(_without_thoughts(text, Cleaning()), "caption") or {}, "caption")
+    except _UnreadableError as error:
+        return Cleaned(dropped=str(error))
+    if len(caption.split()) > MOST_WORDS:
+        return Cleaned(dropped=f"{len(caption.split())} words are no short description (at most {MOST_WORDS})")
+    return Cleaned(caption, caption)
+
+
 def fact_of(taught: TaughtFact, window: Window) -> Fact:
     """The fact with its subject back in front, as the student's own output will be read."""
     row = f"forget: {taught.sentence}" if taught.retracts else taught.sentence
@@ -208,6 +231,15 @@ def _without_thoughts(text: str, switches: Cleaning) -> str:
     if not rest:
         raise _UnreadableError("nothing is left beside its thoughts" if text.strip() else "empty")
     return rest
+
+
+def _texts(row: Mapping[str, Any], *keys: str) -> list[str]:
+    """The texts under keys, each on one line, without the full stop at its end."""
+    found = [" ".join(str(row.get(key) or "").split()).rstrip(".") for key in keys]
+    if lacking := [key for key, text in zip(keys, found, strict=True) if not text]:
+        msg = f"no {' and no '.join(lacking)} in {row!r:.80}"
+        raise _UnreadableError(msg)
+    return found
 
 
 def _rows(text: str, key: str) -> list[Any]:

@@ -117,7 +117,7 @@ def distil(
     taught = run.extract(sittings)
     asked = run.write_questions(chats, sittings, questions)
     run.update_and_answer(sittings, taught, asked)
-    _write(out, run.made)
+    write_distilled(out, run.made)
     return run.made
 
 
@@ -263,7 +263,8 @@ def _context(bank: TaughtBank, question: str, seed: str) -> str:
     return bank.read(question, k=k, budget=budget, include=include)
 
 
-def _write(out: Path, made: Distilled) -> None:
+def write_distilled(out: Path, made: Distilled) -> None:
+    """Write records, rows and report."""
     for stage, records in made.records.items():
         write_lines(out / f"{stage}.jsonl", [asdict(record) for record in records])
     for role, rows in made.rows.items():

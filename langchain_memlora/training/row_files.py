@@ -5,8 +5,9 @@ The group names where a row came from, usually a chat. Rows of one group never s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,8 +15,9 @@ from langchain_memlora.experts.roles import Role
 from langchain_memlora.training.json_lines import read_lines, write_lines
 from langchain_memlora.training.rows import Row
 
+Item = TypeVar("Item")
 GroupedRow = tuple[Row, str]
-RoleRows = dict[Role, list[GroupedRow]]
+RoleRows = dict[Role, list[tuple[Mapping[str, Any], str]]]
 HELD_OUT = 12
 
 
@@ -43,7 +45,7 @@ def load_rows(*paths: Path) -> list[GroupedRow]:
     return [(line.model_dump(include={"prompt", "completion"}), line.group) for line in lines]  # type: ignore[misc]
 
 
-def split_rows(rows: Sequence[GroupedRow]) -> tuple[list[Row], list[Row]]:
+def split_rows(rows: Sequence[tuple[Item, Hashable]]) -> tuple[list[Item], list[Item]]:
     """Training and validation rows: every twelfth group judges; where there is but one group, every twelfth row."""
     groups = {group: place for place, group in enumerate(dict.fromkeys(group for _, group in rows))}
     places = [groups[group] if len(groups) > 1 else number for number, (_, group) in enumerate(rows)]
@@ -51,6 +53,6 @@ def split_rows(rows: Sequence[GroupedRow]) -> tuple[list[Row], list[Row]]:
     return training, [row for (row, _), place in zip(rows, places, strict=True) if place % HELD_OUT == 0]
 
 
-def write_rows(path: Path, rows: Iterable[GroupedRow]) -> None:
+def write_rows(path: Path, rows: Iterable[tuple[Mapping[str, Any], str]]) -> None:
     """Write rows with their groups."""
     write_lines(path, [{**row, "group": group} for row, group in rows])

@@ -1,4 +1,4 @@
-"""Asks a teacher: any LangChain chat model, with long prompts, each prompt once.
+"""Asks a teacher: any LangChain chat model, with long prompts and pictures, each prompt once.
 
 Every reply is written down as soon as it comes, under a hash of teacher, role and prompt. A run that was killed therefore goes
 on where it stopped when it is started again with the same file, and no prompt is ever paid for twice.
@@ -6,6 +6,7 @@ on where it stopped when it is started again with the same file, and no prompt i
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from string import Template
 from typing import Any, Protocol
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 
 from langchain_memlora.errors import EngineError
 
@@ -133,15 +134,20 @@ class Teacher:
             self.bill.dollars = 0.0
             self.bill.dollars_before = sum(map(self._dollars, self._known.values()))
 
-    def ask(self, role: str, prompts: Sequence[str]) -> list[Reply]:
+    def ask(self, role: str, prompts: Sequence[str], pictures: Sequence[bytes] = ()) -> list[Reply]:
         """Replies to all prompts, in order. A call that fails is a reply with an error, and is counted.
+
+        Args:
+            pictures: For a teacher that sees, one with each prompt: PNG or JPEG, as `images.as_picture` gives it.
 
         Raises:
             EngineError: The last calls failed one after the other. What was answered before is kept.
         """
-        keys = [self.key(role, prompt) for prompt in prompts]
+        shown = pictures or [b""] * len(prompts)
+        given = list(zip(prompts, shown, strict=True))
+        keys = [self.key(role, prompt, picture) for prompt, picture in given]
         known = [key for key in keys if key in self._known]
-        new = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in self._known}
+        new = {key: asked for key, asked in zip(keys, given, strict=True) if key not in self._known}
         self.bill.known[role] += len(known)
         for _ in range(len(keys) - len(new)):  # also the same prompt again, which is asked once
             self.watcher.step(role)
@@ -153,17 +159,18 @@ class Teacher:
                 self.watcher.step(role)
         return [self._known.get(key) or failed[key] for key in keys]
 
-    def _call(self, role: str, keys: Sequence[str], prompts: Mapping[str, str]) -> Iterator[Reply]:
+    def _call(self, role: str, keys: Sequence[str], asked: Mapping[str, tuple[str, bytes]]) -> Iterator[Reply]:
         """Replies as they come. Only a few calls are queued, so that few are made after one should have stopped."""
         settings: Any = {"max_concurrency": self.concurrency, "tags": ["nostream"]}
-        given = [prompts[key] for key in keys]
+        given = [_input(*asked[key]) for key in keys]
         with closing(self.model.batch_as_completed(given, settings, return_exceptions=True)) as coming:
             for position, out in coming:
                 yield self._taken(keys[position], role, out)
 
-    def key(self, role: str, prompt: str) -> str:
+    def key(self, role: str, prompt: str, picture: bytes = b"") -> str:
         """The name under which a reply is kept."""
-        return hashlib.sha256(json.dumps([self.name, role, prompt]).encode()).hexdigest()[:32]
+        seen = [hashlib.sha256(picture).hexdigest()] if picture else []
+        return hashlib.sha256(json.dumps([self.name, role, prompt, *seen]).encode()).hexdigest()[:32]
 
     def _taken(self, key: str, role: str, out: AIMessage | Exception) -> Reply:
         """Count a reply and write it down before anything else happens to it."""
@@ -191,6 +198,15 @@ class Teacher:
     def _dollars(self, reply: Reply) -> float:
         per_input, per_output = self.price or (0.0, 0.0)
         return (reply.input_tokens * per_input + reply.output_tokens * per_output) / MILLION
+
+
+def _input(prompt: str, picture: bytes) -> str | list[HumanMessage]:
+    """What the model is given: the prompt, after the picture if there is one."""
+    if not picture:
+        return prompt
+    kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
+    shown = {"type": "image", "base64": base64.b64encode(picture).decode(), "mime_type": kind}
+    return [HumanMessage([shown, {"type": "text", "text": prompt}])]
 
 
 def teacher_name(model: BaseChatModel) -> str:

@@ -32,7 +32,7 @@ class Recipe:
     """How an expert is trained. Rank and alpha are the paper's (arXiv 2512.04763, D.3), without its dropout.
 
     Attributes:
-        targets: Names of the linear layers to adapt, or `all-linear`.
+        targets: Names of the linear layers to adapt, or `all-linear`; on a model that sees, those of its language tower.
         accumulation: Batches that make a step together; long rows would not fit in memory at once.
         max_length: Longer rows are left out and counted, never cut.
         silence: Share of the extraction windows without a fact that are kept.
@@ -97,16 +97,16 @@ def train_expert(
     Raises:
         InvalidInputError: There are no rows.
     """
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
-    from langchain_memlora.engines.loading import pad_id
+    from langchain_memlora.engines.loading import pad_id, wrapping
 
     recipe = recipe or RECIPES[role]
     source = resolve_base_model(bundle.card.base.name).source
     tokenizer = AutoTokenizer.from_pretrained(source)
-    tokenizer.chat_template = bundle.chat_template or tokenizer.chat_template
-    kept, dropped = fitting([tokenize_row(row, tokenizer) for row in rows], recipe.max_length)
-    judged, _ = fitting([tokenize_row(row, tokenizer) for row in validation], recipe.max_length)
+    wrap = wrapping(bundle, tokenizer, AutoConfig.from_pretrained(source))
+    kept, dropped = fitting([tokenize_row(row, wrap) for row in rows], recipe.max_length)
+    judged, _ = fitting([tokenize_row(row, wrap) for row in validation], recipe.max_length)
     if not kept or not judged:
         msg = (
             f"No rows to train the {role} expert on ({len(kept)} rows, {len(judged)} validation rows). Give more data."
@@ -176,27 +176,40 @@ def _begun(work: Path) -> int:
 def _student(source: str, recipe: Recipe, start: Path | None, invocation: Sequence[int]) -> Any:
     """The base model with a fresh adapter, or with one to go on from."""
     import torch
-    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from peft import get_peft_model, set_peft_model_state_dict
     from safetensors.torch import load_file
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig
 
-    from langchain_memlora.engines.loading import contiguous_head
+    from langchain_memlora.engines.loading import contiguous_head, model_class
 
     torch.manual_seed(recipe.seed)
     attention = "sdpa" if torch.cuda.is_available() else "eager"
-    base = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16, attn_implementation=attention)
-    lora = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
-        target_modules=recipe.targets if isinstance(recipe.targets, str) else list(recipe.targets),
-        task_type="CAUSAL_LM",
-        alora_invocation_tokens=list(invocation) or None,
-    )
-    model = get_peft_model(contiguous_head(base), lora)
+    config = AutoConfig.from_pretrained(source)
+    base = model_class(config).from_pretrained(source, dtype=torch.bfloat16, attn_implementation=attention)
+    model = get_peft_model(contiguous_head(base), lora_config(recipe, config, invocation))
     if start:
         set_peft_model_state_dict(model, load_file(start / "adapter_model.safetensors"))
     return model
+
+
+def lora_config(recipe: Recipe, config: Any, invocation: Sequence[int] = ()) -> Any:
+    """PEFT's configuration of an adapter. On a model that sees, it is on the language tower only."""
+    from peft import LoraConfig
+
+    from langchain_memlora.engines.loading import sees
+    from langchain_memlora.engines.seeing import language_targets
+
+    targets = recipe.targets if isinstance(recipe.targets, str) else list(recipe.targets)
+    if sees(config):
+        targets = language_targets(*(LANGUAGE_LAYERS if recipe.targets == "all-linear" else recipe.targets))
+    return LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=targets,
+        task_type="CAUSAL_LM",
+        alora_invocation_tokens=list(invocation) or None,
+    )
 
 
 def _arguments(recipe: Recipe, rows: int, work: Path, *, grouped: bool) -> Any:

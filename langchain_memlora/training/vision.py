@@ -7,54 +7,19 @@ experts. The prompt is made by the very functions that make it at run time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from langchain_memlora.engines.base import Request
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts.bundle import Bundle
+from langchain_memlora.experts.dialects import DIALECTS
 from langchain_memlora.experts.prompts import render
 from langchain_memlora.experts.roles import Role
-from langchain_memlora.images import as_picture, read_picture
 from langchain_memlora.models import resolve_base_model
-from langchain_memlora.training.json_lines import read_lines
-from langchain_memlora.training.train import RECIPES, Recipe, fit, install
-
-
-@dataclass(frozen=True, slots=True)
-class VisionRow:
-    """A picture, a question about it and what is to be answered, as the bundle's dialect writes it."""
-
-    image: bytes = field(repr=False)
-    question: str
-    answer: str
-
-
-class _Line(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    image: str
-    question: str = Field(min_length=1)
-    answer: str = Field(min_length=1)
-
-
-def load_vision_rows(*paths: Path) -> list[VisionRow]:
-    """Read JSON lines of `{"image": path, "question": ..., "answer": ...}`; paths start at the file's folder.
-
-    Raises:
-        InvalidInputError: A line is not a row; the message names file and line.
-        InvalidImageError: An image can't be read.
-    """
-    advice = 'Write {"image": "photo.png", "question": "...", "answer": "..."}.'
-    return [
-        VisionRow(as_picture(read_picture(path.parent / line.image)), line.question, line.answer)
-        for path in paths
-        for line in read_lines([path], _Line, "row", advice)
-    ]
+from langchain_memlora.training.train import RECIPES, Recipe, fit, install, lora_config
+from langchain_memlora.training.vision_rows import VisionRow
 
 
 def train_vision_expert(
@@ -67,7 +32,7 @@ def train_vision_expert(
     """Train a bundle's vision expert and put it into the bundle's folder; a killed run goes on when called again.
 
     Args:
-        recipe: Defaults to the role's own. Its `targets` are looked for in the language tower only.
+        recipe: Defaults to the role's own.
 
     Returns:
         What the card records, as `train_expert` gives it.
@@ -77,10 +42,10 @@ def train_vision_expert(
         ModelError: The base model's processor can't be read.
     """
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
     from transformers import AutoModelForImageTextToText
 
-    from langchain_memlora.engines.seeing import Seeing, language_targets
+    from langchain_memlora.engines.seeing import Seeing
 
     if not rows or not validation:
         msg = (
@@ -90,14 +55,8 @@ def train_vision_expert(
     recipe = recipe or RECIPES[Role.VISION]
     source = resolve_base_model(bundle.card.base.name).source
     torch.manual_seed(recipe.seed)
-    lora = LoraConfig(
-        r=recipe.rank,
-        lora_alpha=recipe.alpha,
-        lora_dropout=recipe.dropout,
-        target_modules=language_targets(*recipe.targets),
-        task_type="CAUSAL_LM",
-    )
-    model = get_peft_model(AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32), lora)
+    base = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
+    model = get_peft_model(base, lora_config(recipe, base.config))
     collator = partial(collate, bundle=bundle, seeing=Seeing(source, None))
     trainer, record = fit(model, rows, validation, collator, recipe, work)
     install(trainer.model, work, bundle.path / Role.VISION)
@@ -114,7 +73,8 @@ def collate(rows: Sequence[VisionRow], *, bundle: Bundle, seeing: Any) -> dict[s
     import torch
 
     tokenizer = seeing.processor.tokenizer
-    endings = [row.answer + tokenizer.eos_token for row in rows]
+    dialect = DIALECTS[bundle.card.dialect]()
+    endings = [dialect.write_vision(row.answer, row.reason) + tokenizer.eos_token for row in rows]
     requests = [
         Request(Role.VISION, render(bundle, Role.VISION, question=r.question, context=""), images=(r.image,))
         for r in rows

@@ -1,6 +1,7 @@
 """Vision-language models: every supported architecture, with its real processor, through all that it must do."""
 
 import importlib.util
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from vlms import ARCHITECTURES, write_vlm
 
 from langchain_memlora.engines import Request, TransformersEngine
 from langchain_memlora.errors import EngineError, PromptTooLongError
-from langchain_memlora.training.train import Recipe
-from langchain_memlora.training.vision import VisionRow, train_vision_expert
+from langchain_memlora.experts import Role, load_bundle
+from langchain_memlora.training.rows import as_row
+from langchain_memlora.training.train import Recipe, train_expert
+from langchain_memlora.training.vision import train_vision_expert
+from langchain_memlora.training.vision_rows import VisionRow
 
 RED, BLUE = png("red", (20, 14)), png("blue", (40, 60))
 TEXT = [Request("extraction", "I moved to Lisbon."), Request(None, "unknown", 8)]
@@ -87,6 +91,19 @@ def test_a_trained_expert_is_saved_and_learned_its_row(vlm: Tiny, tmp_path: Path
     with TransformersEngine(vlm.bundle, dtype="float32", device="cpu") as again:
         said = again.run([Request("vision", row.question, 8, images=(row.image,)) for row in rows])
     assert all(completion.text for completion in said)
+
+
+@pytest.mark.slow
+def test_a_text_expert_is_trained_on_the_language_tower_only(vlm: Tiny, tmp_path: Path) -> None:
+    bundle = load_bundle(shutil.copytree(vlm.bundle_path, tmp_path / "bundle"))
+    rows = [as_row("Where?", "Lisbon"), as_row("Who?", "Ana")]
+    recipe = Recipe(targets="all-linear", learning_rate=0.02, batch=2, epochs=24)
+    train_expert(Role.EXTRACTION, bundle, rows, rows, tmp_path / "work", recipe)
+    with safe_open(bundle.adapters["extraction"] / "adapter_model.safetensors", "pt") as file:
+        assert all("language_model" in key or "text_model" in key for key in file.keys())  # noqa: SIM118
+    with TransformersEngine(bundle, dtype="float32", device="cpu") as again:
+        said = again.run([Request("extraction", "Where?", 8), Request("extraction", "Who?", 8)])
+    assert [completion.text for completion in said] == ["Lisbon", "Ana"]
 
 
 @pytest.mark.slow

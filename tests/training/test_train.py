@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from langchain_memlora.engines.base import Request
 from langchain_memlora.engines.loading import tokenizer_sha256
 from langchain_memlora.engines.transformers import TransformersEngine
+from langchain_memlora.engines.wrapping import Wrapping
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts import Role, load_bundle
 from langchain_memlora.training.batches import collate, tokenize_row
@@ -55,10 +56,8 @@ def fresh(tiny: Tiny, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny.bundle_path, tmp_path / "bundle"))
 
 
-def _tokenizer(tiny: Tiny) -> Any:
-    tokenizer = AutoTokenizer.from_pretrained(tiny.base)
-    tokenizer.chat_template = TEMPLATE
-    return tokenizer
+def _wrapping(tiny: Tiny) -> Wrapping:
+    return Wrapping(AutoTokenizer.from_pretrained(tiny.base), TEMPLATE)
 
 
 MIXED = [
@@ -69,8 +68,9 @@ MIXED = [
 
 
 def test_collate(tiny: Tiny) -> None:
-    tokenizer = _tokenizer(tiny)
-    examples = [tokenize_row(row, tokenizer) for row in MIXED]
+    wrapping = _wrapping(tiny)
+    tokenizer = wrapping.tokenizer
+    examples = [tokenize_row(row, wrapping) for row in MIXED]
     batch = collate(examples, pad_id=0)
     longest = max(len(example["input_ids"]) for example in examples)
     endings = [example["input_ids"][example["prompt_length"] :] for example in examples]
@@ -90,8 +90,9 @@ def test_collate(tiny: Tiny) -> None:
 
 
 def test_loss_is_that_of_a_plain_forward(tiny: Tiny) -> None:
-    tokenizer = _tokenizer(tiny)
-    examples = [tokenize_row(row, tokenizer) for row in MIXED]
+    wrapping = _wrapping(tiny)
+    tokenizer = wrapping.tokenizer
+    examples = [tokenize_row(row, wrapping) for row in MIXED]
     model = AutoModelForCausalLM.from_pretrained(tiny.base, dtype=torch.float32).eval()
     with torch.no_grad():
         fast = model(**collate(examples, pad_id=tokenizer.pad_token_id)).loss

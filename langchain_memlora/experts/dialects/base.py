@@ -66,6 +66,10 @@ class Dialect(ABC):
         """
         return completion.text.strip()
 
+    def write_vision(self, answer: str, reason: str) -> str:
+        """What a vision expert is trained to write: the answer alone."""
+        return answer
+
 
 _WORD = re.compile(r"\w+")
 _LIGHT = frozenset("a an and are been be had has have is s the was were".split())

@@ -76,6 +76,9 @@ class Json(Dialect):
             raise ExpertOutputError(msg)
         return str(answer).strip()
 
+    def write_vision(self, answer: str, reason: str) -> str:
+        return json.dumps({"answer": answer, "reason": reason}, ensure_ascii=False)
+
 
 def _rows(text: str, key: str) -> list[Any]:
     rows = _under(text, key)

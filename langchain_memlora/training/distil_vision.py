@@ -1,0 +1,84 @@
+"""Teacher to rows for the vision expert: pictures in, questions of the paper's three kinds with their answers out.
+
+The kinds are those of arXiv 2512.04763, section 3.4: something unusual, a color of a small part, a count. A caption of each
+picture is asked for too, for the memory's `see` asks the expert to describe, and an expert that only ever heard questions
+forgets how.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts import Role
+from langchain_memlora.experts.sight import DESCRIBE
+from langchain_memlora.images import as_picture, read_picture
+from langchain_memlora.training.cleaning import Cleaned, clean_caption, clean_look
+from langchain_memlora.training.distil import Distilled, Record, write_distilled
+from langchain_memlora.training.teacher import Reply, Teacher, teacher_prompt
+from langchain_memlora.training.vision_rows import CAPTION
+
+KINDS = {
+    "object": "a detail of an object that one would not expect there",
+    "color": "the color of a small part of the picture",
+    "count": "how many there are of something that can be counted",
+}
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+TOGETHER = 32  # pictures in memory at a time
+
+
+def distil_vision(pictures: Sequence[Path], teacher: Teacher, out: Path) -> Distilled:
+    """Let a teacher that sees write questions about pictures, answer them and describe the pictures.
+
+    Run again with the same arguments, it goes on where it stopped: replies are read from the teacher's log.
+
+    Args:
+        pictures: Image files, and folders of them.
+        out: Gets `vision.jsonl` (raw text, target, why dropped), `rows/vision.jsonl` (what `memlora train vision --rows` takes;
+            it names the pictures where they lie) and `report.json`.
+
+    Raises:
+        InvalidInputError: There are no pictures.
+        InvalidImageError: One can't be read.
+        EngineError: The teacher keeps failing.
+    """
+    files = _files(pictures)
+    if not files:
+        msg = f"No pictures were found in {', '.join(map(str, pictures)) or 'nothing'}. Pass image files, or folders of them."
+        raise InvalidInputError(msg)
+    made = Distilled(teacher.bill, records={Role.VISION.value: []})
+    prompts = {kind: teacher_prompt("look", what=what) for kind, what in KINDS.items()}
+    prompts[CAPTION] = teacher_prompt("caption")
+    teacher.watcher.stage(Role.VISION, len(files) * len(prompts))
+    for start in range(0, len(files), TOGETHER):
+        some = files[start : start + TOGETHER]
+        shown = [as_picture(read_picture(file)) for file in some]
+        asked = [(file, picture, kind) for file, picture in zip(some, shown, strict=True) for kind in prompts]
+        replies = teacher.ask(Role.VISION, [prompts[kind] for *_, kind in asked], [picture for _, picture, _ in asked])
+        for (file, _, kind), reply in zip(asked, replies, strict=True):
+            _keep(made, file, kind, reply, out)
+    write_distilled(out, made)
+    return made
+
+
+def _files(places: Sequence[Path]) -> list[Path]:
+    inside = ((sorted(place.rglob("*")) if place.is_dir() else [place]) for place in places)
+    return [file for found in inside for file in found if file.suffix.lower() in ENDINGS]
+
+
+def _keep(made: Distilled, file: Path, kind: str, reply: Reply, out: Path) -> None:
+    cleaned = _cleaned(kind, reply)
+    made.records[Role.VISION].append(Record(str(file), reply.key, reply.text, cleaned.target, cleaned.dropped))
+    if cleaned.dropped:
+        return
+    question, answer, reason = (DESCRIBE, cleaned.value, "") if kind == CAPTION else cleaned.value
+    row = {"image": os.path.relpath(file, out / "rows"), "kind": kind, "question": question, "answer": answer}
+    made.rows.setdefault(Role.VISION, []).append(({**row, "reason": reason}, str(file)))
+
+
+def _cleaned(kind: str, reply: Reply) -> Cleaned:
+    if reply.error:
+        return Cleaned(dropped=f"the teacher failed: {reply.error}")
+    return clean_caption(reply.text) if kind == CAPTION else clean_look(reply.text)

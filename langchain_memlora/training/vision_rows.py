@@ -1,0 +1,70 @@
+"""Rows of a vision expert: a picture, a question about it, the answer. In memory, and on disk as JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from langchain_memlora.images import as_picture, read_picture
+from langchain_memlora.training.json_lines import read_lines
+from langchain_memlora.training.row_files import split_rows
+
+CAPTION = "caption"
+"""The kind of a row whose answer describes the whole picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class VisionRow:
+    """A picture, a question about it and what is to be answered.
+
+    Attributes:
+        reason: Why; written by dialects that give reasons.
+        kind: What sort of question it is; scores are told apart by it.
+    """
+
+    image: bytes = field(repr=False)
+    question: str
+    answer: str
+    reason: str = ""
+    kind: str = ""
+
+
+class VisionLine(BaseModel):
+    """A row on disk; `image` is a path that starts at the file's folder."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    image: str
+    question: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+    reason: str = ""
+    kind: str = ""
+
+
+def load_vision_rows(*paths: Path) -> list[VisionRow]:
+    """Read JSON lines of `{"image": path, "question": ..., "answer": ...}`; paths start at the file's folder.
+
+    Rows of one file and picture share its bytes.
+
+    Raises:
+        InvalidInputError: A line is not a row; the message names file and line.
+        InvalidImageError: An image can't be read.
+    """
+    advice = 'Write {"image": "photo.png", "question": "...", "answer": "..."}.'
+    pictures: dict[Path, bytes] = {}
+    rows = []
+    for path in paths:
+        for line in read_lines([path], VisionLine, "row", advice):
+            place = path.parent / line.image
+            if place not in pictures:
+                pictures[place] = as_picture(read_picture(place))
+            rows.append(VisionRow(pictures[place], **line.model_dump(exclude={"image"})))
+    return rows
+
+
+def split_vision_rows(rows: Iterable[VisionRow]) -> tuple[Sequence[VisionRow], Sequence[VisionRow]]:
+    """Training and validation rows: every twelfth picture judges, with all its questions."""
+    return split_rows([(row, row.image) for row in rows])
