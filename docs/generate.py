@@ -195,6 +195,22 @@ def vision() -> str:
     )
 
 
+def vision_costs() -> str:
+    """What the same text experts do on a language model and on models that see."""
+    record = json.loads(VISION.read_text()).get("costs") if VISION.exists() else None
+    if not record:
+        return "No run is recorded yet; `python -m benchmarks.vision.costs` records one.\n"
+    measures = list(dict.fromkeys(measure for found in record.values() for measure in found))
+    rows = [f"| model | {' | '.join(measures)} |", f"|---|{'---|' * len(measures)}"]
+    for name, found in record.items():
+        cells = [
+            f"{found[m]['mean']:.3f} ({found[m]['low']:.3f} to {found[m]['high']:.3f})" if m in found else ""
+            for m in measures
+        ]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
 def take_benchmark(paths: list[Path]) -> None:
     """Keep what the docs quote of finished runs of `memlora evaluate`."""
     from langchain_memlora.evaluation.report import read_run
@@ -309,6 +325,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "sizing": sizing,
     "speed": speed,
     "vision": vision,
+    "vision-costs": vision_costs,
 }
 
 

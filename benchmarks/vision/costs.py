@@ -2,9 +2,9 @@
 
     python -m benchmarks.vision.costs       # after `make vision`, whose vision tower it takes; an hour and a half on two cores
 
-Two models are made: in one only the connector learns (the language tower is SmolLM2, weight for weight), in the other all of it
-does, as vision-language models are made. On each, the shipped text experts are measured, and on the second also an update expert
-that was trained there. Each stage is done once; what was measured goes into docs/vision.json.
+Two models are made: in one only the connector learns (its language tower is SmolLM2, weight for weight), in the other all of
+it does, as such models are made. On each, the shipped text experts are measured, and on the second an update expert
+trained there beside one trained on SmolLM2. Each stage is done once; what was measured goes into docs/vision.json.
 """
 
 from __future__ import annotations
@@ -20,8 +20,14 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer, Idefics3Config
-from transformers import Idefics3ForConditionalGeneration, Idefics3Processor
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    Idefics3Processor,
+)
 
 from benchmarks.vision.__main__ import OUT, RECORD, held_out
 from benchmarks.vision.drawings import SIDE, Drawing, easy_vqa, scenes
@@ -34,7 +40,7 @@ from langchain_memlora.experts.bundle import BaseSpec
 from langchain_memlora.experts.sight import DESCRIBE
 from langchain_memlora.models import resolve_base_model
 from langchain_memlora.training.bundling import write_card
-from langchain_memlora.training.train import LANGUAGE_LAYERS, Recipe, fit
+from langchain_memlora.training.train import Recipe, fit
 from langchain_memlora.training.vision import collate
 from langchain_memlora.training.vision_rows import VisionRow
 

@@ -10,7 +10,7 @@ import typer
 
 from langchain_memlora.cli.show import console
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import TEXT_ROLES, Role
+from langchain_memlora.experts import Role
 
 Source = Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Bundle whose adapter is taken.")]
 
@@ -20,6 +20,7 @@ def bundle(
     extraction: Source = None,
     memory_update: Source = None,
     generation: Source = None,
+    vision: Source = None,
     chosen: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="What `memlora select` chose, in place of the above."),
@@ -31,7 +32,7 @@ def bundle(
     """Put trained adapters together, each with its prompt and training record, and check that they load."""
     from langchain_memlora.training.bundling import assemble_bundle
 
-    given = dict(zip(TEXT_ROLES, (extraction, memory_update, generation), strict=True))
+    given = dict(zip(Role, (extraction, memory_update, generation, vision), strict=True))
     sources = {role: path for role, path in given.items() if path}
     scores: dict[str, Any] = {}
     if chosen:

@@ -74,8 +74,8 @@ def train(
     ] = None,
 ) -> None:
     """Train one expert of a bundle. A run that was stopped goes on when started again."""
-    if role not in TEXT_ROLES and not (rows and (bundle / "card.json").exists()):
-        msg = f"Stories can't train a {role} expert. Pass --rows and a bundle with prompts/{role}.txt."
+    if role is Role.VISION and not rows:
+        msg = f"Stories can't train a {role} expert. Pass --rows, as `memlora distil --vision` writes them."
         raise InvalidInputError(msg)
     if rows and (stories or pairs or validation or more):
         msg = (
@@ -86,7 +86,7 @@ def train(
         msg = f"{bundle} is there already, with a base of its own. Leave --base={base} out, or name a new folder."
         raise InvalidInputError(msg)
     from langchain_memlora.training import build, build_rows
-    from langchain_memlora.training.bundling import start_bundle
+    from langchain_memlora.training.bundling import give_eyes, start_bundle
     from langchain_memlora.training.pairs import load_pairs
     from langchain_memlora.training.row_files import load_rows
     from langchain_memlora.training.stories import load_stories
@@ -96,6 +96,8 @@ def train(
     material = load_rows(*text_rows) if rows else load_stories(*(stories or ()))  # before a bundle is made for nothing
     if not (bundle / "card.json").exists():
         start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
+    if role is Role.VISION:
+        give_eyes(bundle)
     work = work or bundle.with_name(f"{bundle.name}-work")
     options = {"learning_rate": learning_rate, "epochs": epochs, "batch": batch, "rank": rank, "seed": seed}
     options["invocation"] = invocation

@@ -42,6 +42,13 @@ def start_bundle(source: str | Path, target: Path, *, base: str | None = None, o
     return load_bundle(target)
 
 
+def give_eyes(bundle: Path) -> None:
+    """Let a bundle have a vision expert: give it the prompt for one, if it has none."""
+    file = bundle / "prompts" / f"{Role.VISION}.txt"
+    if not file.exists():
+        file.write_text("{question}\n", encoding="utf-8")
+
+
 def assemble_bundle(
     sources: Mapping[Role, str | Path],
     target: Path,
@@ -79,8 +86,8 @@ def assemble_bundle(
         assert list(made.adapters) == [Role.GENERATION]
         ```
     """
-    if not sources or set(sources) - set(TEXT_ROLES):
-        msg = f"sources={dict(sources)!r} can't be bundled. Name at least one of {', '.join(TEXT_ROLES)}."
+    if not sources or set(sources) - set(Role):
+        msg = f"sources={dict(sources)!r} can't be bundled. Name at least one of {', '.join(Role)}."
         raise InvalidInputError(msg)
     if target.exists():
         msg = f"{target} is there already. Choose another folder, or remove it first."
@@ -90,7 +97,8 @@ def assemble_bundle(
     draft = target.with_name(f".{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     first = next(iter(found.values()))
-    prompts = {role: found.get(role, first).prompts[role] for role in TEXT_ROLES}
+    asked = {role: found.get(role, first).prompts.get(role) for role in (*TEXT_ROLES, *found)}
+    prompts = {role: prompt for role, prompt in asked.items() if prompt is not None}
     _write_prompts(draft, prompts, first.chat_template)
     for role, bundle in found.items():
         shutil.copytree(bundle.adapters[role], draft / role)
@@ -180,7 +188,10 @@ def _card(
         "scores": dict(scores),
         "window": found[Role.EXTRACTION].card.window if Role.EXTRACTION in found else first.window,
         "update": found[Role.MEMORY_UPDATE].card.update if Role.MEMORY_UPDATE in found else first.update,
-        "max_tokens": {**first.max_tokens, **{r: b.card.max_tokens[r] for r, b in found.items()}},
+        "max_tokens": {
+            **first.max_tokens,
+            **{r: b.card.max_tokens[r] for r, b in found.items() if r in b.card.max_tokens},
+        },
     }
     return first.model_copy(update=given)
 

@@ -38,13 +38,14 @@ def train_vision_expert(
         What the card records, as `train_expert` gives it.
 
     Raises:
-        InvalidInputError: There are no rows.
+        InvalidInputError: There are no rows, or the base model can't see.
         ModelError: The base model's processor can't be read.
     """
     import torch
     from peft import get_peft_model
-    from transformers import AutoModelForImageTextToText
+    from transformers import AutoConfig, AutoModelForImageTextToText
 
+    from langchain_memlora.engines.loading import sees
     from langchain_memlora.engines.seeing import Seeing
 
     if not rows or not validation:
@@ -54,6 +55,9 @@ def train_vision_expert(
         raise InvalidInputError(msg)
     recipe = recipe or RECIPES[Role.VISION]
     source = resolve_base_model(bundle.card.base.name).source
+    if not sees(AutoConfig.from_pretrained(source)):
+        msg = f"The base model {bundle.card.base.name} can't see. Begin the bundle with --base, naming a vision-language model."
+        raise InvalidInputError(msg)
     torch.manual_seed(recipe.seed)
     base = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
     model = get_peft_model(base, lora_config(recipe, base.config))

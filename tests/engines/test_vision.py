@@ -1,6 +1,7 @@
 """Vision-language models: every supported architecture, with its real processor, through all that it must do."""
 
 import importlib.util
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from pixels import png, shown
 from safetensors import safe_open
 from support_models import Tiny
+from typer.testing import CliRunner
 from vlms import ARCHITECTURES, write_vlm
 
+from langchain_memlora.cli.app import app
 from langchain_memlora.engines import Request, TransformersEngine
 from langchain_memlora.errors import EngineError, PromptTooLongError
 from langchain_memlora.experts import Role, load_bundle
@@ -115,6 +118,41 @@ def test_a_memory_looks_through_the_bundle_it_is_given_also_after_a_restart(vlm:
     answer = again.answer("What did Bruno wear when I walked him?", user_id="ana")
     assert answer.images == again.turns(done.turn_ids, user_id="ana")[0].images
     assert answer.usage[-1].adapter == "vision"
+
+
+@pytest.mark.slow
+def test_the_commands_make_a_bundle_whose_experts_share_a_model_that_sees(tmp_path: Path) -> None:
+    base = write_vlm("smolvlm", tmp_path).base
+    (tmp_path / "red.png").write_bytes(RED)
+    looks = [{"image": "red.png", "question": f"Is it {n}?", "answer": "red", "kind": "color"} for n in range(4)]
+    texts = [{"prompt": [message("user", "Ana?")], "completion": [message("assistant", "works")]}] * 4
+    for name, lines in {"vision": looks, "extraction": texts}.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        memlora("train", name, "--base", base, "--bundle", tmp_path / name, "--rows", tmp_path / f"{name}.jsonl")
+    memlora(
+        "bundle",
+        tmp_path / "both",
+        *(part for name in ("vision", "extraction") for part in (f"--{name}", tmp_path / name)),
+    )
+    assert list(load_bundle(tmp_path / "both").adapters) == ["extraction", "vision"]
+    run = ("evaluate", "vqa", tmp_path / "vision.jsonl", "--out", tmp_path / "run")
+    assert "vision expert" in memlora("--experts", tmp_path / "both", *run).output
+    assert (
+        "can't see"
+        in memlora(
+            "train", "vision", "--bundle", tmp_path / "blind", "--rows", tmp_path / "vision.jsonl", code=1
+        ).output
+    )
+
+
+def message(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def memlora(*arguments: object, code: int = 0) -> Any:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert done.exit_code == code, done.output
+    return done
 
 
 def test_a_language_model_says_that_it_cannot_see(tiny: Tiny) -> None:
