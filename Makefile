@@ -17,7 +17,7 @@ ON_LOCOMO := --stories runs/locomo-train.jsonl --validation runs/locomo-c1.jsonl
 LANGCHAIN := langchain==1.5.0 langchain-core==1.8.1
 NEWER := $(abspath $(VENV))/langchain-1.5.0
 
-.PHONY: help install demo test test-stores test-langchain check lint format figures docs reliability benchmark benchmark-quick bench bench-engines bench-scale train train-locomo vision clean
+.PHONY: help install demo test test-stores test-langchain check lint format figures docs reliability benchmark benchmark-quick bench bench-engines bench-scale train train-locomo vision vision-costs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
@@ -100,6 +100,10 @@ bench-engines: install ## Engines against each other on this machine; writes doc
 
 vision: install ## Train a small vision-language model and its vision expert on drawings, measure them, write docs/vision.md
 	$(BIN)/python -m benchmarks.vision
+	$(BIN)/python docs/generate.py
+
+vision-costs: install ## Text experts on models that see, after `make vision`; writes its table in docs/vision.md (over an hour)
+	$(BIN)/python -m benchmarks.vision.costs
 	$(BIN)/python docs/generate.py
 
 screenshots: install ## Photograph the page of `memlora ui` for the docs (needs Chromium)

@@ -199,7 +199,7 @@ def vision_costs() -> str:
     """What the same text experts do on a language model and on models that see."""
     record = json.loads(VISION.read_text()).get("costs") if VISION.exists() else None
     if not record:
-        return "No run is recorded yet; `python -m benchmarks.vision.costs` records one.\n"
+        return "No run is recorded yet; `make vision-costs` records one.\n"
     measures = list(dict.fromkeys(measure for found in record.values() for measure in found))
     rows = [f"| model | {' | '.join(measures)} |", f"|---|{'---|' * len(measures)}"]
     for name, found in record.items():

@@ -84,7 +84,8 @@ def main() -> None:
         "minutes": round((time.perf_counter() - start) / 60),
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()})",
     }
-    options.record.write_text(json.dumps(record, indent=1) + "\n")
+    before = json.loads(options.record.read_text()) if options.record.exists() else {}  # may hold what `costs` measured
+    options.record.write_text(json.dumps(before | record, indent=1) + "\n")
     print(json.dumps(record["scores"], indent=1))
 
 

@@ -1,6 +1,6 @@
 """Does seeing cost memory quality? The same text experts on SmolLM2-135M and on vision-language models around it.
 
-    python -m benchmarks.vision.costs       # after `make vision`, whose vision tower it takes; an hour and a half on two cores
+    python -m benchmarks.vision.costs       # or: make vision-costs; after make vision, whose vision tower it takes; an hour
 
 Two models are made: in one only the connector learns (its language tower is SmolLM2, weight for weight), in the other all of
 it does, as such models are made. On each, the shipped text experts are measured, and on the second an update expert
@@ -30,7 +30,7 @@ from transformers import (
 )
 
 from benchmarks.vision.__main__ import OUT, RECORD, held_out
-from benchmarks.vision.drawings import SIDE, Drawing, easy_vqa, scenes
+from benchmarks.vision.drawings import SIDE, Drawing, scenes
 from benchmarks.vision.small_vlm import FOLD, IMAGE, PATCH, pixels
 from langchain_memlora.engines import Request, TransformersEngine
 from langchain_memlora.engines.seeing import Seeing, language_targets
@@ -57,6 +57,7 @@ HERE = OUT / "costs"
 
 def main() -> None:
     """Make the models, measure on each what text experts do, and keep the record."""
+    record = json.loads(RECORD.read_text())
     connected, whole = HERE / "connected", HERE / "whole"
     if not (connected / "config.json").exists():
         make(HERE / "new", OUT / "base")
@@ -76,9 +77,7 @@ def main() -> None:
     }
     for name, base in (("SmolLM2-135M", None), ("all of it learned", whole)):
         measured[name]["updates, trained there"] = evaluated("updates", trained(base))["accuracy"]
-    record = json.loads(RECORD.read_text())
-    record["costs"] = measured
-    RECORD.write_text(json.dumps(record, indent=1) + "\n")
+    RECORD.write_text(json.dumps(record | {"costs": measured}, indent=1) + "\n")
     print(json.dumps(measured, indent=1))
 
 
@@ -112,8 +111,7 @@ def learn(base: Path, target: Path, recipe: Recipe, *, only: str = "") -> None:
     model = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(only in name)
-    told = easy_vqa("train") + scenes("train", ROWS)
-    rows = [VisionRow(drawing.image, DESCRIBE, drawing.caption) for drawing in told[-ROWS:]]
+    rows = [VisionRow(drawing.image, DESCRIBE, drawing.caption) for drawing in scenes("train", ROWS)]
     looks = transplant(base, HERE / f"{target.name}-draft")
     collator = partial(collate, bundle=load_bundle(looks), seeing=Seeing(str(base), None))
     work = HERE / f"{target.name}-work"

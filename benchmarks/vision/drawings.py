@@ -42,7 +42,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture, what is on it from left to right, and questions as (kind, question, answer)."""
+    """A picture, what is on it column by column from the left, and questions as (kind, question, answer)."""
 
     image: bytes
     shapes: tuple[Shape, ...]
@@ -100,7 +100,6 @@ def _scene(chance: random.Random) -> Drawing:
         Shape(form, colour, x + chance.randint(0, 2), y + chance.randint(0, 2))
         for (x, y), form, colour in zip(cells, forms, colours, strict=True)
     )
-    shapes = tuple(sorted(shapes, key=lambda shape: (shape.x, shape.y)))
     return Drawing(_drawn(shapes, chance), shapes, tuple(_counts(shapes, chance) + _places(shapes, chance)))
 
 

@@ -70,8 +70,16 @@ def distil(
     from langchain_memlora.training.teacher import Teacher
 
     setting: Setting = ctx.obj
-    if vision and actors:
-        msg = f"--vision was given with --actors {actors}, which ask about chats. Raise --concurrency instead."
+    about_chats = {
+        "--actors": actors,
+        "--keep-thoughts": keep_thoughts,
+        "--keep-chatter": keep_chatter,
+        "--keep-untouched": keep_untouched,
+        "--teacher-answers": teacher_answers,
+    }
+    if vision and any(about_chats.values()):
+        given = ", ".join(name for name, value in about_chats.items() if value)
+        msg = f"--vision was given with {given}, which is about chats. Leave it out."
         raise InvalidInputError(msg)
     cleaning = Cleaning(not keep_thoughts, not keep_chatter, not keep_untouched, not teacher_answers)
     chats = () if vision else load_chats(*material)

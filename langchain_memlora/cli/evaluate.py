@@ -16,7 +16,7 @@ from langchain_memlora.cli.progress import watched
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import console
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import load_bundle
+from langchain_memlora.experts import TEXT_ROLES, Role, load_bundle
 
 if TYPE_CHECKING:
     from langchain_memlora.evaluation.conversations import Conversation
@@ -139,6 +139,7 @@ def _evaluate_expert(
     if what is What.VQA and file is None:
         msg = "vqa is asked from rows of your own. Pass their path after `vqa`; docs/vision.md shows the format."
         raise InvalidInputError(msg)
+    looks = load_vision_rows(file) if what is What.VQA and file else []
     apart = what is What.VQA and name != setting.experts  # who looks is one bundle, who reads another
     opened = {"experts": setting.experts, "vision": name} if apart else {"experts": name}
     with (
@@ -148,7 +149,7 @@ def _evaluate_expert(
     ):
         experts = memory.services.experts
         if what is What.VQA:
-            scores, rows = evaluate_vqa(experts, load_vision_rows(file), limit=limit, seed=seed, watch=watch)
+            scores, rows = evaluate_vqa(experts, looks, limit=limit, seed=seed, watch=watch)
         elif what is What.UPDATES:
             cases = load_update_cases(file or UPDATES)
             scores, rows = evaluate_updates(experts, cases, limit=limit, seed=seed, watch=watch)
@@ -166,10 +167,13 @@ def _evaluate_expert(
         "limit": limit,
         "seed": seed,
         "bundle": bundle.card.name,
-        "bundle_sha256": bundle_sha256(bundle),
+        "bundle_sha256": bundle_sha256(bundle, tuple(Role) if what is What.VQA else TEXT_ROLES),
         "base": bundle.card.base.name,
         "surroundings": surroundings(),
     }
+    if apart:
+        config["reader"] = setting.experts
+        config["reader_sha256"] = bundle_sha256(load_bundle(setting.experts))
     write_json(out / "config.json", config)
     (out / "rows.jsonl").unlink(missing_ok=True)
     append_lines(out / "rows.jsonl", rows)
@@ -265,12 +269,12 @@ def _print_scores(scores: dict[str, Any], out: Path) -> None:
 
 
 def _print_looks(scores: dict[str, Any], out: Path) -> None:
-    ways = scores["accuracy"]
+    kinds = scores["by_kind"]
     table = Table("accuracy", box=None, header_style="dim", pad_edge=False)
-    for kind in next(iter(ways.values())):
-        table.add_column(kind, justify="right")
-    for way, kinds in ways.items():
-        table.add_row(way, *(f"{share['mean']:.3f}" for share in kinds.values()))
+    for kind in ("all", *next(iter(kinds.values()))):
+        table.add_column(kind or "no kind", justify="right")
+    for way, whole in scores["accuracy"].items():
+        table.add_row(way, *(f"{share['mean']:.3f}" for share in (whole, *kinds[way].values())))
     console().print(table)
     console().print(f"All of it, with intervals: {out / 'scores.json'}")
 

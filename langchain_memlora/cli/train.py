@@ -12,7 +12,7 @@ import typer
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import print_json
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import TEXT_ROLES, Role
+from langchain_memlora.experts import Role, load_bundle
 
 if TYPE_CHECKING:
     from langchain_memlora.training.train import Recipe
@@ -82,19 +82,25 @@ def train(
             "--rows was given with --stories, --pairs, --validation or --more. Rows stand alone; leave the others out."
         )
         raise InvalidInputError(msg)
-    if base and (bundle / "card.json").exists():
-        msg = f"{bundle} is there already, with a base of its own. Leave --base={base} out, or name a new folder."
-        raise InvalidInputError(msg)
     from langchain_memlora.training import build, build_rows
-    from langchain_memlora.training.bundling import give_eyes, start_bundle
+    from langchain_memlora.training.bundling import base_spec, give_eyes, start_bundle
     from langchain_memlora.training.pairs import load_pairs
     from langchain_memlora.training.row_files import load_rows
     from langchain_memlora.training.stories import load_stories
+    from langchain_memlora.training.vision import check_sight
+    from langchain_memlora.training.vision_rows import vision_lines
 
     setting: Setting = ctx.obj
-    text_rows = (rows or ()) if role in TEXT_ROLES else ()
-    material = load_rows(*text_rows) if rows else load_stories(*(stories or ()))  # before a bundle is made for nothing
-    if not (bundle / "card.json").exists():
+    begun = load_bundle(bundle).card.base.name if (bundle / "card.json").exists() else None
+    if base and begun and base_spec(base).name != begun:
+        msg = f"{bundle} is there already, with {begun} as its base. Leave --base={base} out, or name a new folder."
+        raise InvalidInputError(msg)
+    # What can be refused is refused before a bundle is made for nothing.
+    if role is Role.VISION:
+        list(vision_lines(rows or ()))
+        check_sight(begun or base or load_bundle(setting.experts).card.base.name)
+    material = () if role is Role.VISION else load_rows(*rows) if rows else load_stories(*(stories or ()))
+    if not begun:
         start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
     if role is Role.VISION:
         give_eyes(bundle)

@@ -32,8 +32,8 @@ def evaluate_vqa(
         limit: Ask only this many questions, drawn with the seed.
 
     Returns:
-        For each way its accuracy by kind and over all with intervals, how likely a difference between the first two is chance
-        (`p`, McNemar's test), and the cost; and each question with what was said.
+        For each way its accuracy over all and by kind with intervals, how likely a difference between the first two is chance
+        (`p`, McNemar's test), and the seconds a question; and each question with what was said.
 
     Raises:
         InvalidInputError: There are no questions.
@@ -45,7 +45,7 @@ def evaluate_vqa(
         raise InvalidInputError(msg)
     drawn = sorted(random.Random(seed).sample(range(len(questions)), min(limit or len(questions), len(questions))))
     captions = {row.image: row.answer for row in rows if row.kind == CAPTION}
-    constant = _majority(questions)
+    constant = _majority([questions[place] for place in drawn])
     start, done = time.perf_counter(), []
     for place in drawn:
         row = questions[place]
@@ -67,12 +67,12 @@ def score_vqa_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     def of_kind(values: Sequence[bool], kind: str) -> list[bool]:
         return [value for value, row in zip(values, rows, strict=True) if row["kind"] == kind]
 
-    ways = {
-        way: {"all": share(values), **{kind or "other": share(of_kind(values, kind)) for kind in kinds}}
-        for way, values in right.items()
-    }
     first, second = list(right.values())[:2]
-    return {"accuracy": ways, "p": mcnemar(first, second)}
+    return {
+        "accuracy": {way: share(values) for way, values in right.items()},
+        "by_kind": {way: {kind: share(of_kind(values, kind)) for kind in kinds} for way, values in right.items()},
+        "p": mcnemar(first, second),
+    }
 
 
 def _majority(rows: Sequence[VisionRow]) -> dict[str, str]:

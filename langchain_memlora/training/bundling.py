@@ -32,8 +32,7 @@ def start_bundle(source: str | Path, target: Path, *, base: str | None = None, o
     changes: dict[str, Any] = {"name": target.resolve().name, "training": {}, "scores": {}}
     template = model.chat_template
     if base:
-        folder = Path(base).expanduser()
-        changes["base"] = BaseSpec(name=str(folder.resolve()) if folder.is_dir() else base)
+        changes["base"] = base_spec(base)
         template = None if _has_template(base) else template
     if own_data:
         changes |= {"data": [], "licence": "unknown"}
@@ -42,10 +41,17 @@ def start_bundle(source: str | Path, target: Path, *, base: str | None = None, o
     return load_bundle(target)
 
 
+def base_spec(base: str) -> BaseSpec:
+    """How a card names a base model: a folder by its whole path, anything else as it is."""
+    folder = Path(base).expanduser()
+    return BaseSpec(name=str(folder.resolve()) if folder.is_dir() else base)
+
+
 def give_eyes(bundle: Path) -> None:
     """Let a bundle have a vision expert: give it the prompt for one, if it has none."""
     file = bundle / "prompts" / f"{Role.VISION}.txt"
     if not file.exists():
+        file.parent.mkdir(exist_ok=True)
         file.write_text("{question}\n", encoding="utf-8")
 
 

@@ -152,6 +152,8 @@ def clean_look(text: str) -> Cleaned:
         return Cleaned(dropped=str(error))
     if len(answer.split()) > 1:
         return Cleaned(dropped=f"{answer!r} is more than one word")
+    if len(reason.split()) > MOST_WORDS:
+        return Cleaned(dropped=f"{len(reason.split())} words are no short reason (at most {MOST_WORDS})")
     return Cleaned(answer, (question, answer, reason))
 
 
@@ -235,7 +237,7 @@ def _without_thoughts(text: str, switches: Cleaning) -> str:
 
 def _texts(row: Mapping[str, Any], *keys: str) -> list[str]:
     """The texts under keys, each on one line, without the full stop at its end."""
-    found = [" ".join(str(row.get(key) or "").split()).rstrip(".") for key in keys]
+    found = [" ".join(str(row.get(key, "")).split()).rstrip(".") for key in keys]
     if lacking := [key for key, text in zip(keys, found, strict=True) if not text]:
         msg = f"no {' and no '.join(lacking)} in {row!r:.80}"
         raise _UnreadableError(msg)

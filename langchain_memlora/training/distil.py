@@ -51,12 +51,13 @@ class Record:
     """One reply of the teacher.
 
     Attributes:
+        source: The chat it is about, or the picture and the kind of question.
         key: Its key in `replies.jsonl`; empty where a gold answer made asking needless.
         target: What was kept of it.
         dropped: Why nothing was.
     """
 
-    chat: str
+    source: str
     key: str
     raw: str
     target: str

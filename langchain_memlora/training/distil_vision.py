@@ -11,14 +11,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.errors import InvalidImageError, InvalidInputError
 from langchain_memlora.experts import Role
 from langchain_memlora.experts.sight import DESCRIBE
-from langchain_memlora.images import as_picture, read_picture
 from langchain_memlora.training.cleaning import Cleaned, clean_caption, clean_look
 from langchain_memlora.training.distil import Distilled, Record, write_distilled
 from langchain_memlora.training.teacher import Reply, Teacher, teacher_prompt
-from langchain_memlora.training.vision_rows import CAPTION
+from langchain_memlora.training.vision_rows import CAPTION, picture_at
 
 KINDS = {
     "object": "a detail of an object that one would not expect there",
@@ -32,16 +31,16 @@ TOGETHER = 32  # pictures in memory at a time
 def distil_vision(pictures: Sequence[Path], teacher: Teacher, out: Path) -> Distilled:
     """Let a teacher that sees write questions about pictures, answer them and describe the pictures.
 
-    Run again with the same arguments, it goes on where it stopped: replies are read from the teacher's log.
+    A file that is no picture is dropped, and recorded with the reason. Run again with the same arguments, it goes on where it
+    stopped: replies are read from the teacher's log.
 
     Args:
-        pictures: Image files, and folders of them.
+        pictures: Image files, and folders in which those with an image's ending are taken.
         out: Gets `vision.jsonl` (raw text, target, why dropped), `rows/vision.jsonl` (what `memlora train vision --rows` takes;
             it names the pictures where they lie) and `report.json`.
 
     Raises:
         InvalidInputError: There are no pictures.
-        InvalidImageError: One can't be read.
         EngineError: The teacher keeps failing.
     """
     files = _files(pictures)
@@ -54,8 +53,8 @@ def distil_vision(pictures: Sequence[Path], teacher: Teacher, out: Path) -> Dist
     teacher.watcher.stage(Role.VISION, len(files) * len(prompts))
     for start in range(0, len(files), TOGETHER):
         some = files[start : start + TOGETHER]
-        shown = [as_picture(read_picture(file)) for file in some]
-        asked = [(file, picture, kind) for file, picture in zip(some, shown, strict=True) for kind in prompts]
+        shown = [(file, picture) for file in some if (picture := _picture(made, file)) is not None]
+        asked = [(file, picture, kind) for file, picture in shown for kind in prompts]
         replies = teacher.ask(Role.VISION, [prompts[kind] for *_, kind in asked], [picture for _, picture, _ in asked])
         for (file, _, kind), reply in zip(asked, replies, strict=True):
             _keep(made, file, kind, reply, out)
@@ -64,17 +63,35 @@ def distil_vision(pictures: Sequence[Path], teacher: Teacher, out: Path) -> Dist
 
 
 def _files(places: Sequence[Path]) -> list[Path]:
-    inside = ((sorted(place.rglob("*")) if place.is_dir() else [place]) for place in places)
-    return [file for found in inside for file in found if file.suffix.lower() in ENDINGS]
+    found: list[Path] = []
+    for place in places:
+        inside = sorted(place.rglob("*")) if place.is_dir() else ()
+        found += [file for file in inside if file.suffix.lower() in ENDINGS and file.is_file()]
+        found += [] if place.is_dir() else [place]
+    return list(dict.fromkeys(file.resolve() for file in found))
+
+
+def _picture(made: Distilled, file: Path) -> bytes | None:
+    try:
+        return picture_at(file)
+    except InvalidImageError as error:
+        made.records[Role.VISION].append(Record(str(file), "", "", "", str(error)))
+        return None
 
 
 def _keep(made: Distilled, file: Path, kind: str, reply: Reply, out: Path) -> None:
     cleaned = _cleaned(kind, reply)
-    made.records[Role.VISION].append(Record(str(file), reply.key, reply.text, cleaned.target, cleaned.dropped))
+    source = f"{file}: {kind}"
+    made.records[Role.VISION].append(Record(source, reply.key, reply.text, cleaned.target, cleaned.dropped))
     if cleaned.dropped:
         return
     question, answer, reason = (DESCRIBE, cleaned.value, "") if kind == CAPTION else cleaned.value
-    row = {"image": os.path.relpath(file, out / "rows"), "kind": kind, "question": question, "answer": answer}
+    row = {
+        "image": os.path.relpath(file, (out / "rows").resolve()),
+        "kind": kind,
+        "question": question,
+        "answer": answer,
+    }
     made.rows.setdefault(Role.VISION, []).append(({**row, "reason": reason}, str(file)))
 
 

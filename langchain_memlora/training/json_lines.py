@@ -24,11 +24,16 @@ def read_lines(paths: Iterable[Path], model: type[Item], what: str, advice: str)
         advice: How to mend one that is not.
 
     Raises:
-        InvalidInputError: A line is something else; the message names file and line.
+        InvalidInputError: A line is something else, or a file can't be read; the message names file and line.
     """
     items = []
     for path in paths:
-        for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            msg = f"{path} can't be read ({error.strerror}). Pass a file of JSON lines."
+            raise InvalidInputError(msg) from error
+        for number, line in enumerate(content.split(b"\n"), 1):
             if line.strip():
                 try:
                     items.append(model.model_validate(json.loads(line)))

@@ -43,9 +43,8 @@ def train_vision_expert(
     """
     import torch
     from peft import get_peft_model
-    from transformers import AutoConfig, AutoModelForImageTextToText
+    from transformers import AutoModelForImageTextToText
 
-    from langchain_memlora.engines.loading import sees
     from langchain_memlora.engines.seeing import Seeing
 
     if not rows or not validation:
@@ -55,16 +54,32 @@ def train_vision_expert(
         raise InvalidInputError(msg)
     recipe = recipe or RECIPES[Role.VISION]
     source = resolve_base_model(bundle.card.base.name).source
-    if not sees(AutoConfig.from_pretrained(source)):
-        msg = f"The base model {bundle.card.base.name} can't see. Begin the bundle with --base, naming a vision-language model."
-        raise InvalidInputError(msg)
+    check_sight(bundle.card.base.name)
     torch.manual_seed(recipe.seed)
     base = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
-    model = get_peft_model(base, lora_config(recipe, base.config))
-    collator = partial(collate, bundle=bundle, seeing=Seeing(source, None))
+    seeing = Seeing(source, None)
+    invocation = seeing.processor.tokenizer(recipe.invocation, add_special_tokens=False)["input_ids"]
+    model = get_peft_model(base, lora_config(recipe, base.config, invocation))
+    collator = partial(collate, bundle=bundle, seeing=seeing)
     trainer, record = fit(model, rows, validation, collator, recipe, work)
     install(trainer.model, work, bundle.path / Role.VISION)
     return record
+
+
+def check_sight(base: str) -> None:
+    """Check that a base model can see.
+
+    Raises:
+        InvalidInputError: It can't.
+        ModelNotFoundError: There is no such base model.
+    """
+    from transformers import AutoConfig
+
+    from langchain_memlora.engines.loading import sees
+
+    if not sees(AutoConfig.from_pretrained(resolve_base_model(base).source)):
+        msg = f"The base model {base} can't see. Begin the bundle with --base, naming a vision-language model."
+        raise InvalidInputError(msg)
 
 
 def collate(rows: Sequence[VisionRow], *, bundle: Bundle, seeing: Any) -> dict[str, Any]:

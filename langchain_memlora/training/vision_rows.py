@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from langchain_memlora.errors import InvalidImageError
 from langchain_memlora.images import as_picture, read_picture
 from langchain_memlora.training.json_lines import read_lines
 from langchain_memlora.training.row_files import split_rows
@@ -53,16 +54,37 @@ def load_vision_rows(*paths: Path) -> list[VisionRow]:
         InvalidInputError: A line is not a row; the message names file and line.
         InvalidImageError: An image can't be read.
     """
-    advice = 'Write {"image": "photo.png", "question": "...", "answer": "..."}.'
     pictures: dict[Path, bytes] = {}
     rows = []
-    for path in paths:
-        for line in read_lines([path], VisionLine, "row", advice):
-            place = path.parent / line.image
-            if place not in pictures:
-                pictures[place] = as_picture(read_picture(place))
-            rows.append(VisionRow(pictures[place], **line.model_dump(exclude={"image"})))
+    for place, line in vision_lines(paths):
+        if place not in pictures:
+            pictures[place] = picture_at(place)
+        rows.append(VisionRow(pictures[place], **line.model_dump(exclude={"image"})))
     return rows
+
+
+def vision_lines(paths: Iterable[Path]) -> Iterator[tuple[Path, VisionLine]]:
+    """Rows as they stand in files, each with the path of its picture.
+
+    Raises:
+        InvalidInputError: A line is not a row; the message names file and line.
+    """
+    advice = 'Write {"image": "photo.png", "question": "...", "answer": "..."}.'
+    for path in paths:
+        yield from ((path.parent / line.image, line) for line in read_lines([path], VisionLine, "row", advice))
+
+
+def picture_at(path: Path) -> bytes:
+    """A file's picture, as a memory would keep it.
+
+    Raises:
+        InvalidImageError: It is not there or can't be decoded; the message names the file.
+    """
+    try:
+        return as_picture(read_picture(path))
+    except InvalidImageError as error:
+        msg = f"{path}: {error}"
+        raise InvalidImageError(msg) from error
 
 
 def split_vision_rows(rows: Iterable[VisionRow]) -> tuple[Sequence[VisionRow], Sequence[VisionRow]]:

@@ -49,13 +49,14 @@ def experts(bundle: Bundle) -> Experts:
 
 def test_each_way_is_scored_by_kind(experts: Experts) -> None:
     scores, rows = evaluate_vqa(experts, ROWS)
-    found = {way: {kind: share["mean"] for kind, share in kinds.items()} for way, kinds in scores["accuracy"].items()}
-    assert found[LOOKED] == {"all": 0.5, "color": 0.5, "count": 0.5}
-    assert found[READ] == {"all": 0.5, "color": 1.0, "count": 0.0}  # red from its own caption, blue from the one given
-    assert found[MAJORITY] == {"all": 0.5, "color": 0.5, "count": 0.5}
+    found = {way: {kind: share["mean"] for kind, share in kinds.items()} for way, kinds in scores["by_kind"].items()}
+    assert found[LOOKED] == {"color": 0.5, "count": 0.5}
+    assert found[READ] == {"color": 1.0, "count": 0.0}  # red from its own caption, blue from the one given
+    assert found[MAJORITY] == {"color": 0.5, "count": 0.5}
+    assert {way: share["mean"] for way, share in scores["accuracy"].items()} == dict.fromkeys(found, 0.5)
     assert scores["p"] == 1.0
     assert [row["answer"] for row in rows] == ["red", "blue", "2", "3"]
-    assert evaluate_vqa(experts, ROWS, limit=2)[0]["accuracy"][LOOKED]["all"]["n"] == 2
+    assert evaluate_vqa(experts, ROWS, limit=2)[0]["accuracy"][LOOKED]["n"] == 2
 
 
 @pytest.mark.parametrize(
@@ -81,15 +82,25 @@ def test_the_command(experts: Experts, tmp_path: Path, make_memory: Any) -> None
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in lines[:2]))
 
-    def opener(**_: Any) -> Any:
+    opened: list[dict[str, Any]] = []
+
+    def opener(**options: Any) -> Any:
+        opened.append(options)
         return make_memory(engine=experts.engine, experts=experts.bundle)
 
+    setting = Setting(opener=opener)
     given = ["evaluate", "vqa", str(file), "--out", str(tmp_path / "run")]
-    done = CliRunner().invoke(app, given, obj=Setting(opener=opener))
+    done = CliRunner().invoke(app, given, obj=setting)
     assert done.exit_code == 0, done.output
     assert "vision expert" in done.output
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())["vqa"]
-    assert scores["accuracy"][LOOKED]["all"]["mean"] == 1.0
+    assert scores["accuracy"][LOOKED]["mean"] == 1.0
+    assert CliRunner().invoke(app, [*given, "--bundle", "smollm2-135m-locomo"], obj=setting).exit_code == 0
+    asked = [{name: value for name, value in options.items() if name != "path"} for options in opened]
+    assert asked == [{"experts": setting.experts}, {"experts": setting.experts, "vision": "smollm2-135m-locomo"}]
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["reader"] == setting.experts
+    refused = CliRunner().invoke(app, ["evaluate", "vqa", str(tmp_path / "nowhere"), "--out", str(tmp_path / "run")])
+    assert "nowhere can't be read" in " ".join(refused.output.split())
     refused = CliRunner().invoke(app, ["evaluate", "vqa", "--out", str(tmp_path / "run")])
     assert refused.exit_code != 0
     assert "rows of your own" in refused.output

@@ -159,9 +159,9 @@ def test_two_facts_that_replace_the_same_memory_are_both_kept(tmp_path: Path, bu
 def test_files(tmp_path: Path, bundle: Bundle) -> None:
     made = _run(tmp_path, bundle, price=(1.0, 10.0))
     records = [json.loads(line) for line in (tmp_path / "extraction.jsonl").read_text().splitlines()]
-    assert [set(record) for record in records] == [{"chat", "key", "raw", "target", "dropped"}] * len(records)
+    assert [set(record) for record in records] == [{"source", "key", "raw", "target", "dropped"}] * len(records)
     dropped = [record for record in records if record["dropped"]]
-    assert [(r["chat"], r["raw"], r["target"]) for r in dropped] == [("tea", "I can't.", "")]
+    assert [(r["source"], r["raw"], r["target"]) for r in dropped] == [("tea", "I can't.", "")]
     assert "no JSON object" in dropped[0]["dropped"]
     for role in (Role.EXTRACTION, Role.MEMORY_UPDATE, Role.GENERATION):
         assert load_rows(tmp_path / "rows" / f"{role}.jsonl") == made.rows[role]

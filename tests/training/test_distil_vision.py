@@ -16,8 +16,11 @@ from pydantic import Field
 from typer.testing import CliRunner
 
 from langchain_memlora.cli.app import app
-from langchain_memlora.errors import InvalidImageError, InvalidInputError
+from langchain_memlora.engines import Completion
+from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.experts.dialects import DIALECTS
 from langchain_memlora.experts.sight import DESCRIBE
+from langchain_memlora.training.cleaning import clean_look
 from langchain_memlora.training.distil_vision import KINDS, distil_vision
 from langchain_memlora.training.teacher import Teacher
 from langchain_memlora.training.vision_rows import CAPTION, load_vision_rows
@@ -74,13 +77,49 @@ def test_what_a_teacher_sees_becomes_rows(album: Path, tmp_path: Path) -> None:
     assert again.rows == made.rows
 
 
-def test_no_pictures_and_a_broken_one_are_errors(album: Path, tmp_path: Path) -> None:
+def test_no_pictures_are_an_error_and_a_broken_one_is_left_out(album: Path, tmp_path: Path) -> None:
     teacher = Teacher(Looker(), tmp_path / "replies.jsonl")
-    with pytest.raises(InvalidInputError, match=r"No pictures were found in .*notes\.txt"):
-        distil_vision([album / "notes.txt"], teacher, tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidInputError, match=r"No pictures were found in .*empty"):
+        distil_vision([tmp_path / "empty"], teacher, tmp_path / "out")
     (album / "broken.jpg").write_bytes(png("red", (80, 60))[:45])
-    with pytest.raises(InvalidImageError):
-        distil_vision([album], teacher, tmp_path / "out")
+    (album / "folder.png").mkdir()
+    named = album / "unnamed"  # what is named is taken whatever it is called, and once
+    named.write_bytes(png("blue"))
+    made = distil_vision([album, named, album / "red.png"], teacher, tmp_path / "out")
+    assert {record.source.split(": ")[0] for record in made.records["vision"] if record.key} == {
+        str(album / name) for name in ("red.png", "old/blue.PNG", "unnamed")
+    }
+    [broken] = [record for record in made.records["vision"] if not record.key]
+    assert broken.source == str(album / "broken.jpg")
+    assert "broken.jpg: An image" in str(broken.dropped)
+    assert len(load_vision_rows(tmp_path / "out" / "rows" / "vision.jsonl")) == 9
+
+
+def test_rows_name_pictures_also_through_a_link(album: Path, tmp_path: Path) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "runs").symlink_to(tmp_path / "far" / "away")
+    distil_vision([album], Teacher(Looker(), tmp_path / "replies.jsonl"), tmp_path / "runs" / "out")
+    assert load_vision_rows(tmp_path / "runs" / "out" / "rows" / "vision.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ({"question": "How many?", "answer": 0, "reason": "None is there."}, "0"),
+        ({"question": "Is it?", "answer": "Yes.", "reason": "It is."}, "Yes"),
+        ({"question": "Is it?", "answer": "", "reason": "It is."}, None),
+        ({"question": "Is it?", "answer": "Yes", "reason": "because " * 40}, None),
+    ],
+)
+def test_what_is_kept_of_a_reply(said: dict[str, Any], answer: str | None) -> None:
+    assert (clean_look(json.dumps(said)).target or None) == answer
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values())
+def test_what_an_expert_is_taught_to_write_can_be_read(dialect: Any) -> None:
+    written = dialect().write_vision("two", "One sits, one runs.")
+    assert dialect().read_vision(Completion(written, (), 1)) == "two"
 
 
 def test_the_command(album: Path, tmp_path: Path) -> None:
@@ -94,6 +133,8 @@ def test_the_command(album: Path, tmp_path: Path) -> None:
     assert "vision: 8 calls" in done.output
     assert "8 rows" in done.output
     assert len(load_vision_rows(tmp_path / "out" / "rows" / "vision.jsonl")) == 8
+    refused = CliRunner().invoke(app, [*given, "--vision", "--keep-thoughts"])
+    assert "--keep-thoughts, which is about chats" in refused.output
     refused = CliRunner().invoke(app, given)
     assert refused.exit_code != 0
     assert "is a folder" in refused.output
