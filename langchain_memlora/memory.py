@@ -23,7 +23,7 @@ from langchain_memlora.graph.answer import is_known
 from langchain_memlora.graph.look import SHOWN
 from langchain_memlora.images import as_picture, read_picture
 from langchain_memlora.indexes import Index
-from langchain_memlora.indexes.sync import setting_of
+from langchain_memlora.indexes.sync import forget_index
 from langchain_memlora.ledger import Change, Imported, Ledger, Retention
 from langchain_memlora.messages import Redact, check_name, check_text, redacted, to_scope, to_turns
 from langchain_memlora.opening import Parts
@@ -56,7 +56,7 @@ class MemLoRAMemory:
         retention: How much is kept of each scope, and for how long; enforced at each `add`, and for everybody by `expire`.
         redact: Given the text of each message, and of each `update`, gives the text that may be stored. Experts and
             embedder see nothing else. What it raises is raised, and nothing was stored.
-        vision: A bundle with a vision expert, if `experts` has none: its name or its path.
+        vision: A bundle whose vision expert looks, in place of that of `experts`: its name or its path.
         captioner: Without a vision expert, what says in words what a picture shows; it is given the bytes of a PNG or JPEG.
 
     Raises:
@@ -191,24 +191,28 @@ class MemLoRAMemory:
         self._check_open()
         return add_all(self.add, conversations, in_flight=in_flight, progress=progress)
 
-    def update(self, memory_id: str, text: str, *, user_id: str) -> Operation:
+    def update(
+        self, memory_id: str, text: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
+    ) -> Operation:
         """Give a memory another text. The old one stays in its history.
 
         Raises:
-            NotFoundError: This user has no such memory.
+            NotFoundError: The scope sees no such memory.
         """
         check_text(text, "text")
         text = check_text(redacted(text, self._redact), "text")
-        memory = self.get(memory_id, user_id=user_id)
+        memory = self.get(memory_id, user_id=user_id, agent_id=agent_id, run_id=run_id)
         return self._by_hand(memory.scope, Change(Event.UPDATE, memory_id, text.strip(), by="update"))
 
-    def delete(self, memory_id: str, *, user_id: str) -> Operation:
+    def delete(
+        self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
+    ) -> Operation:
         """Delete a memory; the turns that told it are withheld too. `restore` undoes it.
 
         Raises:
-            NotFoundError: This user has no such memory.
+            NotFoundError: The scope sees no such memory.
         """
-        memory = self.get(memory_id, user_id=user_id)
+        memory = self.get(memory_id, user_id=user_id, agent_id=agent_id, run_id=run_id)
         return self._by_hand(memory.scope, Change(Event.DELETE, memory_id, by="delete"))
 
     def delete_all(self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> list[Operation]:
@@ -220,13 +224,15 @@ class MemLoRAMemory:
         self.services.index().catch_up()
         return operations
 
-    def restore(self, memory_id: str, *, user_id: str) -> Operation:
+    def restore(
+        self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
+    ) -> Operation:
         """Undo the last change to a memory: bring a deleted one back, or an updated one back to what it said.
 
         Raises:
-            NotFoundError: This user has no such memory, or there is nothing to undo.
+            NotFoundError: The scope sees no such memory, or there is nothing to undo.
         """
-        memory = self._find(memory_id, user_id, deleted=True)
+        memory = self._find(memory_id, to_scope(user_id, agent_id, run_id), deleted=True)
         operation = self.ledger.restore(memory.scope, memory_id)
         self.services.index().catch_up()
         return operation
@@ -250,15 +256,16 @@ class MemLoRAMemory:
         return self._remembering.flush(timeout)
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
-        """Write the vector index again from the ledger, also with another embedder; returns how many items it wrote.
+        """Write the vector index again from the ledger, also with another embedder or store; returns how many items it wrote.
 
-        A store that held vectors of another embedder has to be emptied first. What is interrupted goes on at the next call.
+        The store that held them before is not emptied. A store that held vectors of another embedder has to be emptied first.
+        What is interrupted goes on at the next call.
 
         Args:
             progress: Told how many changes were applied, and of how many.
         """
         self._check_open()
-        self.ledger.forget_setting(setting_of(self._parts.index_name))
+        forget_index(self.ledger, self._parts.index_name)
         return self.services.index().rebuild(progress)
 
     def export(self, path: str | Path, *, user_id: str | None = None) -> None:
@@ -349,7 +356,7 @@ class MemLoRAMemory:
         Args:
             k: At most this many hits.
             include: `both`, or only `memories` or `turns`.
-            filters: Metadata that hits must have, by equality.
+            filters: Metadata that hits must have, by equality; they are looked for among the nearest 4,000 of each kind.
         """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
@@ -407,27 +414,27 @@ class MemLoRAMemory:
             images=tuple(out.get("looked", ())),
         )
 
-    def picture(self, reference: str, *, user_id: str) -> bytes:
-        """A picture that this user's messages show (`turn.images`), as the bytes of a PNG or JPEG file.
+    def picture(self, reference: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> bytes:
+        """A picture that messages of a scope show (`turn.images`), as the bytes of a PNG or JPEG file.
 
         Raises:
-            NotFoundError: This user's messages show no such picture.
+            NotFoundError: The messages that the scope sees show no such picture.
             InvalidImageError: Its file is gone or was altered.
         """
         self._check_open()
-        owner = to_scope(user_id)
+        owner = to_scope(user_id, agent_id, run_id)
         if not any(reference in turn.images for turn in self.ledger.all_turns(owner)):
             msg = f"{user_id!r} has no picture {reference!r:.80}. The `images` of turns name them."
             raise NotFoundError(msg)
         return self.services.images.get(reference)
 
-    def get(self, memory_id: str, *, user_id: str) -> Memory:
+    def get(self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> Memory:
         """One memory.
 
         Raises:
-            NotFoundError: This user has no such memory (it may be deleted; see `history`).
+            NotFoundError: The scope sees no such memory (it may be deleted; see `history`).
         """
-        return self._find(memory_id, user_id)
+        return self._find(memory_id, to_scope(user_id, agent_id, run_id))
 
     def get_all(
         self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None, deleted: bool = False
@@ -436,22 +443,30 @@ class MemLoRAMemory:
         self._check_open()
         return self.ledger.memories(to_scope(user_id, agent_id, run_id), deleted=deleted)
 
-    def history(self, memory_id: str | None = None, *, user_id: str) -> list[Operation]:
-        """What happened to a memory, or to all of a user's, oldest first."""
+    def history(
+        self,
+        memory_id: str | None = None,
+        *,
+        user_id: str,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> list[Operation]:
+        """What happened to a memory, or to all that a scope sees, oldest first."""
         self._check_open()
         if memory_id is not None:
             check_name("memory_id", memory_id)
-        return self.ledger.history(to_scope(user_id), memory_id)
+        return self.ledger.history(to_scope(user_id, agent_id, run_id), memory_id)
 
-    def turns(self, ids: Sequence[str], *, user_id: str) -> list[Turn]:
+    def turns(
+        self, ids: Sequence[str], *, user_id: str, agent_id: str | None = None, run_id: str | None = None
+    ) -> list[Turn]:
         """Messages by the ids that memories (`turn_ids`) and operations (`turn_id`) give as their source.
 
-        Ids that this user does not have are left out.
+        Ids that the scope does not see are left out.
         """
         self._check_open()
-        owner = to_scope(user_id).user_id
-        found = self.ledger.turns(list(dict.fromkeys(ids)))
-        return [turn for turn in found.values() if turn.scope.user_id == owner]
+        seen = self.ledger.turns(list(dict.fromkeys(ids)), to_scope(user_id, agent_id, run_id))
+        return [*seen.values()]
 
     # -- the machine ---------------------------------------------------------------------------------------------
 
@@ -565,12 +580,12 @@ class MemLoRAMemory:
         self.services.index().catch_up()
         return operation
 
-    def _find(self, memory_id: str, user_id: str, *, deleted: bool = False) -> Memory:
+    def _find(self, memory_id: str, scope: Scope, *, deleted: bool = False) -> Memory:
         self._check_open()
         check_name("memory_id", memory_id)
-        found = self.ledger.memories(to_scope(user_id), ids=[memory_id], deleted=deleted)
+        found = self.ledger.memories(scope, ids=[memory_id], deleted=deleted)
         if not found:
-            msg = f"{user_id!r} has no memory {memory_id!r}. `get_all` lists what is there."
+            msg = f"{scope.user_id!r} has no memory {memory_id!r}, or not in this scope. `get_all` lists what is there."
             raise NotFoundError(msg)
         return found[0]
 

@@ -17,7 +17,7 @@ from pixels import png, shown
 from support import ANA, MAY_8, BagOfWords, texts
 
 from langchain_memlora import MemLoRAMemory, Retention, UserMemory
-from langchain_memlora.errors import ClosedError, IndexMismatchError, NotFoundError, StoreInUseError
+from langchain_memlora.errors import ClosedError, IndexMismatchError, InvalidInputError, NotFoundError, StoreInUseError
 from langchain_memlora.types import Event
 
 Make = Callable[..., MemLoRAMemory]
@@ -244,8 +244,33 @@ def test_a_view_is_bound_to_its_scope(memory: MemLoRAMemory) -> None:
         memory.for_user("ben").get(key)
     with pytest.raises(AttributeError, match="It has add, answer"):
         view.reset()
+    assert {"search", "asearch", "forget"} <= set(dir(view))
     bound = UserMemory._BY_SCOPE | UserMemory._BY_USER
     assert bound == {v for v in verbs() if "user_id" in inspect.signature(getattr(MemLoRAMemory, v)).parameters}
+
+
+@pytest.mark.parametrize("named", [{"user_id": "ben"}, {"agent_id": None}, {"run_id": "x"}])
+def test_a_view_lets_nobody_name_another_scope(memory: MemLoRAMemory, named: dict[str, Any]) -> None:
+    one(memory, user="ben")
+    view = memory.for_user("ana", agent_id="coach")
+    for call in (view.get_all, view.history, view.forget, view.as_tools):
+        with pytest.raises(InvalidInputError, match="Leave it out"):
+            call(**named)
+    assert len(memory.get_all(user_id="ben")) == 1
+
+
+def test_a_view_of_an_agent_reaches_nothing_of_another_agent(memory: MemLoRAMemory) -> None:
+    key = one(memory, agent_id="chef")
+    turn = memory.get(key, user_id="ana").turn_ids[0]
+    view = memory.for_user("ana", agent_id="coach")
+    assert (view.history(), view.history(key), view.turns([turn]), view.get_all()) == ([], [], [], [])
+    for call in (view.get, view.delete, view.restore, lambda key: view.update(key, "x")):
+        with pytest.raises(NotFoundError, match="or not in this scope"):
+            call(key)
+    for call in (view.forget, view.export):
+        with pytest.raises(InvalidInputError, match="about all of a user"):
+            call()
+    assert memory.for_user("ana", agent_id="chef").get(key).text
 
 
 # -- warming up and closing
@@ -309,6 +334,23 @@ def test_another_embedder_needs_a_rebuild(make_memory: Make) -> None:
     store.store.clear()
     assert second.rebuild() == 2
     assert second.search("Porto", user_id="ana")
+
+
+def test_another_store_would_lack_what_the_first_holds(make_memory: Make, tmp_path: Any) -> None:
+    first = make_memory()
+    one(first)
+    first.close()
+
+    class Other(InMemoryVectorStore):
+        """Another sort of store."""
+
+    second = make_memory(index=Other(BagOfWords()), embeddings=None)
+    with pytest.raises(IndexMismatchError, match=r"but Other was opened.*call `rebuild` once to move here"):
+        second.search("Porto", user_id="ana")
+    assert second.rebuild() == 2
+    assert second.search("Porto", user_id="ana")
+    with pytest.raises(IndexMismatchError, match="are in Other, but"):
+        make_memory().search("Porto", user_id="ana")
 
 
 # -- at once

@@ -62,7 +62,7 @@ class Contestant(ABC):
 
 
 class MemLoRA(Contestant):
-    """This package as it ships. With forced lengths it gets the annotated facts to store, as the others do."""
+    """This package with its fastest engine. With forced lengths it gets the annotated facts to store, as the others do."""
 
     forced = False
 

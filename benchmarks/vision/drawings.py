@@ -26,7 +26,7 @@ COLOURS = {
     "teal": (0, 128, 128),
     "yellow": (255, 255, 0),
 }
-CELLS = [(x, y) for x in (3, 23, 43) for y in (3, 23, 43)]
+CELLS = [(x, y) for x in (2, 34) for y in (2, 34)]
 APART = 6
 
 
@@ -89,7 +89,7 @@ def _told(names: Iterable[str], questions: Sequence[tuple[str, str, str]]) -> st
 
 
 def scenes(split: Split, count: int) -> list[Drawing]:
-    """Drawings of two to four shapes in a three by three grid, with two questions on counts and two on positions each."""
+    """Drawings of two to four shapes in a two by two grid, with two questions on counts and two on positions each."""
     return [_scene(random.Random(f"{split} {number}")) for number in range(count)]
 
 
@@ -97,7 +97,7 @@ def _scene(chance: random.Random) -> Drawing:
     cells = sorted(chance.sample(CELLS, chance.randint(2, 4)))
     forms, colours = (chance.choices(names, k=len(cells)) for names in (SHAPES, sorted(COLOURS)))
     shapes = tuple(
-        Shape(form, colour, x + chance.randint(0, 2), y + chance.randint(0, 2))
+        Shape(form, colour, x + chance.randint(0, 7), y + chance.randint(0, 7))
         for (x, y), form, colour in zip(cells, forms, colours, strict=True)
     )
     return Drawing(_drawn(shapes, chance), shapes, tuple(_counts(shapes, chance) + _places(shapes, chance)))
@@ -107,7 +107,7 @@ def _drawn(shapes: Sequence[Shape], chance: random.Random) -> bytes:
     image = Image.new("RGB", (SIDE, SIDE), tuple(chance.randint(230, 255) for _ in range(3)))
     draw = ImageDraw.Draw(image)
     for shape in shapes:
-        width, height = chance.randint(11, 15), chance.randint(11, 15)
+        width, height = chance.randint(15, 20), chance.randint(15, 20)
         box = (shape.x, shape.y, shape.x + width, shape.y + (width if shape.form == "circle" else height))
         match shape.form:
             case "circle":

@@ -31,6 +31,7 @@ from langchain_memlora.cli import (
     train,
     ui,
 )
+from langchain_memlora.cli.named import named
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import print_error
 from langchain_memlora.errors import MemLoRAError
@@ -73,6 +74,15 @@ def options(
         Path | None, typer.Option(envvar="MEMLORA_HOME", help="Folder of the memory. Default: your data folder.")
     ] = None,
     experts: Annotated[str, typer.Option(help="Bundle of experts: its name, or a folder.")] = DEFAULT_BUNDLE,
+    open_: Annotated[
+        str | None,
+        typer.Option(
+            "--open",
+            metavar="MODULE:FUNCTION",
+            envvar="MEMLORA_OPEN",
+            help="A function of yours that gives the memory, with its own ledger, index, embedder or engine.",
+        ),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
@@ -80,7 +90,8 @@ def options(
 ) -> None:
     """Global options; the app's own help stands above."""
     setting = ctx.obj or Setting()
-    ctx.obj = replace(setting, path=path or setting.path, experts=experts)
+    opened_by = named(open_) if open_ else setting.opened_by
+    ctx.obj = replace(setting, path=path or setting.path, experts=experts, opened_by=opened_by)
 
 
 app.command("demo")(demo.demo)

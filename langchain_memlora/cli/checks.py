@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from importlib import metadata
@@ -144,7 +144,7 @@ def ledger(setting: Setting) -> Iterator[Check]:
     if not is_stored(setting):
         yield Check("ledger", "ok", f"{NOTHING} in {setting.home}")
         return
-    with closing(_ledger(setting)) as record:
+    with _ledger(setting) as record:
         if wrong := record.check():
             yield Check("ledger", "problem", "; ".join(wrong[:3]), "Restore a backup of ledger.sqlite3.")
             return
@@ -165,11 +165,11 @@ def index(setting: Setting) -> Iterator[Check]:
     if not is_stored(setting):
         yield Check("index", "ok", NOTHING)
         return
-    with closing(_ledger(setting)) as record:
+    with _ledger(setting) as record:
         if not (setting.home / "chroma").exists() and not _holds_anything(record):
             yield Check("index", "ok", NOTHING)
             return
-    if not _loads(setting):
+    if not setting.opened_by and not _loads(setting):
         yield Check("index", "warning", "not looked at, since the experts can't be loaded")
         return
     with setting.open() as memory:
@@ -178,7 +178,7 @@ def index(setting: Setting) -> Iterator[Check]:
         except StoreInUseError as error:
             yield Check("index", "warning", "in use, so it was not looked at", str(error))
             return
-        waiting = len(memory.ledger.changed_since("default")[0])
+        waiting = synced.waiting
         if lost := _lost(synced, memory.ledger):
             yield Check("index", "problem", f"at least {lost} vectors are lost", REBUILD)
         elif waiting:
@@ -201,18 +201,25 @@ def _loads(setting: Setting) -> bool:
 
 
 def is_stored(setting: Setting) -> bool:
-    """Whether there is a memory at all."""
-    return _file(setting).exists()
+    """Whether there is a memory at all; who opens it by a function of their own says that there is."""
+    return setting.opened_by is not None or _file(setting).exists()
 
 
 def _file(setting: Setting) -> Path:
     return setting.home / "ledger.sqlite3"
 
 
-def _ledger(setting: Setting) -> Ledger:
+@contextmanager
+def _ledger(setting: Setting) -> Iterator[Ledger]:
+    """The ledger alone, so that it can be looked at where the rest of a memory can't be opened."""
     from langchain_memlora.ledger import Ledger
 
-    return Ledger(_file(setting))
+    if setting.opened_by:
+        with setting.open() as memory:
+            yield memory.ledger
+    else:
+        with closing(Ledger(_file(setting))) as record:
+            yield record
 
 
 def _holds_anything(record: Ledger) -> bool:
@@ -226,7 +233,7 @@ def _lost(synced: Synced, record: Ledger) -> int:
     from langchain_memlora.types import MemoryState
 
     changed, *_ = record.changed_since("an index that knows nothing")
-    fresh = record.changed_since("default")[0]
+    fresh = record.changed_since(synced.name)[0]
     ids = {kind: [item for k, item in changed if k == kind and (k, item) not in fresh] for kind in (MEMORY, TURN)}
     active = [m.id for m in record.any_memories(ids[MEMORY]) if m.state is MemoryState.ACTIVE]
     spoken = [turn.id for turn in record.turns(ids[TURN]).values() if turn.text.strip()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -37,11 +37,13 @@ class Setting:
     Attributes:
         path: As asked for; `None` for the default place.
         opener: Replaced where no model should run: `CliRunner().invoke(app, arguments, obj=Setting(opener=...))`.
+        opened_by: A function of the user's own that opens the memory, whatever path and experts say.
     """
 
     path: Path | None = None
     experts: str = DEFAULT_BUNDLE
     opener: OpenMemory = open_memory
+    opened_by: Callable[[], MemLoRAMemory] | None = None
 
     @property
     def home(self) -> Path:
@@ -50,4 +52,4 @@ class Setting:
 
     def open(self) -> MemLoRAMemory:
         """Open the memory; nothing is loaded yet."""
-        return self.opener(path=self.home, experts=self.experts)
+        return self.opened_by() if self.opened_by else self.opener(path=self.home, experts=self.experts)

@@ -59,6 +59,11 @@ class Index(ABC):
         """`nearest` for several kinds; for a store that can look once for all of them."""
         return [self.nearest(query, user_id, kind, k) for kind in kinds]
 
+    @property
+    def kind(self) -> str:
+        """What sort of store this is. A ledger is served by one sort at a time, or each would lack what the other was given."""
+        return type(self).__name__
+
     def held(self, ids: Sequence[str]) -> int:
         """How many of these entry ids the store holds.
 

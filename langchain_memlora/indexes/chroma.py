@@ -39,6 +39,8 @@ class ChromaIndex(VectorStoreIndex):
         LedgerError: The folder can't be written.
     """
 
+    kind = "embedded Chroma"
+
     def __init__(self, path: Path, embeddings: Embeddings) -> None:
         self._path = path
         self._embeddings = embeddings

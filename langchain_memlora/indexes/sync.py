@@ -20,42 +20,56 @@ from langchain_memlora.types import MemoryState
 
 SCHEMA = "1"
 DEFAULT = "default"
+_EMBEDDER, _STORE = "index", "store"  # settings of the ledger: what an index was made with, and where it lies
 Progress = Callable[[int, int], None]
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
 
-def setting_of(name: str) -> str:
-    """The ledger setting that says what an index was made with."""
-    return f"index:{name}"
+def forget_index(ledger: Ledger, name: str) -> None:
+    """Let an index be made with another embedder, or in another store."""
+    for setting in (_EMBEDDER, _STORE):
+        ledger.forget_setting(f"{setting}:{name}")
 
 
 class Synced:
     """An index together with the ledger it is derived from.
 
     Raises:
-        IndexMismatchError: The index was filled with another embedder or schema.
+        IndexMismatchError: The ledger's index was filled with another embedder or schema, or is another store.
     """
 
     def __init__(self, index: Index, ledger: Ledger, embedder: str, *, name: str = DEFAULT) -> None:
         self.index = index
+        self.name = name
         self._ledger = ledger
-        self._name = name
         self._writing = threading.RLock()  # taken before the gate, never inside it
         self._gate = Gate()
         self._renewals = 0
         made_with = f"{SCHEMA}/{embedder}"
-        known = ledger.setting(setting_of(name), made_with)
+        known = ledger.setting(f"{_EMBEDDER}:{name}", made_with)
         if known != made_with:
             msg = (
                 f"The index {name!r} was made with {known} (schema/embedder), but {made_with} was asked for. Pass the embedder "
                 "it was made with, or empty the index (delete its folder) and run `memlora doctor --rebuild`."
             )
             raise IndexMismatchError(msg)
+        store = ledger.setting(f"{_STORE}:{name}", index.kind)
+        if store != index.kind:
+            msg = (
+                f"The vectors of this ledger are in {store}, but {index.kind} was opened, which lacks them. Open the memory as "
+                "before (on the command line with --open), or call `rebuild` once to move here; then empty the old store."
+            )
+            raise IndexMismatchError(msg)
         if self._healing(index.is_empty):
             ledger.forget_applied(name)
         if ledger.erasure_is_unfinished():
             self._finish_if_possible()
+
+    @property
+    def waiting(self) -> int:
+        """How many changes of the ledger are not in the index yet."""
+        return self._ledger.waiting(self.name)
 
     def catch_up(self) -> int:
         """Apply what changed; returns how many items that was.
@@ -72,7 +86,7 @@ class Synced:
         Args:
             progress: Told how many changes were applied, and of how many.
         """
-        self._ledger.forget_applied(self._name)
+        self._ledger.forget_applied(self.name)
         with self._writing:
             return self._healing(lambda: self._catch_up(progress))
 
@@ -116,25 +130,25 @@ class Synced:
             if not self.index.clear():
                 return False
             self._renewals += 1
-        self._ledger.forget_applied(self._name)
+        self._ledger.forget_applied(self.name)
         return True
 
     def _catch_up(self, progress: Progress | None = None) -> int:
         applied = 0
-        total = self._ledger.waiting(self._name) if progress else 0
+        total = self._ledger.waiting(self.name) if progress else 0
         while True:
-            changed, seen, seq = self._ledger.changed_since(self._name)
+            changed, seen, seq = self._ledger.changed_since(self.name)
             if not changed:
                 return applied
             after = seen
             while after >= seen:  # else somebody has begun to fill the index anew
                 self._apply(changed)
-                if self._ledger.mark_applied(self._name, max(seq, after), after=after):
+                if self._ledger.mark_applied(self.name, max(seq, after), after=after):
                     break
-                after = self._ledger.applied(self._name)  # another process was here: its state may be the newer one
+                after = self._ledger.applied(self.name)  # another process was here: its state may be the newer one
             applied += len(changed)
             if progress:
-                left = self._ledger.waiting(self._name)
+                left = self._ledger.waiting(self.name)
                 total = max(total, left)
                 progress(total - left, total)
 

@@ -52,6 +52,10 @@ class VectorStoreIndex(Index):
         self._strategy = replace(known, make_filter=make_filter) if make_filter else known
         self._turn = threading.RLock() if known.one_at_a_time else contextlib.nullcontext()
 
+    @property
+    def kind(self) -> str:
+        return type(self.store).__name__
+
     def write(self, entries: Sequence[Entry], removed: Sequence[str]) -> None:
         with self._turn:
             if removed:

@@ -17,7 +17,7 @@ from langchain_memlora.integrations.owner import Owner, UserId
 from langchain_memlora.integrations.prompting import as_reference
 from langchain_memlora.logs import reason
 from langchain_memlora.retrieval.dates import annotate, format_day
-from langchain_memlora.types import Hit, Memory, Scope, Turn
+from langchain_memlora.types import Hit, Memory, Turn
 
 if TYPE_CHECKING:
     from langchain_memlora.memory import MemLoRAMemory
@@ -100,26 +100,14 @@ class _Actions:
     def update(self, memory_id: str, text: str, runtime: ToolRuntime[Any, Any] = None) -> str:  # type: ignore[assignment]
         scope = self._owner.scope(runtime)
         with _readable():
-            self._find(memory_id, scope)
-            operation = self._memory.update(memory_id, text, user_id=scope.user_id)
+            operation = self._memory.update(memory_id, text, **asdict(scope))
         return f"Updated. Before: {operation.before} Now: {operation.after}"
 
     def forget(self, memory_id: str, runtime: ToolRuntime[Any, Any] = None) -> str:  # type: ignore[assignment]
         scope = self._owner.scope(runtime)
         with _readable():
-            self._find(memory_id, scope)
-            operation = self._memory.delete(memory_id, user_id=scope.user_id)
+            operation = self._memory.delete(memory_id, **asdict(scope))
         return f"Forgotten: {operation.before}"
-
-    def _find(self, memory_id: str, scope: Scope) -> Memory:
-        """A memory of the user that this scope sees; another agent's is as good as none."""
-        memory = self._memory.get(memory_id, user_id=scope.user_id)
-        hidden = scope.agent_id is not None and memory.scope.agent_id not in {None, scope.agent_id}
-        hidden |= scope.run_id is not None and memory.scope.run_id not in {None, scope.run_id}
-        if hidden:
-            msg = f"{memory_id!r} belongs to another agent or run. Search for what this one sees."
-            raise NotFoundError(msg)
-        return memory
 
 
 @contextmanager

@@ -89,10 +89,10 @@ class Ledger:
             stored, _ = turns.append(connection, scope, given, lambda new, before: [])
             return stored, memories.apply(connection, scope, told(stored))
 
-    def turns(self, ids: Sequence[str]) -> dict[str, Turn]:
-        """Turns by id."""
+    def turns(self, ids: Sequence[str], scope: Scope | None = None) -> dict[str, Turn]:
+        """Turns by id; with a scope, those among them that it sees."""
         with self.database.reading() as connection:
-            return turns.get_turns(connection, ids)
+            return turns.get_turns(connection, ids, None if scope is None else visible(scope))
 
     def describe(self, turn_id: str, captions: Sequence[str]) -> None:
         """Write down what was seen in each of a turn's pictures."""

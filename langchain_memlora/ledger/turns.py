@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Text, cast, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Text, cast, insert, select, true, update
 
 from langchain_memlora.ledger import lexical
 from langchain_memlora.ledger.rows import (
@@ -84,11 +84,14 @@ def append(connection: Connection, scope: Scope, given: Sequence[Turn], cut: Cut
     return new, made
 
 
-def get_turns(connection: Connection, ids: Sequence[str]) -> dict[str, Turn]:
-    """Turns by id; ids that are not there are left out."""
+def get_turns(
+    connection: Connection, ids: Sequence[str], condition: ColumnElement[bool] | None = None
+) -> dict[str, Turn]:
+    """Turns by id; ids that are not there, or do not fit the condition, are left out."""
     found = {}
+    wanted = true() if condition is None else condition
     for chunk in chunks(list(ids)):
-        for row in connection.execute(select_turns().where(turns.c.id.in_(chunk))):
+        for row in connection.execute(select_turns().where(turns.c.id.in_(chunk), wanted)):
             found[row.id] = to_turn(row)
     return found
 

@@ -17,7 +17,7 @@ from langchain_memlora.retrieval.fusion import fuse
 from langchain_memlora.types import Hit, Memory, Scope, Turn
 
 Include = Literal["both", "memories", "turns"]
-DEPTH = 30
+DEPTH, WIDER, DEEPEST = 30, 4, 4000
 _KINDS: Mapping[Include, Sequence[Kind]] = {
     "both": (Kind.MEMORY, Kind.TURN, Kind.WINDOW),
     "memories": (Kind.MEMORY,),
@@ -47,11 +47,22 @@ class Retriever:
     ) -> list[Hit]:
         """Hits for a question, best first.
 
+        Where most of what is near is of other agents or does not meet the filters, it is looked farther, up to 4,000 deep.
+
         Args:
             include: `memories` and `turns` switch the other kind off, also as a key.
             filters: Metadata a hit must have, by equality.
         """
-        ranked = self._rankings(query, scope, _KINDS[include])
+        depth = max(DEPTH, k)
+        while True:
+            ranked = self._rankings(query, scope, _KINDS[include], depth)
+            hits = [hit for hit in self._hits(ranked, scope, include) if _meets(hit, filters)]
+            if len(hits) >= k or depth >= DEEPEST or all(len(ranking) < depth for _, ranking in ranked):
+                return hits[:k]
+            depth = min(WIDER * depth, max(DEEPEST, k))
+
+    def _hits(self, ranked: Sequence[tuple[Kind, list[str]]], scope: Scope, include: Include) -> list[Hit]:
+        """What rankings point to and the scope sees, best first."""
         by_memory = [ranking for kind, ranking in ranked if kind is Kind.MEMORY]
         by_turn = [ranking for kind, ranking in ranked if kind is not Kind.MEMORY]
         found = {m.id: m for m in self._ledger.memories(scope, ids=_merged(by_memory))}
@@ -64,8 +75,7 @@ class Retriever:
         }
         told_by = {memory.id: [key for key in memory.turn_ids if key in turns] for memory in found.values()}
         scores = _scores(by_memory, by_turn, told_by, found, turns)
-        hits = self._assemble(scores, found, turns, told_by, status, include, scope)
-        return [hit for hit in hits if _meets(hit, filters)][:k]
+        return self._assemble(scores, found, turns, told_by, status, include, scope)
 
     def candidates(self, fact: str, scope: Scope, *, speaker: str | None = None, k: int = 10) -> list[Memory]:
         """Memories of exactly this scope that a new fact may repeat or change, nearest first.
@@ -73,7 +83,7 @@ class Retriever:
         Args:
             speaker: Who told the fact, if named. What only other named people told of themselves is left out.
         """
-        ranked = fuse([ranking for _, ranking in self._rankings(fact, scope, [Kind.MEMORY])])
+        ranked = fuse([ranking for _, ranking in self._rankings(fact, scope, [Kind.MEMORY], DEPTH)])
         memories = {memory.id: memory for memory in self._ledger.memories(scope, ids=list(ranked))}
         near = [memories[key] for key in ranked if key in memories and memories[key].scope == scope]
         if speaker:
@@ -82,10 +92,10 @@ class Retriever:
             near = [memory for memory, by in zip(near, told_by, strict=True) if not by or by & {speaker, None}]
         return near[:k]
 
-    def _rankings(self, query: str, scope: Scope, kinds: Sequence[Kind]) -> list[tuple[Kind, list[str]]]:
+    def _rankings(self, query: str, scope: Scope, kinds: Sequence[Kind], depth: int) -> list[tuple[Kind, list[str]]]:
         """The dense ranking of each kind, then the lexical ones."""
-        dense = self._index().nearest_each(query, scope.user_id, kinds, DEPTH)
-        lexical = [self._ledger.lexical(scope, kind, query, DEPTH) for kind in kinds]
+        dense = self._index().nearest_each(query, scope.user_id, kinds, depth)
+        lexical = [self._ledger.lexical(scope, kind, query, depth) for kind in kinds]
         return list(zip([*kinds, *kinds], [*dense, *lexical], strict=True))
 
     def _assemble(

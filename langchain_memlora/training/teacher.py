@@ -54,7 +54,7 @@ class Reply:
     """What the teacher said to one prompt.
 
     Attributes:
-        key: Hash of teacher, role and prompt.
+        key: Hash of teacher, role, prompt and picture.
         error: Why there is no text; such a prompt is asked again by the next run.
     """
 

@@ -1,5 +1,6 @@
 """`memlora export`, `import`, `backup`, `reindex`, `check-store` and `doctor --repair`."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,33 @@ def test_doctor_repairs_words_and_vectors(told: Run, listed: Any, opener: Opener
     assert rows["words"] == "5 entries of full-text search were wrong"
     assert rows["rebuild"].endswith("items written")
     assert len(opener.stores[home].store) == 5
+
+
+def test_a_memory_of_ones_own_is_opened_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_service.py").write_text(
+        """
+from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.vectorstores import InMemoryVectorStore
+from langchain_memlora import MemLoRAMemory
+from langchain_memlora.testing import ScriptedEngine
+
+def open_memory():
+    index = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
+    return MemLoRAMemory(path="mine", ledger="mine/other.sqlite3", index=index, engine=ScriptedEngine(extraction=["none"]))
+"""
+    )
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["--open", "my_service:open_memory", *arguments])
+
+    assert run("add", "I live in Porto.", "-u", "ana").exit_code == 0
+    assert (tmp_path / "mine" / "other.sqlite3").exists()
+    assert "Porto" in run("search", "live", "-u", "ana").stdout
+    rows = {row["name"]: row for row in json.loads(run("doctor", "--rebuild", "--json").stdout)["checks"]}
+    assert rows["rebuild"]["found"] == "1 items written"
+    assert rows["index"]["found"] == "1 items are not in it yet"  # a store in memory begins empty
+    assert "names no function" in CliRunner().invoke(app, ["--open", "my_service:nothing", "list", "-u", "ana"]).output
 
 
 def test_a_store_is_checked_by_name(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,3 +126,20 @@ def test_a_turn_is_shown_once_when_its_memory_replaces_another_turn(ledger: Ledg
     change(ledger, Event.UPDATE, key, "lives in Berlin", told_by=new)
     hits = retriever.search("my home town is Porto", ANA)
     assert sum(new in hit.turns for hit in hits) == 1
+
+
+def test_as_many_hits_as_are_asked_for(ledger: Ledger, retriever: Retriever) -> None:
+    for number in range(70):
+        add(ledger, f"likes tea number {number}")
+    assert len(retriever.search("tea", ANA, k=70)) == 70
+    assert len(retriever.search("tea", ANA, k=200)) == 70
+
+
+def test_what_meets_a_filter_or_a_scope_is_found_behind_much_that_does_not(
+    ledger: Ledger, retriever: Retriever
+) -> None:
+    for number in range(70):
+        add(ledger, f"likes tea number {number}", scope=Scope("ana", "chef"))
+    key = add(ledger, "likes coffee more than any tea in the world", scope=AGENT)
+    assert [hit.memory.id for hit in retriever.search("likes tea number", AGENT) if hit.memory] == [key]
+    assert retriever.search("likes tea number", AGENT, filters={"kind": "drink"}) == []
