@@ -38,17 +38,17 @@ from langchain_memlora.training.vision_rows import VisionRow
 ROOT = Path(__file__).parent.parent.parent
 OUT, RECORD = ROOT / "runs" / "vision", ROOT / "docs" / "vision.json"
 DESCRIBE_SHAPES, DESCRIBE_COLOURS = "Which shapes does the picture show?", "Which colors does the picture show?"
-CAPTIONS, QUESTIONS = 60_000, 40_000
+CAPTIONS, QUESTIONS = 160_000, 80_000
 TESTED = 400  # questions of each kind
-WARM_UP = Recipe(targets=(), learning_rate=1e-3, batch=32, evaluations=4, dropout=0.0)
+WARM_UP = Recipe(targets=(), learning_rate=2e-3, batch=32, evaluations=4, bf16=False)
 EXPERT = Recipe(
     targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
     rank=32,
     alpha=64,
-    dropout=0.0,
     learning_rate=2e-3,
     batch=32,
     evaluations=4,
+    bf16=False,
 )
 
 
@@ -64,8 +64,9 @@ def main() -> None:
         shutil.rmtree(options.out, ignore_errors=True)
     start = time.perf_counter()
     many = int(20_000 * options.scale) + 100
-    training, testing = easy_vqa("train") + scenes("train", many), easy_vqa("test") + scenes("test", 600)
-    warmed = warm_up(options.out, training, int(CAPTIONS * options.scale))
+    single, several = easy_vqa("train"), scenes("train", many)
+    training, testing = single + several, easy_vqa("test") + scenes("test", 600)
+    warmed = warm_up(options.out, single, several, int(CAPTIONS * options.scale))
     bundle, trained = train(options.out, training, int(QUESTIONS * options.scale))
     test = drawn(asked(testing), max(4, int(TESTED * options.scale)))
     answers = {"vision expert": look(bundle, test), "base without the expert": look(bundle.without(Role.VISION), test)}
@@ -89,8 +90,8 @@ def main() -> None:
     print(json.dumps(record["scores"], indent=1))
 
 
-def warm_up(out: Path, training: Sequence[Drawing], count: int) -> dict[str, Any]:
-    """Train the whole model to say what it sees; done once."""
+def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], count: int) -> dict[str, Any]:
+    """Train the whole model to say what it sees, in single shapes and in scenes alike; done once."""
     base, done = out / "base", out / "warm-up.json"
     if done.exists():
         return json.loads(done.read_text())
@@ -100,6 +101,7 @@ def warm_up(out: Path, training: Sequence[Drawing], count: int) -> dict[str, Any
     from langchain_memlora.engines.seeing import Seeing
 
     if not (base / "config.json").exists():
+        training = [*single, *several]
         rows = asked(training)
         make(
             base,
@@ -107,7 +109,8 @@ def warm_up(out: Path, training: Sequence[Drawing], count: int) -> dict[str, Any
         )
     bundle = begin(out / "bundle", base)
     chance = random.Random(0)
-    rows = [VisionRow(d.image, *chance.choice(captions(d))) for d in chance.choices(training, k=count)]
+    shown = (chance.choice(chance.choice((single, several))) for _ in range(count))
+    rows = [VisionRow(drawing.image, *chance.choice(captions(drawing))) for drawing in shown]
     model = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
     collator = partial(collate, bundle=bundle, seeing=Seeing(str(base), None))
     trainer, record = fit(model, *held_out(rows), collator, WARM_UP, out / "warm-up")

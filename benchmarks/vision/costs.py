@@ -49,9 +49,9 @@ TEMPLATE = (
     "{{ '<image>' if part['type'] == 'image' else part['text'] }}{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-CONNECTOR = Recipe(targets=(), learning_rate=1e-3, batch=16, evaluations=2, dropout=0.0)
-WHOLE = Recipe(targets=(), learning_rate=1e-4, batch=16, evaluations=2, dropout=0.0)
-ROWS, DESCRIBED = 8000, 200
+CONNECTOR = Recipe(targets=(), learning_rate=1e-3, batch=16, evaluations=2)
+WHOLE = Recipe(targets=(), learning_rate=1e-4, batch=16, evaluations=2)
+ROWS, DESCRIBED = 6000, 200
 HERE = OUT / "costs"
 
 

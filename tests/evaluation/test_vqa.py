@@ -13,6 +13,7 @@ from langchain_memlora.cli.app import app
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.errors import InvalidInputError, VisionNotConfiguredError
 from langchain_memlora.evaluation.metrics.vqa import same_answer
+from langchain_memlora.evaluation.report import write_report
 from langchain_memlora.evaluation.vqa import LOOKED, MAJORITY, READ, evaluate_vqa
 from langchain_memlora.experts import Bundle, Experts, Role, VisionExpert
 from langchain_memlora.experts.sight import DESCRIBE
@@ -95,6 +96,8 @@ def test_the_command(experts: Experts, tmp_path: Path, make_memory: Any) -> None
     assert "vision expert" in done.output
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())["vqa"]
     assert scores["accuracy"][LOOKED]["mean"] == 1.0
+    write_report([tmp_path / "run"], tmp_path / "report")
+    assert "| vision expert | 1.000 [" in (tmp_path / "report" / "report.md").read_text()
     assert CliRunner().invoke(app, [*given, "--bundle", "smollm2-135m-locomo"], obj=setting).exit_code == 0
     asked = [{name: value for name, value in options.items() if name != "path"} for options in opened]
     assert asked == [{"experts": setting.experts}, {"experts": setting.experts, "vision": "smollm2-135m-locomo"}]

@@ -81,6 +81,9 @@ def describe(run: Finished) -> Iterator[Part]:
         )
         yield tables.kinds(found)
         yield tables.decisions(found)
+    if found := run.scores.get("vqa"):
+        yield Text(f"Questions about pictures, answered right. Between the first two ways: p = {found['p']:.2g}.")
+        yield tables.looks(found)
 
 
 def _drawn(run: Finished, out: Path) -> Iterator[Part]:

@@ -147,6 +147,16 @@ def decisions(scores: Mapping[str, Any]) -> Grid:
     return Grid(["label, then decided", *said], rows)
 
 
+def looks(found: Mapping[str, Any]) -> Grid:
+    """How often each way of answering questions about pictures is right, over all and by kind."""
+    kinds = list(next(iter(found["by_kind"].values())))
+    rows = [
+        [way, interval(whole), *(interval(found["by_kind"][way][kind]) for kind in kinds)]
+        for way, whole in found["accuracy"].items()
+    ]
+    return Grid(["way", "all", *(kind or "no kind" for kind in kinds)], rows)
+
+
 def kinds(scores: Mapping[str, Any]) -> Grid:
     """Update accuracy by kind of case."""
     rows = [["all", interval(scores["accuracy"]), str(scores["cases"])]]
