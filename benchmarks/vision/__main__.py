@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.vision.baselines import Asked, Guesser, asked
+from benchmarks.vision.captions import caption
 from benchmarks.vision.drawings import Drawing, easy_vqa, scenes
 from benchmarks.vision.small_vlm import make
 from langchain_memlora.engines import Request, TransformersEngine
@@ -37,8 +38,7 @@ from langchain_memlora.training.vision_rows import VisionRow
 
 ROOT = Path(__file__).parent.parent.parent
 OUT, RECORD = ROOT / "runs" / "vision", ROOT / "docs" / "vision.json"
-DESCRIBE_SHAPES, DESCRIBE_COLOURS = "Which shapes does the picture show?", "Which colors does the picture show?"
-CAPTIONS, QUESTIONS = 160_000, 80_000
+CAPTIONS, QUESTIONS = 200_000, 60_000
 TESTED = 400  # questions of each kind
 WARM_UP = Recipe(targets=(), learning_rate=2e-3, batch=32, evaluations=4, bf16=False)
 EXPERT = Recipe(
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], count: int) -> dict[str, Any]:
-    """Train the whole model to say what it sees, in single shapes and in scenes alike; done once."""
+    """Train the whole model to say what it sees, of single shapes and of scenes alike; done once."""
     base, done = out / "base", out / "warm-up.json"
     if done.exists():
         return json.loads(done.read_text())
@@ -100,17 +100,13 @@ def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], co
 
     from langchain_memlora.engines.seeing import Seeing
 
-    if not (base / "config.json").exists():
-        training = [*single, *several]
-        rows = asked(training)
-        make(
-            base,
-            [q for _, _, q, _ in rows] + [a for *_, a in rows] + [a for d in training for _, a in captions(d)] + ["?"],
-        )
-    bundle = begin(out / "bundle", base)
     chance = random.Random(0)
     shown = (chance.choice(chance.choice((single, several))) for _ in range(count))
-    rows = [VisionRow(drawing.image, *chance.choice(captions(drawing))) for drawing in shown]
+    rows = [VisionRow(drawing.image, *caption(drawing, chance)) for drawing in shown]
+    if not (base / "config.json").exists():
+        questions = [text for *_, question, answer in asked([*single, *several]) for text in (question, answer)]
+        make(base, [*(text for row in rows for text in (row.question, row.answer)), *questions])
+    bundle = begin(out / "bundle", base)
     model = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
     collator = partial(collate, bundle=bundle, seeing=Seeing(str(base), None))
     trainer, record = fit(model, *held_out(rows), collator, WARM_UP, out / "warm-up")
@@ -125,12 +121,6 @@ def held_out(rows: Sequence[VisionRow]) -> tuple[Sequence[VisionRow], Sequence[V
     """Rows to train on and, of the same drawings, a few to see how it goes; the test is on others."""
     count = min(200, len(rows) // 5)
     return rows[count:], rows[:count]
-
-
-def captions(drawing: Drawing) -> list[tuple[str, str]]:
-    """Ways to be asked for a caption, each with the caption."""
-    colours = " and ".join(shape.colour for shape in drawing.shapes)
-    return [(DESCRIBE, drawing.caption), (DESCRIBE_SHAPES, drawing.forms), (DESCRIBE_COLOURS, colours)]
 
 
 def begin(folder: Path, base: Path) -> Bundle:

@@ -132,19 +132,27 @@ def _counts(shapes: Sequence[Shape], chance: random.Random) -> list[tuple[str, s
     ][chance.randint(0, 1) :][:2]
 
 
-def _places(shapes: Sequence[Shape], chance: random.Random) -> list[tuple[str, str, str]]:
-    """Two questions on shapes that lie clearly farthest to one side."""
-    found = []
+def farthest(shapes: Sequence[Shape]) -> dict[str, Shape]:
+    """The sides to which one shape lies clearly farther than all others, with that shape."""
+    found = {}
     for side, key in (
         ("leftmost", lambda s: s.x),
         ("rightmost", lambda s: -s.x),
         ("topmost", lambda s: s.y),
         ("bottommost", lambda s: -s.y),
     ):
-        first, second = sorted(shapes, key=key)[:2]
-        if key(second) - key(first) >= APART:
-            found += [
-                ("position", f"what color is the {side} shape?", first.colour),
-                ("position", f"what shape is {side}?", first.form),
-            ]
+        first, *others = sorted(shapes, key=key)
+        if others and key(others[0]) - key(first) >= APART:
+            found[side] = first
+    return found
+
+
+def _places(shapes: Sequence[Shape], chance: random.Random) -> list[tuple[str, str, str]]:
+    """Two questions on shapes that lie clearly farthest to one side."""
+    found = []
+    for side, shape in farthest(shapes).items():
+        found += [
+            ("position", f"what color is the {side} shape?", shape.colour),
+            ("position", f"what shape is {side}?", shape.form),
+        ]
     return chance.sample(found, min(2, len(found)))

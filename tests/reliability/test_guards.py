@@ -88,8 +88,8 @@ def test_the_index_is_marked_after_it_was_written(tmp_path: Path, monkeypatch: p
     real = Synced._apply
 
     def marked_first(self: Synced, changed: Any) -> None:
-        _, seen, seq = self._ledger.changed_since(self._name)
-        self._ledger.mark_applied(self._name, seq, after=seen)
+        _, seen, seq = self._ledger.changed_since(self.name)
+        self._ledger.mark_applied(self.name, seq, after=seen)
         real(self, changed)
 
     monkeypatch.setattr(Synced, "_apply", marked_first)
