@@ -1,0 +1,56 @@
+"""What a drawing is said to show: all of it, one property, a part that is asked for, or numbers.
+
+Whoever is only ever told of whole pictures need not listen to what is asked. Parts teach a model to.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from benchmarks.vision.drawings import COLOURS, SHAPES, Drawing, Shape, farthest
+from langchain_memlora.experts.sight import DESCRIBE
+
+WORDS = ("no", "one", "two", "three", "four")
+Caption = tuple[str, str]
+
+
+def caption(drawing: Drawing, chance: random.Random) -> Caption:
+    """What is asked for, and the caption."""
+    return chance.choice((_whole, _whole, _of_form, _of_colour, _of_side, _in_numbers))(drawing, chance)
+
+
+def _whole(drawing: Drawing, chance: random.Random) -> Caption:
+    colours = " and ".join(shape.colour for shape in drawing.shapes)
+    forms = " and ".join(shape.form for shape in drawing.shapes)
+    return chance.choice(
+        [(DESCRIBE, drawing.caption), ("Which shapes are there?", forms), ("Which colors are there?", colours)]
+    )
+
+
+def _of_form(drawing: Drawing, chance: random.Random) -> Caption:
+    form = chance.choice([*SHAPES, *(shape.form for shape in drawing.shapes)])
+    return f"Describe each {form}.", _told([shape for shape in drawing.shapes if shape.form == form])
+
+
+def _of_colour(drawing: Drawing, chance: random.Random) -> Caption:
+    colour = chance.choice([*COLOURS, *(4 * [shape.colour for shape in drawing.shapes])])
+    return f"Describe each {colour} shape.", _told([shape for shape in drawing.shapes if shape.colour == colour])
+
+
+def _of_side(drawing: Drawing, chance: random.Random) -> Caption:
+    found = farthest(drawing.shapes)
+    if not found:
+        return _whole(drawing, chance)
+    side = chance.choice(sorted(found))
+    return f"Describe the {side} shape.", _told([found[side]])
+
+
+def _in_numbers(drawing: Drawing, chance: random.Random) -> Caption:
+    counts = {form: sum(shape.form == form for shape in drawing.shapes) for form in SHAPES}
+    parts = " and ".join(f"{WORDS[count]} {form}" for form, count in counts.items() if count)
+    return "Count what is there.", f"{WORDS[len(drawing.shapes)]} : {parts}"
+
+
+def _told(shapes: Sequence[Shape]) -> str:
+    return " and ".join(f"a {shape.colour} {shape.form}" for shape in shapes) or "none"
