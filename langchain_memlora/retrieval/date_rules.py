@@ -39,8 +39,8 @@ HABIT_BEFORE = re.compile(r"\b(?:every|each)(?:\s+other)?\s*\Z", re.I)
 _HABIT = re.compile(r"\b(?:always|usually|typically|(?:every|each)\s+(?:week|month|year|time))\b", re.I)
 _FUTURE = re.compile(
     r"\b(?:(?-i:will|^Will)|won[’']t|shall|going to|gonna|plan(?:s|ned|ning)?|next|upcoming|hop(?:e|ing) to"
-    r"|look(?:ing)? forward|can[’']t wait|let[’']s|(?:want|have|about|ready) to|needs?|intend|due|scheduled|tomorrow"
-    r"|excited (?:for|about)|ha(?:s|ve) (?:\w+ ){1,3}?(?:appointment|check-?up|class|date|exam|flight|game"
+    r"|look(?:ing)? forward|can[’']t wait|let[’']s|(?:want|have|about|ready) to|needs?|intend|due|deadline(?! was)|scheduled"
+    r"|tomorrow|excited (?:for|about)|ha(?:s|ve) (?:\w+ ){1,3}?(?:appointment|check-?up|class|date|exam|flight|game"
     r"|interview|lesson|match|meeting|party|shift|surgery|test|trip))\b|[’']ll\b",
     re.I,
 )

@@ -122,6 +122,8 @@ def test_bare_month_is_the_latest_begun_or_with_a_future_word_the_coming_one() -
     assert resolved("we met in June") == [("June", "June 2023")]
     assert resolved("we plan to meet in April") == [("April", "April 2025")]
     assert resolved("we plan to meet in May") == [("May", "May 2024")]
+    assert resolved("the deadline is the end of April") == [("April", "April 2025")]
+    assert resolved("the deadline was the end of April") == [("April", "April 2024")]
 
 
 def test_a_missing_year_is_the_nearest() -> None:
