@@ -21,7 +21,7 @@ from langchain_core.vectorstores import VectorStore
 from langchain_memlora.indexes.base import Entry, Index, Kind
 from langchain_memlora.indexes.strategies import MakeFilter, strategy_of
 
-PAUSE = 0.1
+PAUSES = (0.1, 0.4)
 WIDER = 4
 IDS = uuid.UUID("6d656d6c-6f72-4a00-8000-000000000001")
 """The namespace of the UUIDs that stand for entry ids in stores which take nothing else."""
@@ -75,8 +75,7 @@ class VectorStoreIndex(Index):
             return len(self.store.get_by_ids(self._ids(ids))) if ids else 0
 
     def is_empty(self) -> bool:
-        with self._turn:
-            return not self.store.similarity_search("anything", k=1)
+        return not self._read("anything", 1)
 
     def _filtered(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
         """What the store finds with its filter; where it has none, with ever wider searches."""
@@ -92,16 +91,20 @@ class VectorStoreIndex(Index):
 
     def _search(self, query: str, wanted: Mapping[str, str], count: int, **options: Any) -> tuple[int, list[str]]:
         """How many hits the store gave, and the item ids of those that are what was wanted."""
-        with self._turn:
-            try:
-                found = self.store.similarity_search(query, k=count, **options)
-            except (
-                Exception
-            ):  # a Chroma server that has just made a collection fails its first reader; a read may be repeated
-                time.sleep(PAUSE)
-                found = self.store.similarity_search(query, k=count, **options)
+        found = self._read(query, count, **options)
         mine = [hit for hit in found if all(hit.metadata.get(key) == value for key, value in wanted.items())]
         return len(found), [hit.metadata["item_id"] for hit in mine]
+
+    def _read(self, query: str, count: int, **options: Any) -> list[Document]:
+        """What the store finds; a Chroma server that has just made a collection fails its first readers, so they try again."""
+        for pause in PAUSES:
+            try:
+                with self._turn:
+                    return self.store.similarity_search(query, k=count, **options)
+            except Exception:
+                time.sleep(pause)
+        with self._turn:
+            return self.store.similarity_search(query, k=count, **options)
 
     def _ids(self, ids: Sequence[str]) -> list[str]:
         """Entry ids as the store takes them."""

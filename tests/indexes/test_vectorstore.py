@@ -68,9 +68,7 @@ def test_chroma_filters_only_where_others_are_in_the_way(
     index.write(mine, [])
     assert len(index.nearest("tea", "ana", Kind.MEMORY, 3)) == 3
     assert not any(filtered)
-    nearer = [
-        entry(f"b{number}", f"tea tea tea tea b{number}", BEN) for number in range(40)
-    ]  # no two alike: Chroma minds
+    nearer = [entry(f"b{n}", f"tea tea tea tea b{n}", BEN) for n in range(40)]  # no two alike: Chroma minds
     index.write(nearer, [])
     assert len(index.nearest("tea", "ana", Kind.MEMORY, 3)) == 3
     assert filtered[-1]
