@@ -51,7 +51,7 @@ class Synced:
         if known != made_with:
             msg = (
                 f"The index {name!r} was made with {known} (schema/embedder), but {made_with} was asked for. Pass the embedder "
-                "it was made with, or empty the index (delete its folder) and run `memlora doctor --rebuild`."
+                "it was made with, or empty the index (delete its folder) and call `rebuild` on a memory opened like this one."
             )
             raise IndexMismatchError(msg)
         store = ledger.setting(f"{_STORE}:{name}", index.kind)
