@@ -356,7 +356,7 @@ class MemLoRAMemory:
         Args:
             k: At most this many hits.
             include: `both`, or only `memories` or `turns`.
-            filters: Metadata that hits must have, by equality; they are looked for among the nearest 4,000 of each kind.
+            filters: Metadata that hits must have, by equality; they are looked for among the nearest 480 of each kind.
         """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)

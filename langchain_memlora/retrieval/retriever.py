@@ -17,7 +17,7 @@ from langchain_memlora.retrieval.fusion import fuse
 from langchain_memlora.types import Hit, Memory, Scope, Turn
 
 Include = Literal["both", "memories", "turns"]
-DEPTH, WIDER, DEEPEST = 30, 4, 4000
+DEPTH, DEEPER = 30, 480
 _KINDS: Mapping[Include, Sequence[Kind]] = {
     "both": (Kind.MEMORY, Kind.TURN, Kind.WINDOW),
     "memories": (Kind.MEMORY,),
@@ -47,19 +47,19 @@ class Retriever:
     ) -> list[Hit]:
         """Hits for a question, best first.
 
-        Where most of what is near is of other agents or does not meet the filters, it is looked farther, up to 4,000 deep.
+        Where most of what is near is of other agents or does not meet the filters, it is looked once more, 480 deep.
 
         Args:
             include: `memories` and `turns` switch the other kind off, also as a key.
             filters: Metadata a hit must have, by equality.
         """
-        depth = max(DEPTH, k)
-        while True:
+        hits: list[Hit] = []
+        for depth in (max(DEPTH, k), max(DEEPER, k)):
             ranked = self._rankings(query, scope, _KINDS[include], depth)
             hits = [hit for hit in self._hits(ranked, scope, include) if _meets(hit, filters)]
-            if len(hits) >= k or depth >= DEEPEST or all(len(ranking) < depth for _, ranking in ranked):
-                return hits[:k]
-            depth = min(WIDER * depth, max(DEEPEST, k))
+            if len(hits) >= k or all(len(ranking) < depth for _, ranking in ranked):
+                break
+        return hits[:k]
 
     def _hits(self, ranked: Sequence[tuple[Kind, list[str]]], scope: Scope, include: Include) -> list[Hit]:
         """What rankings point to and the scope sees, best first."""
