@@ -25,6 +25,8 @@ from typing import Any
 from benchmarks.vision.baselines import Asked, Guesser, asked
 from benchmarks.vision.captions import caption
 from benchmarks.vision.drawings import Drawing, easy_vqa, scenes
+from benchmarks.vision.muon import MuonWithAdamW
+from benchmarks.vision.runs import OUT, RECORD, held_out
 from benchmarks.vision.small_vlm import make
 from langchain_memlora.engines import Request, TransformersEngine
 from langchain_memlora.evaluation.metrics.vqa import same_answer
@@ -36,9 +38,7 @@ from langchain_memlora.training.train import Recipe, fit
 from langchain_memlora.training.vision import collate, train_vision_expert
 from langchain_memlora.training.vision_rows import VisionRow
 
-ROOT = Path(__file__).parent.parent.parent
-OUT, RECORD = ROOT / "runs" / "vision", ROOT / "docs" / "vision.json"
-CAPTIONS, QUESTIONS = 200_000, 60_000
+CAPTIONS, QUESTIONS = 200_000, 100_000
 TESTED = 400  # questions of each kind
 WARM_UP = Recipe(targets=(), learning_rate=2e-3, batch=32, evaluations=4, bf16=False)
 EXPERT = Recipe(
@@ -50,6 +50,7 @@ EXPERT = Recipe(
     evaluations=4,
     bf16=False,
 )
+OPTIMIZER = partial(MuonWithAdamW, learning_rate=2e-3)
 
 
 def main() -> None:
@@ -101,7 +102,7 @@ def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], co
     from langchain_memlora.engines.seeing import Seeing
 
     chance = random.Random(0)
-    shown = (chance.choice(chance.choice((single, several))) for _ in range(count))
+    shown = (chance.choice(chance.choice((single, several, several, several))) for _ in range(count))
     rows = [VisionRow(drawing.image, *caption(drawing, chance)) for drawing in shown]
     if not (base / "config.json").exists():
         questions = [text for *_, question, answer in asked([*single, *several]) for text in (question, answer)]
@@ -109,18 +110,12 @@ def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], co
     bundle = begin(out / "bundle", base)
     model = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
     collator = partial(collate, bundle=bundle, seeing=Seeing(str(base), None))
-    trainer, record = fit(model, *held_out(rows), collator, WARM_UP, out / "warm-up")
+    trainer, record = fit(model, *held_out(rows), collator, WARM_UP, out / "warm-up", OPTIMIZER)
     trainer.model.save_pretrained(base)
     record["parameters"] = sum(parameter.numel() for parameter in model.parameters())
     done.write_text(json.dumps(record))
     shutil.rmtree(out / "warm-up")
     return record
-
-
-def held_out(rows: Sequence[VisionRow]) -> tuple[Sequence[VisionRow], Sequence[VisionRow]]:
-    """Rows to train on and, of the same drawings, a few to see how it goes; the test is on others."""
-    count = min(200, len(rows) // 5)
-    return rows[count:], rows[:count]
 
 
 def begin(folder: Path, base: Path) -> Bundle:
@@ -148,7 +143,7 @@ def train(out: Path, training: Sequence[Drawing], count: int) -> tuple[Bundle, d
         ]
         rows += [VisionRow(d.image, DESCRIBE, d.caption) for d in chance.choices(training, k=count // 20)]
         chance.shuffle(rows)
-        record = train_vision_expert(load_bundle(out / "bundle"), *held_out(rows), out / "expert", EXPERT)
+        record = train_vision_expert(load_bundle(out / "bundle"), *held_out(rows), out / "expert", EXPERT, OPTIMIZER)
         done.write_text(json.dumps(record))
         shutil.rmtree(out / "expert")
     return load_bundle(out / "bundle"), json.loads(done.read_text())

@@ -1,4 +1,4 @@
-"""What a drawing is said to show: all of it, one property, a part that is asked for, or numbers.
+"""What a drawing is said to show: all of it, one property, the parts that are asked for and how many they are, or numbers.
 
 Whoever is only ever told of whole pictures need not listen to what is asked. Parts teach a model to.
 """
@@ -6,12 +6,13 @@ Whoever is only ever told of whole pictures need not listen to what is asked. Pa
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 from benchmarks.vision.drawings import COLOURS, SHAPES, Drawing, Shape, farthest
 from langchain_memlora.experts.sight import DESCRIBE
 
-WORDS = ("no", "one", "two", "three", "four")
+WORDS = ("none", "one", "two", "three", "four")
 Caption = tuple[str, str]
 
 
@@ -30,12 +31,12 @@ def _whole(drawing: Drawing, chance: random.Random) -> Caption:
 
 def _of_form(drawing: Drawing, chance: random.Random) -> Caption:
     form = chance.choice([*SHAPES, *(shape.form for shape in drawing.shapes)])
-    return f"Describe each {form}.", _told([shape for shape in drawing.shapes if shape.form == form])
+    return f"Describe each {form}.", _each([shape for shape in drawing.shapes if shape.form == form])
 
 
 def _of_colour(drawing: Drawing, chance: random.Random) -> Caption:
     colour = chance.choice([*COLOURS, *(4 * [shape.colour for shape in drawing.shapes])])
-    return f"Describe each {colour} shape.", _told([shape for shape in drawing.shapes if shape.colour == colour])
+    return f"Describe each {colour} shape.", _each([shape for shape in drawing.shapes if shape.colour == colour])
 
 
 def _of_side(drawing: Drawing, chance: random.Random) -> Caption:
@@ -47,10 +48,16 @@ def _of_side(drawing: Drawing, chance: random.Random) -> Caption:
 
 
 def _in_numbers(drawing: Drawing, chance: random.Random) -> Caption:
-    counts = {form: sum(shape.form == form for shape in drawing.shapes) for form in SHAPES}
-    parts = " and ".join(f"{WORDS[count]} {form}" for form, count in counts.items() if count)
-    return "Count what is there.", f"{WORDS[len(drawing.shapes)]} : {parts}"
+    what, found = chance.choice(
+        [("form", [shape.form for shape in drawing.shapes]), ("color", [shape.colour for shape in drawing.shapes])]
+    )
+    parts = " and ".join(f"{WORDS[count]} {name}" for name, count in sorted(Counter(found).items()))
+    return f"Count each {what}.", f"{WORDS[len(found)]} : {parts}"
+
+
+def _each(shapes: Sequence[Shape]) -> str:
+    return f"{WORDS[len(shapes)]} : {_told(shapes)}" if shapes else WORDS[0]
 
 
 def _told(shapes: Sequence[Shape]) -> str:
-    return " and ".join(f"a {shape.colour} {shape.form}" for shape in shapes) or "none"
+    return " and ".join(f"a {shape.colour} {shape.form}" for shape in shapes)

@@ -29,8 +29,8 @@ from transformers import (
     Idefics3Processor,
 )
 
-from benchmarks.vision.__main__ import OUT, RECORD, held_out
 from benchmarks.vision.drawings import SIDE, Drawing, scenes
+from benchmarks.vision.runs import OUT, RECORD, held_out
 from benchmarks.vision.small_vlm import FOLD, IMAGE, PATCH, pixels
 from langchain_memlora.engines import Request, TransformersEngine
 from langchain_memlora.engines.seeing import Seeing, language_targets

@@ -32,8 +32,15 @@ def make(folder: Path, texts: Iterable[str], *, seed: int = 0) -> None:
     Idefics3Processor(
         pixels(), tokenizer, image_seq_len=(SIDE // PATCH // FOLD) ** 2, chat_template=TEMPLATE
     ).save_pretrained(folder)
-    shape = {"hidden_size": WIDTH, "num_hidden_layers": LAYERS, "num_attention_heads": 4}
+    spread = WIDTH**-0.5  # the 0.02 of large models leaves attention of this width nearly blind for a long time
+    shape = {
+        "hidden_size": WIDTH,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4,
+        "initializer_range": spread,
+    }
     config = Idefics3Config(
+        initializer_range=spread,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         scale_factor=FOLD,
         tie_word_embeddings=True,

@@ -129,8 +129,12 @@ def fit(
     collator: Callable[[Sequence[Any]], dict[str, Any]],
     recipe: Recipe,
     work: Path,
+    optimizer: Callable[[Any], Any] | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """Fit a model to rows; a killed run goes on from its last checkpoint when called again with the same `work` folder.
+
+    Args:
+        optimizer: Makes one of torch's for the model; defaults to AdamW by the recipe.
 
     Returns:
         The `Trainer`, whose model has the weights with the lowest validation loss, and what the card records.
@@ -145,6 +149,7 @@ def fit(
         train_dataset=rows,
         eval_dataset=validation,
         data_collator=collator,
+        optimizers=(optimizer(model) if optimizer else None, None),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=recipe.patience)],
     )
     begun = _begun(work)

@@ -6,7 +6,7 @@ experts. The prompt is made by the very functions that make it at run time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,13 @@ def train_vision_expert(
     validation: Sequence[VisionRow],
     work: Path,
     recipe: Recipe | None = None,
+    optimizer: Callable[[Any], Any] | None = None,
 ) -> dict[str, Any]:
     """Train a bundle's vision expert and put it into the bundle's folder; a killed run goes on when called again.
 
     Args:
         recipe: Defaults to the role's own.
+        optimizer: Makes one of torch's for the model; defaults to AdamW by the recipe.
 
     Returns:
         What the card records, as `train_expert` gives it.
@@ -61,7 +63,7 @@ def train_vision_expert(
     invocation = seeing.processor.tokenizer(recipe.invocation, add_special_tokens=False)["input_ids"]
     model = get_peft_model(base, lora_config(recipe, base.config, invocation))
     collator = partial(collate, bundle=bundle, seeing=seeing)
-    trainer, record = fit(model, rows, validation, collator, recipe, work)
+    trainer, record = fit(model, rows, validation, collator, recipe, work, optimizer)
     install(trainer.model, work, bundle.path / Role.VISION)
     return record
 
