@@ -38,7 +38,7 @@ from langchain_memlora.training.train import Recipe, fit
 from langchain_memlora.training.vision import collate, train_vision_expert
 from langchain_memlora.training.vision_rows import VisionRow
 
-CAPTIONS, QUESTIONS = 200_000, 100_000
+CAPTIONS, QUESTIONS = 200_000, 80_000
 TESTED = 400  # questions of each kind
 WARM_UP = Recipe(targets=(), learning_rate=2e-3, batch=32, evaluations=4, bf16=False)
 EXPERT = Recipe(

@@ -31,12 +31,12 @@ def _whole(drawing: Drawing, chance: random.Random) -> Caption:
 
 def _of_form(drawing: Drawing, chance: random.Random) -> Caption:
     form = chance.choice([*SHAPES, *(shape.form for shape in drawing.shapes)])
-    return f"Describe each {form}.", _each([shape for shape in drawing.shapes if shape.form == form])
+    return f"Describe the {form}s.", _each([shape for shape in drawing.shapes if shape.form == form])
 
 
 def _of_colour(drawing: Drawing, chance: random.Random) -> Caption:
     colour = chance.choice([*COLOURS, *(4 * [shape.colour for shape in drawing.shapes])])
-    return f"Describe each {colour} shape.", _each([shape for shape in drawing.shapes if shape.colour == colour])
+    return f"Describe the {colour} shapes.", _each([shape for shape in drawing.shapes if shape.colour == colour])
 
 
 def _of_side(drawing: Drawing, chance: random.Random) -> Caption:
@@ -48,11 +48,15 @@ def _of_side(drawing: Drawing, chance: random.Random) -> Caption:
 
 
 def _in_numbers(drawing: Drawing, chance: random.Random) -> Caption:
-    what, found = chance.choice(
-        [("form", [shape.form for shape in drawing.shapes]), ("color", [shape.colour for shape in drawing.shapes])]
-    )
-    parts = " and ".join(f"{WORDS[count]} {name}" for name, count in sorted(Counter(found).items()))
-    return f"Count each {what}.", f"{WORDS[len(found)]} : {parts}"
+    if chance.random() < 0.5:
+        counts = Counter(shape.colour for shape in drawing.shapes)
+        parts = [f"{WORDS[count]} {colour}" for colour, count in sorted(counts.items())]
+        what = "colors"
+    else:
+        counts = Counter(shape.form for shape in drawing.shapes)
+        parts = [f"{WORDS[count]} {form}{'s' if count > 1 else ''}" for form, count in sorted(counts.items())]
+        what = "forms"
+    return f"Count the {what}.", f"{WORDS[len(drawing.shapes)]} : {' and '.join(parts)}"
 
 
 def _each(shapes: Sequence[Shape]) -> str:

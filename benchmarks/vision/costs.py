@@ -49,9 +49,10 @@ TEMPLATE = (
     "{{ '<image>' if part['type'] == 'image' else part['text'] }}{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+LANGUAGE, CONNECTED, WHOLE = "SmolLM2-135M", "connector learned", "all of it learned"
 CONNECTOR = Recipe(targets=(), learning_rate=1e-3, batch=16, evaluations=2)
-WHOLE = Recipe(targets=(), learning_rate=1e-4, batch=16, evaluations=2)
-ROWS, DESCRIBED = 6000, 200
+ALL = Recipe(targets=(), learning_rate=1e-4, batch=16, evaluations=2)
+ROWS, DESCRIBED = 4000, 200
 HERE = OUT / "costs"
 
 
@@ -63,20 +64,20 @@ def main() -> None:
         make(HERE / "new", OUT / "base")
         learn(HERE / "new", connected, CONNECTOR, only="connector")
     if not (whole / "config.json").exists():
-        learn(connected, whole, WHOLE)
-    shipped = {"SmolLM2-135M": load_bundle().path}
-    for name, base in (("connector learned", connected), ("all of it learned", whole)):
-        shipped[name] = transplant(base, HERE / f"{base.name}-bundle")
-    measured = {
-        name: {
-            **({} if name == "SmolLM2-135M" else {"described": described(bundle)}),
-            "updates": evaluated("updates", bundle)["accuracy"],
-            "answers": evaluated("assistant", bundle)["f1"],
-        }
-        for name, bundle in shipped.items()
+        learn(connected, whole, ALL)
+    bundles = {
+        LANGUAGE: load_bundle().path,
+        CONNECTED: transplant(connected, HERE / "connected-bundle"),
+        WHOLE: transplant(whole, HERE / "whole-bundle"),
     }
-    for name, base in (("SmolLM2-135M", None), ("all of it learned", whole)):
+    measured: dict[str, dict[str, Any]] = {name: {} for name in bundles}
+    for name, bundle in bundles.items():
+        if name != LANGUAGE:
+            measured[name]["described"] = described(bundle)
+        measured[name]["updates"] = evaluated("updates", bundle)["accuracy"]
+    for name, base in ((LANGUAGE, None), (WHOLE, whole)):  # the other reads and writes words as SmolLM2 does
         measured[name]["updates, trained there"] = evaluated("updates", trained(base))["accuracy"]
+        measured[name]["answers"] = evaluated("assistant", bundles[name])["f1"]
     RECORD.write_text(json.dumps(record | {"costs": measured}, indent=1) + "\n")
     print(json.dumps(measured, indent=1))
 
