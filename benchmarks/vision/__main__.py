@@ -15,7 +15,6 @@ import os
 import platform
 import random
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -63,7 +62,6 @@ def main() -> None:
     options = parser.parse_args()
     if options.fresh:
         shutil.rmtree(options.out, ignore_errors=True)
-    start = time.perf_counter()
     many = int(20_000 * options.scale) + 100
     single, several = easy_vqa("train"), scenes("train", many)
     training, testing = single + several, easy_vqa("test") + scenes("test", 600)
@@ -83,7 +81,6 @@ def main() -> None:
         "scores": {name: scores(test, said) for name, said in answers.items()},
         "warm_up": warmed,
         "expert": trained,
-        "minutes": round((time.perf_counter() - start) / 60),
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()})",
     }
     before = json.loads(options.record.read_text()) if options.record.exists() else {}  # may hold what `costs` measured
