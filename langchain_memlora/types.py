@@ -144,6 +144,7 @@ class Operation:
 
     event: Event
     memory_id: str | None
+    scope: Scope
     fact: str = ""
     before: str | None = None
     after: str | None = None

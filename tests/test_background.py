@@ -11,6 +11,7 @@ import pytest
 from support import ANA, MAY_8, tell, texts
 
 from langchain_memlora import MemLoRAMemory
+from langchain_memlora.types import Scope
 
 Make = Callable[..., MemLoRAMemory]
 
@@ -44,6 +45,17 @@ def test_it_returns_with_the_turns_on_disk_and_flush_waits_for_the_rest(make_mem
     assert texts(memory.get_all(user_id="ana")) == ["User live in Porto", "User like tea"]
     assert memory.search("Porto", user_id="ana")[0].memory
     assert memory.flush().operations == ()  # told once
+
+
+def test_what_a_flush_returns_says_whose_it_is(memory: MemLoRAMemory) -> None:
+    memory.add("I live in Porto", user_id="ana", agent_id="guide", background=True)
+    memory.add("I live in Berlin", user_id="ben", background=True)
+    done = memory.flush().operations
+    assert {operation.after: operation.scope for operation in done} == {
+        "User live in Porto": Scope("ana", "guide"),
+        "User live in Berlin": Scope("ben"),
+    }
+    assert set(done) == {*memory.history(user_id="ana", agent_id="guide"), *memory.history(user_id="ben")}
 
 
 def test_nothing_new_is_nothing_to_wait_for(memory: MemLoRAMemory) -> None:

@@ -23,6 +23,7 @@ from langchain_memlora.ledger.rows import (
     select_memories,
     stamp,
     to_memories,
+    to_scope,
 )
 from langchain_memlora.ledger.schema import evidence, memories, operations, scopes, turns
 from langchain_memlora.types import Event, Memory, MemoryState, Operation, Scope
@@ -96,7 +97,7 @@ def _apply(connection: Connection, owner: int, scope: Scope, change: Change) -> 
         _index(connection, scope, change.memory_id)
     before = old.text if old is not None else None
     after = change.text if change.event in {Event.ADD, Event.UPDATE} else None
-    return _record(connection, owner, change, before, before if change.event is Event.NONE else after, at)
+    return _record(connection, owner, scope, change, before, before if change.event is Event.NONE else after, at)
 
 
 def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
@@ -125,7 +126,9 @@ def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
         _change(connection, row, values)
     _index(connection, scope, memory_id)
     connection.execute(update(scopes).where(scopes.c.id == owner).values(revision=scopes.c.revision + 1))
-    return _record(connection, owner, change, row.text if change.event is Event.UPDATE else None, change.text, at)
+    return _record(
+        connection, owner, scope, change, row.text if change.event is Event.UPDATE else None, change.text, at
+    )
 
 
 def _told_before(connection: Connection, row: Any) -> tuple[str, str]:
@@ -155,11 +158,13 @@ def get(connection: Connection, condition: Any, *, deleted: bool = False, order_
 
 def history(connection: Connection, condition: Any) -> list[Operation]:
     """Operations, oldest first."""
-    query = select(operations).join(scopes, scopes.c.id == operations.c.scope_id).where(condition)
+    owners = (scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id)
+    query = select(operations, *owners).join(scopes, scopes.c.id == operations.c.scope_id).where(condition)
     return [
         Operation(
             event=Event(row.event),
             memory_id=row.memory_id,
+            scope=to_scope(row),
             fact=row.fact,
             before=row.before,
             after=row.after,
@@ -244,7 +249,13 @@ def _index(connection: Connection, scope: Scope, memory_id: str) -> None:
 
 
 def _record(
-    connection: Connection, owner: int, change: Change, before: str | None, after: str | None, at: str
+    connection: Connection,
+    owner: int,
+    scope: Scope,
+    change: Change,
+    before: str | None,
+    after: str | None,
+    at: str,
 ) -> Operation:
     result = connection.execute(
         insert(operations).values(
@@ -264,6 +275,7 @@ def _record(
     return Operation(
         event=change.event,
         memory_id=change.memory_id,
+        scope=scope,
         fact=change.fact,
         before=before,
         after=after,
