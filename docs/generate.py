@@ -200,15 +200,18 @@ def vision_costs() -> str:
     record = json.loads(VISION.read_text()).get("costs") if VISION.exists() else None
     if not record:
         return "No run is recorded yet; `make vision-costs` records one.\n"
-    measures = list(dict.fromkeys(measure for found in record.values() for measure in found))
+    measures = list(dict.fromkeys(measure for found in record["measured"].values() for measure in found))
     rows = [f"| model | {' | '.join(measures)} |", f"|---|{'---|' * len(measures)}"]
-    for name, found in record.items():
+    for name, found in record["measured"].items():
         cells = [
             f"{found[m]['mean']:.3f} ({found[m]['low']:.3f} to {found[m]['high']:.3f})" if m in found else ""
             for m in measures
         ]
         rows.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(rows) + "\n"
+    apart = "; ".join(
+        f"{name} {found['mean']:+.3f} (p = {found['p']:.2g})" for name, found in record["differences"].items()
+    )
+    return "\n".join(rows) + f"\n\nThe last against the first, case by case: {apart}. On {record['machine']}.\n"
 
 
 def take_benchmark(paths: list[Path]) -> None:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import shutil
 from collections.abc import Sequence
@@ -25,7 +23,7 @@ from benchmarks.vision.baselines import Asked, Guesser, asked
 from benchmarks.vision.captions import caption
 from benchmarks.vision.drawings import Drawing, easy_vqa, scenes
 from benchmarks.vision.muon import MuonWithAdamW
-from benchmarks.vision.runs import OUT, RECORD, held_out
+from benchmarks.vision.runs import MACHINE, OUT, RECORD, held_out
 from benchmarks.vision.small_vlm import make
 from langchain_memlora.engines import Request, TransformersEngine
 from langchain_memlora.evaluation.metrics.vqa import same_answer
@@ -81,7 +79,7 @@ def main() -> None:
         "scores": {name: scores(test, said) for name, said in answers.items()},
         "warm_up": warmed,
         "expert": trained,
-        "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()})",
+        "machine": MACHINE,
     }
     before = json.loads(options.record.read_text()) if options.record.exists() else {}  # may hold what `costs` measured
     options.record.write_text(json.dumps(before | record, indent=1) + "\n")

@@ -1,6 +1,6 @@
 """Does seeing cost memory quality? The same text experts on SmolLM2-135M and on vision-language models around it.
 
-    python -m benchmarks.vision.costs       # or: make vision-costs; after make vision, whose vision tower it takes; an hour
+    python -m benchmarks.vision.costs       # or: make vision-costs; after make vision, whose vision tower it takes; 45 minutes
 
 Two models are made: in one only the connector learns (its language tower is SmolLM2, weight for weight), in the other all of
 it does, as such models are made. On each, the shipped text experts are measured, and on the second an update expert
@@ -30,11 +30,14 @@ from transformers import (
 )
 
 from benchmarks.vision.drawings import SIDE, Drawing, scenes
-from benchmarks.vision.runs import OUT, RECORD, held_out
+from benchmarks.vision.runs import MACHINE, OUT, RECORD, held_out
 from benchmarks.vision.small_vlm import FOLD, IMAGE, PATCH, pixels
 from langchain_memlora.engines import Request, TransformersEngine
 from langchain_memlora.engines.seeing import Seeing, language_targets
-from langchain_memlora.evaluation.statistics import wilson
+from langchain_memlora.evaluation.datasets import DATASETS
+from langchain_memlora.evaluation.runs import read_answers
+from langchain_memlora.evaluation.score import compare
+from langchain_memlora.evaluation.statistics import mcnemar, wilson
 from langchain_memlora.experts import load_bundle
 from langchain_memlora.experts.bundle import BaseSpec
 from langchain_memlora.experts.sight import DESCRIBE
@@ -58,7 +61,6 @@ HERE = OUT / "costs"
 
 def main() -> None:
     """Make the models, measure on each what text experts do, and keep the record."""
-    record = json.loads(RECORD.read_text())
     connected, whole = HERE / "connected", HERE / "whole"
     if not (connected / "config.json").exists():
         make(HERE / "new", OUT / "base")
@@ -78,8 +80,9 @@ def main() -> None:
     for name, base in ((LANGUAGE, None), (WHOLE, whole)):  # the other reads and writes words as SmolLM2 does
         measured[name]["updates, trained there"] = evaluated("updates", trained(base))["accuracy"]
         measured[name]["answers"] = evaluated("assistant", bundles[name])["f1"]
-    RECORD.write_text(json.dumps(record | {"costs": measured}, indent=1) + "\n")
-    print(json.dumps(measured, indent=1))
+    costs = {"measured": measured, "differences": differences(), "machine": MACHINE}
+    RECORD.write_text(json.dumps(json.loads(RECORD.read_text()) | {"costs": costs}, indent=1) + "\n")
+    print(json.dumps(costs, indent=1))
 
 
 def make(folder: Path, eyes: Path) -> None:
@@ -159,6 +162,27 @@ def evaluated(what: str, bundle: Path) -> dict[str, Any]:
         memlora("--experts", str(bundle), "evaluate", what, "--out", str(out), "--stores", str(out / "stores"))
     scores = json.loads((out / "scores.json").read_text())
     return scores["updates"] if what == "updates" else scores["setups"]["memlora"]
+
+
+def differences() -> dict[str, dict[str, Any]]:
+    """The model that learned to see against SmolLM2, case by case: how much better it is, and how likely by chance."""
+    found = {}
+    for measure, names in (
+        ("updates", ("whole-bundle", load_bundle().path.name)),
+        ("updates, trained there", ("trained-on-whole", "trained-on-smollm2")),
+    ):
+        rows = [{row["id"]: row["decision"] == row["expected"] for row in decided(name)} for name in names]
+        seeing, blind = ([side[key] for key in rows[0]] for side in rows)
+        found[measure] = {"mean": (sum(seeing) - sum(blind)) / len(seeing), "p": mcnemar(seeing, blind)}
+    runs = (read_answers(HERE / f"assistant-{name}") for name in ("whole-bundle", load_bundle().path.name))
+    answers = [[answer for answer in run if answer.gold] for run in runs]
+    found["answers"] = compare(*answers, DATASETS["assistant"].f1)["f1"]
+    return found
+
+
+def decided(name: str) -> list[dict[str, Any]]:
+    """The cases of a run of `memlora evaluate updates`."""
+    return [json.loads(line) for line in (HERE / f"updates-{name}" / "rows.jsonl").read_text().splitlines()]
 
 
 def trained(base: Path | None) -> Path:

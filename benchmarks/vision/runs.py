@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +11,8 @@ from langchain_memlora.training.vision_rows import VisionRow
 
 ROOT = Path(__file__).parent.parent.parent
 OUT, RECORD = ROOT / "runs" / "vision", ROOT / "docs" / "vision.json"
+
+MACHINE = f"{os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()})"
 
 
 def held_out(rows: Sequence[VisionRow]) -> tuple[Sequence[VisionRow], Sequence[VisionRow]]:
