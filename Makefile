@@ -102,7 +102,7 @@ vision: install ## Train a small vision-language model and its vision expert on 
 	$(BIN)/python -m benchmarks.vision
 	$(BIN)/python docs/generate.py
 
-vision-costs: install ## Text experts on models that see, after `make vision`; writes its table in docs/vision.md (45 minutes)
+vision-costs: install ## Text experts on models that see, after `make vision`; writes its table in docs/vision.md (about an hour)
 	$(BIN)/python -m benchmarks.vision.costs
 	$(BIN)/python docs/generate.py
 
