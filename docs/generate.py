@@ -123,22 +123,22 @@ def card(bundle: str) -> str:
 
 def setups() -> str:
     """What the benchmark compares."""
-    from langchain_memlora.evaluation.report import tables, to_markdown
+    from langchain_memlora.lab.evaluation.report import tables, to_markdown
 
     return to_markdown([tables.setups()])
 
 
 def paper() -> str:
     """The paper's numbers, as published."""
-    from langchain_memlora.evaluation.report import tables, to_markdown
-    from langchain_memlora.evaluation.report.finished import published
+    from langchain_memlora.lab.evaluation.report import tables, to_markdown
+    from langchain_memlora.lab.evaluation.report.finished import published
 
     return f"{published()['source']}. {published()['note']}\n\n{to_markdown([tables.paper()])}"
 
 
 def benchmark() -> str:
     """The scores of the runs that were recorded last."""
-    from langchain_memlora.evaluation.report import Finished, describe, to_markdown
+    from langchain_memlora.lab.evaluation.report import Finished, describe, to_markdown
 
     runs = [Finished(Path(run.pop("path")), **run) for run in json.loads(BENCHMARK.read_text())]
     return "\n".join(to_markdown([*describe(run)]) for run in runs)
@@ -155,7 +155,7 @@ def _recorded(dataset: str) -> Any:
 
 def updates() -> str:
     """The recorded update decisions, by kind of case."""
-    from langchain_memlora.evaluation.report import tables, to_markdown
+    from langchain_memlora.lab.evaluation.report import tables, to_markdown
 
     return to_markdown([tables.kinds(_recorded("updates")["scores"]["updates"])])
 
@@ -216,7 +216,7 @@ def vision_costs() -> str:
 
 def take_benchmark(paths: list[Path]) -> None:
     """Keep what the docs quote of finished runs of `memlora evaluate`."""
-    from langchain_memlora.evaluation.report import read_run
+    from langchain_memlora.lab.evaluation.report import read_run
 
     runs = [read_run(path) for path in paths]
     kept = [

@@ -12,7 +12,7 @@ import skimage
 from PIL import Image
 
 from langchain_memlora import MemLoRAMemory
-from langchain_memlora.images import as_picture, read_picture
+from langchain_memlora.intake import as_picture, read_picture
 
 PHOTOS = Path(skimage.__file__).parent / "data"
 ALBUM = {

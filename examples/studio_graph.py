@@ -15,7 +15,7 @@ from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import TypedDict  # that of Python 3.11 has no JSON schema, which Studio makes its form from
 
 from langchain_memlora import MemLoRAMemory, Operation, Scope, Turn, build_memory_graph
-from langchain_memlora.messages import to_scope, to_turns
+from langchain_memlora.intake.messages import to_scope, to_turns
 
 
 class Input(TypedDict, total=False):

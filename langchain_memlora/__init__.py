@@ -12,42 +12,42 @@ from langchain_memlora._version import __version__
 
 if TYPE_CHECKING:
     from langchain_memlora import errors, types
+    from langchain_memlora.bundles import Bundle, Role, load_bundle
     from langchain_memlora.engines import Engine, TransformersEngine
-    from langchain_memlora.experts import Bundle, Role, load_bundle
     from langchain_memlora.graph import Services, build_memory_graph, build_remember_graph, build_respond_graph
     from langchain_memlora.indexes import Index, VectorStoreIndex
     from langchain_memlora.integrations import ChatMemLoRA, MemLoRAMiddleware, MemLoRARetriever, memory_tools
     from langchain_memlora.ledger import Ledger, Retention
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
+    from langchain_memlora.memory.user_view import UserMemory
     from langchain_memlora.types import AddResult, Answer, Hit, Memory, Operation, Scope, Turn
-    from langchain_memlora.user_memory import UserMemory
 
 _HOMES = {
     "AddResult": "types",
     "Answer": "types",
-    "Bundle": "experts",
+    "Bundle": "bundles",
     "ChatMemLoRA": "integrations",
     "Engine": "engines",
     "Hit": "types",
     "Index": "indexes",
     "Ledger": "ledger",
-    "MemLoRAMemory": "memory",
+    "MemLoRAMemory": "memory.memory",
     "MemLoRAMiddleware": "integrations",
     "MemLoRARetriever": "integrations",
     "Memory": "types",
     "Operation": "types",
     "Retention": "ledger",
-    "Role": "experts",
+    "Role": "bundles",
     "Scope": "types",
     "Services": "graph",
     "TransformersEngine": "engines",
     "Turn": "types",
-    "UserMemory": "user_memory",
+    "UserMemory": "memory.user_view",
     "VectorStoreIndex": "indexes",
     "build_memory_graph": "graph",
     "build_remember_graph": "graph",
     "build_respond_graph": "graph",
-    "load_bundle": "experts",
+    "load_bundle": "bundles",
     "memory_tools": "integrations",
 }
 _MODULES = ("errors", "types")

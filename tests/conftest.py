@@ -14,7 +14,7 @@ from servers import UnavailableError, postgres_server
 from support import PROMPTS, BagOfWords, judge, tell
 
 from langchain_memlora import MemLoRAMemory
-from langchain_memlora.experts import TEXT_ROLES, Bundle, load_bundle
+from langchain_memlora.bundles import TEXT_ROLES, Bundle, load_bundle
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.testing import ScriptedEngine
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from langchain_core.embeddings import Embeddings
 
-from langchain_memlora.experts import Role
+from langchain_memlora.bundles import Role
 from langchain_memlora.ledger import Change, Ledger, new_id
 from langchain_memlora.types import Event, Memory, Operation, Scope, Turn
 

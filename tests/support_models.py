@@ -9,7 +9,7 @@ from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from langchain_memlora.experts import Bundle, load_bundle
+from langchain_memlora.bundles import Bundle, load_bundle
 
 LIMIT = 256
 ROLES = ("extraction", "memory_update", "generation")

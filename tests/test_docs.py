@@ -21,9 +21,9 @@ import pytest
 from typer.main import get_command
 
 from langchain_memlora import errors
+from langchain_memlora.bundles import load_bundle
 from langchain_memlora.cli.app import app
-from langchain_memlora.evaluation.fingerprint import bundle_sha256
-from langchain_memlora.experts import load_bundle
+from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^(<!-- needs: [^\n]*-->\n)?[ \t]*```(\w+)[^\n]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)

@@ -17,37 +17,34 @@ from langchain_memlora import errors
 
 ROOT = Path(langchain_memlora.__file__).parent
 HEAVY = ("torch", "transformers", "peft")
-MAY_BE_HEAVY = {"engines", "models", "training", "evaluation"}
+MAY_BE_HEAVY = {"engines", "models", "lab"}
 # What each part may import besides itself. `engines.base` is an interface, open to all who ask engines.
-LEAVES = {"errors", "types", "logs", "visible", "_version"}
+LEAVES = {"errors", "types", "logs", "text", "_version"}
 DATA = LEAVES | {"ledger", "indexes"}
-FIND = DATA | {"retrieval", "messages", "images"}
-DECIDE = {"experts", "engines.base"}
+FIND = DATA | {"retrieval", "intake"}
+DECIDE = {"bundles", "experts", "engines.base"}
+MEMORY = FIND | DECIDE | {"graph", "models", "engines.registry"}
 ARROWS = {
     "errors": set(),
     "types": set(),
     "_version": set(),
     "logs": {"errors"},
-    "visible": set(),
-    "images": LEAVES,
-    "messages": LEAVES | {"images"},
+    "text": set(),
+    "intake": LEAVES,
+    "bundles": LEAVES,
     "ledger": LEAVES,
     "indexes": LEAVES | {"ledger"},
     "retrieval": DATA,
     "models": LEAVES,
-    "experts": LEAVES | {"engines.base"},
-    "engines": LEAVES | {"models", "experts.bundle", "experts.roles"},
-    "testing": LEAVES | {"indexes", "engines.base", "engines.chat", "engines.transformers", "experts", "training"},
+    "experts": LEAVES | {"bundles", "engines.base"},
+    "engines": LEAVES | {"models", "bundles"},
+    "testing": LEAVES
+    | {"indexes", "engines.base", "engines.chat", "engines.transformers", "bundles", "experts", "lab"},
     "graph": FIND | DECIDE,
-    "user_memory": LEAVES,
-    "twins": set(),
-    "opening": FIND | DECIDE | {"graph", "models", "engines.registry"},
-    "background": LEAVES | {"ledger"},
-    "remembering": FIND | DECIDE | {"graph", "background"},
-    "ui": LEAVES | {"messages", "retrieval"},
-    "bulk": LEAVES,
-    "cluster": LEAVES | {"bulk"},
-    "memory": FIND | DECIDE | {"bulk", "integrations", "user_memory", "graph", "opening", "remembering", "twins"},
+    "integrations": FIND | DECIDE | {"engines.chat", "memory"},
+    "memory": MEMORY | {"integrations"},
+    "ui": LEAVES | {"intake", "retrieval"},
+    "lab": MEMORY | {"memory", "engines", "testing"},
 }
 
 
@@ -83,7 +80,8 @@ def test_all_is_sorted_and_resolves() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["experts", "graph", "indexes", "integrations", "ledger", "retrieval", "models", "engines", "testing"]
+    "name",
+    ["bundles", "experts", "graph", "indexes", "integrations", "ledger", "retrieval", "models", "engines", "testing"],
 )
 def test_all_of_a_package_resolves(name: str) -> None:
     module = __import__(f"langchain_memlora.{name}", fromlist=["__all__"])
@@ -121,9 +119,7 @@ def test_arrows_go_one_way(part: str) -> None:
     targets = {name for path in mine for name, only_types in imports(path) if not only_types}
     targets = {name.removeprefix("langchain_memlora.") for name in targets if name.startswith("langchain_memlora.")}
     others = {name for name in targets if name.split(".")[0] != part}
-    if part in {"training", "evaluation"}:
-        wrong = {name for name in others if name.split(".")[0] in {"cli", *({"memory"} if part == "training" else ())}}
-    elif part in ARROWS:
+    if part in ARROWS:
         allowed = ARROWS[part]
         wrong = {name for name in others if name.split(".")[0] not in allowed and name not in allowed}
     else:  # the front doors: `__init__`, `cli`

@@ -21,8 +21,8 @@ from typing import Any
 
 from worker import ENGINES, Measured, installed, work
 
+from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.engines.base import Request
-from langchain_memlora.experts import Role, load_bundle
 from langchain_memlora.testing.engine_conformance import conformance_cases
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from langchain_memlora.bundles import load_bundle
 from langchain_memlora.engines.base import Engine, Request
-from langchain_memlora.experts import load_bundle
 
 ENGINES: dict[str, tuple[str, str, dict[str, object]]] = {
     "transformers, float32": ("langchain_memlora.engines.transformers", "TransformersEngine", {"dtype": "float32"}),

@@ -21,8 +21,8 @@ from benchmarks.peers.contestants import FAST, LENGTHS
 from benchmarks.peers.material import LOCOMO, Material, load
 from benchmarks.peers.report import ROOT, keep, machine, write_page
 from benchmarks.peers.worker import work
-from langchain_memlora.evaluation.fingerprint import bundle_sha256
-from langchain_memlora.experts import load_bundle
+from langchain_memlora.bundles import load_bundle
+from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256
 
 ENTRANTS = {
     "memlora": FAST,

@@ -12,8 +12,8 @@ from typing import Any
 from benchmarks.peers.material import Pair
 from benchmarks.peers.metered import Metered
 from langchain_memlora import MemLoRAMemory
+from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.engines.base import Request
-from langchain_memlora.experts import Role, load_bundle
 from langchain_memlora.experts.dialects.lines import fact_row
 from langchain_memlora.models import default_embeddings
 

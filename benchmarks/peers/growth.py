@@ -26,7 +26,7 @@ from benchmarks.peers.contestants import FAST, USER, engine
 from benchmarks.peers.material import LOCOMO, load
 from benchmarks.peers.report import keep, machine, write_page
 from langchain_memlora import MemLoRAMemory
-from langchain_memlora.evaluation.datasets.locomo import TRAIN, load_locomo
+from langchain_memlora.lab.evaluation.datasets.locomo import TRAIN, load_locomo
 
 TIMES = (1, 4, 16)
 BATCH = 200

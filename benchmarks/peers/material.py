@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from langchain_memlora import MemLoRAMemory
-from langchain_memlora.evaluation.conversations import Question
-from langchain_memlora.evaluation.datasets.locomo import VALIDATION, load_locomo
+from langchain_memlora.lab.evaluation.conversations import Question
+from langchain_memlora.lab.evaluation.datasets.locomo import VALIDATION, load_locomo
 from langchain_memlora.types import Turn
 
 DATA = os.environ.get("MEMLORA_DATA", Path(__file__).parents[3] / "shared" / "data")

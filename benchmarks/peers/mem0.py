@@ -16,8 +16,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from benchmarks.peers.contestants import NEIGHBOURS, READ, USER, Contestant
 from benchmarks.peers.material import Pair
 from benchmarks.peers.metered import Metered
+from langchain_memlora.bundles import Role
 from langchain_memlora.engines.base import Request
-from langchain_memlora.experts import Role
 from langchain_memlora.models import default_embeddings
 
 VERSION = "1.0.11"

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from langchain_memlora.evaluation.fingerprint import bundle_sha256
-from langchain_memlora.experts import load_bundle
+from langchain_memlora.bundles import load_bundle
+from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256
 
 ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "docs" / "speed.json"

@@ -7,8 +7,8 @@ from typing import Any
 
 from benchmarks.peers.contestants import LENGTHS
 from benchmarks.peers.material import Material
-from langchain_memlora.evaluation.metrics.facts import ReadWindow, match_facts
-from langchain_memlora.evaluation.metrics.token_f1 import locomo_f1
+from langchain_memlora.lab.evaluation.metrics.facts import ReadWindow, match_facts
+from langchain_memlora.lab.evaluation.metrics.token_f1 import locomo_f1
 from langchain_memlora.models import default_embeddings
 
 STAGES = ("extraction", "memory_update", "generation")

@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 
 from langchain_memlora import MemLoRAMemory
-from langchain_memlora.experts import TEXT_ROLES, Bundle, Role, load_bundle
+from langchain_memlora.bundles import TEXT_ROLES, Bundle, Role, load_bundle
 from langchain_memlora.testing import ScriptedEngine
 
 PROMPTS = {

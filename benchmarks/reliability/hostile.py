@@ -112,8 +112,8 @@ def no_guards() -> Iterator[None]:
         return templated(*given, **options)
 
     patches = {
-        "langchain_memlora.messages.KEPT_ROLES": ROLES,
-        "langchain_memlora.opening.Services": functools.partial(Services, sources=ROLES),
+        "langchain_memlora.intake.messages.KEPT_ROLES": ROLES,
+        "langchain_memlora.memory.components.Services": functools.partial(Services, sources=ROLES),
         "langchain_memlora.experts.windows.visible": str,
         "langchain_memlora.integrations.prompting.visible": str,
         "langchain_memlora.integrations.prompting._DANGEROUS": re.compile("(?!)"),

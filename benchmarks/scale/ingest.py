@@ -22,7 +22,7 @@ from benchmarks.peers.contestants import FAST, engine
 from benchmarks.peers.material import LOCOMO
 from benchmarks.scale.run import RECORD
 from langchain_memlora import Engine, MemLoRAMemory
-from langchain_memlora.evaluation.datasets.locomo import TRAIN, load_locomo
+from langchain_memlora.lab.evaluation.datasets.locomo import TRAIN, load_locomo
 
 FLIGHTS = (1, 2, 4, 8)
 

@@ -25,15 +25,15 @@ from benchmarks.vision.drawings import Drawing, easy_vqa, scenes
 from benchmarks.vision.muon import MuonWithAdamW
 from benchmarks.vision.runs import MACHINE, OUT, RECORD, held_out
 from benchmarks.vision.small_vlm import make
+from langchain_memlora.bundles import Bundle, Role, load_bundle
+from langchain_memlora.bundles.bundle import BaseSpec, Card
 from langchain_memlora.engines import Request, TransformersEngine
-from langchain_memlora.evaluation.metrics.vqa import same_answer
-from langchain_memlora.evaluation.statistics import bootstrap
-from langchain_memlora.experts import Bundle, Role, load_bundle
-from langchain_memlora.experts.bundle import BaseSpec, Card
 from langchain_memlora.experts.sight import DESCRIBE
-from langchain_memlora.training.train import Recipe, fit
-from langchain_memlora.training.vision import collate, train_vision_expert
-from langchain_memlora.training.vision_rows import VisionRow
+from langchain_memlora.lab.evaluation.metrics.vqa import same_answer
+from langchain_memlora.lab.evaluation.statistics import bootstrap
+from langchain_memlora.lab.training.train import Recipe, fit
+from langchain_memlora.lab.training.vision import collate, train_vision_expert
+from langchain_memlora.lab.training.vision_rows import VisionRow
 
 CAPTIONS, QUESTIONS = 200_000, 80_000
 TESTED = 400  # questions of each kind

@@ -32,20 +32,20 @@ from transformers import (
 from benchmarks.vision.drawings import SIDE, Drawing, scenes
 from benchmarks.vision.runs import MACHINE, OUT, RECORD, held_out
 from benchmarks.vision.small_vlm import FOLD, IMAGE, PATCH, pixels
+from langchain_memlora.bundles import load_bundle
+from langchain_memlora.bundles.bundle import BaseSpec
 from langchain_memlora.engines import Request, TransformersEngine
 from langchain_memlora.engines.seeing import Seeing, language_targets
-from langchain_memlora.evaluation.datasets import DATASETS
-from langchain_memlora.evaluation.runs import read_answers
-from langchain_memlora.evaluation.score import compare
-from langchain_memlora.evaluation.statistics import mcnemar, wilson
-from langchain_memlora.experts import load_bundle
-from langchain_memlora.experts.bundle import BaseSpec
 from langchain_memlora.experts.sight import DESCRIBE
+from langchain_memlora.lab.evaluation.datasets import DATASETS
+from langchain_memlora.lab.evaluation.runs import read_answers
+from langchain_memlora.lab.evaluation.score import compare
+from langchain_memlora.lab.evaluation.statistics import mcnemar, wilson
+from langchain_memlora.lab.training.bundling import write_card
+from langchain_memlora.lab.training.train import Recipe, fit
+from langchain_memlora.lab.training.vision import collate
+from langchain_memlora.lab.training.vision_rows import VisionRow
 from langchain_memlora.models import resolve_base_model
-from langchain_memlora.training.bundling import write_card
-from langchain_memlora.training.train import Recipe, fit
-from langchain_memlora.training.vision import collate
-from langchain_memlora.training.vision_rows import VisionRow
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}"

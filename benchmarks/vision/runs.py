@@ -7,7 +7,7 @@ import platform
 from collections.abc import Sequence
 from pathlib import Path
 
-from langchain_memlora.training.vision_rows import VisionRow
+from langchain_memlora.lab.training.vision_rows import VisionRow
 
 ROOT = Path(__file__).parent.parent.parent
 OUT, RECORD = ROOT / "runs" / "vision", ROOT / "docs" / "vision.json"

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from langchain_memlora._version import __version__
+from langchain_memlora.bundles import DEFAULT_BUNDLE
 from langchain_memlora.cli import (
     bundle,
     chat,
@@ -35,7 +36,6 @@ from langchain_memlora.cli.named import named
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import print_error
 from langchain_memlora.errors import MemLoRAError
-from langchain_memlora.experts import DEFAULT_BUNDLE
 
 
 class _Group(TyperGroup):

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from langchain_memlora.bundles import Role
 from langchain_memlora.cli.show import console
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import Role
 
 Source = Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Bundle whose adapter is taken.")]
 
@@ -30,7 +30,7 @@ def bundle(
     data: Annotated[list[str] | None, typer.Option(help="What it was trained on, for the card; repeatable.")] = None,
 ) -> None:
     """Put trained adapters together, each with its prompt and training record, and check that they load."""
-    from langchain_memlora.training.bundling import assemble_bundle
+    from langchain_memlora.lab.training.bundling import assemble_bundle
 
     given = dict(zip(Role, (extraction, memory_update, generation, vision), strict=True))
     sources = {role: path for role, path in given.items() if path}

@@ -30,7 +30,7 @@ from langchain_memlora.cli.show import (
 from langchain_memlora.errors import InvalidInputError, MemLoRAError
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 HELP = """Tell me things, or ask. Everything you say is remembered.
 /memories    what I know of you
@@ -84,7 +84,9 @@ class Talk:
             return self._obey(*line.split(maxsplit=1))
         if not line:
             return True
-        from langchain_memlora.messages import is_question  # it brings langchain-core, which `--help` can do without
+        from langchain_memlora.intake.messages import (
+            is_question,  # it brings langchain-core, which `--help` can do without
+        )
 
         if is_question(line):
             with busy(self.out, "reading"):

@@ -14,10 +14,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from langchain_memlora.bundles import TEXT_ROLES, load_bundle
 from langchain_memlora.cli.models import folder_of, is_cached
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.errors import MemLoRAError, StoreInUseError
-from langchain_memlora.experts import TEXT_ROLES, load_bundle
 from langchain_memlora.models.pins import DEFAULT_BASE, DEFAULT_EMBEDDER, PINS
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from langchain_memlora.cli.player import Answered, Asked, Began, Played, Remembered, Said, Step, collect, play, steps
-from langchain_memlora.cli.script import Script, ScriptTurn, demo_script, load_script, script_files
+from langchain_memlora.bundles import Role
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import (
     add_lines,
@@ -26,10 +25,22 @@ from langchain_memlora.cli.show import (
     read_line,
     usage_table,
 )
-from langchain_memlora.experts import Role
+from langchain_memlora.lab.scripts.player import (
+    Answered,
+    Asked,
+    Began,
+    Played,
+    Remembered,
+    Said,
+    Step,
+    collect,
+    play,
+    steps,
+)
+from langchain_memlora.lab.scripts.script import Script, ScriptTurn, demo_script, load_script, script_files
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 COLOURS = ("cyan", "magenta", "yellow", "green")
 

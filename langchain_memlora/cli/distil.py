@@ -10,15 +10,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import console
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import Role, load_bundle
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from langchain_memlora.training.distil import Distilled
+    from langchain_memlora.lab.training.distil import Distilled
 
 SCRIPT = "script:"
 
@@ -63,11 +63,11 @@ def distil(
     ] = False,
 ) -> None:
     """Let a teacher play the roles over raw chats, or look at pictures. A run that was stopped goes on when started again."""
-    from langchain_memlora.training.chats import load_chats
-    from langchain_memlora.training.cleaning import Cleaning
-    from langchain_memlora.training.distil import distil as run
-    from langchain_memlora.training.distil_vision import distil_vision
-    from langchain_memlora.training.teacher import Teacher
+    from langchain_memlora.lab.training.chats import load_chats
+    from langchain_memlora.lab.training.cleaning import Cleaning
+    from langchain_memlora.lab.training.distil import distil as run
+    from langchain_memlora.lab.training.distil_vision import distil_vision
+    from langchain_memlora.lab.training.teacher import Teacher
 
     setting: Setting = ctx.obj
     about_chats = {
@@ -85,7 +85,7 @@ def distil(
     chats = () if vision else load_chats(*material)
     model = open_teacher(teacher)
     if actors:
-        from langchain_memlora.training.on_ray import ask_on_ray
+        from langchain_memlora.lab.training.on_ray import ask_on_ray
 
         options = {"actors": actors, "concurrency": concurrency, "cleaning": cleaning, "questions": questions}
         ask_on_ray(

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from langchain_memlora.bundles import TEXT_ROLES, Role, load_bundle
 from langchain_memlora.cli.progress import watched
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import console
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import TEXT_ROLES, Role, load_bundle
 
 if TYPE_CHECKING:
-    from langchain_memlora.evaluation.conversations import Conversation
+    from langchain_memlora.lab.evaluation.conversations import Conversation
 
 DATA = "MEMLORA_DATA"
 LOCOMO_FILE, AUDIT = Path("locomo") / "locomo10.json", Path("locomo_audit")
@@ -89,9 +89,9 @@ def evaluate(
     if what in {What.EXTRACTION, What.UPDATES, What.VQA}:
         _evaluate_expert(setting, what, file, out, name, places_of(conversations), sessions, limit, seed)
         return
-    from langchain_memlora.evaluation import Benchmark, Reading
-    from langchain_memlora.evaluation.datasets import DATASETS
-    from langchain_memlora.evaluation.setups import MEMLORA, SETUPS
+    from langchain_memlora.lab.evaluation import Benchmark, Reading
+    from langchain_memlora.lab.evaluation.datasets import DATASETS
+    from langchain_memlora.lab.evaluation.setups import MEMLORA, SETUPS
 
     chosen = [MEMLORA, *(SETUPS if "all" in (baseline or ()) else baseline or ())]
     loaded = _load(what, file, places_of(conversations), sessions, adversarial=adversarial, corrected=corrected)
@@ -129,12 +129,12 @@ def _evaluate_expert(
     """One expert by itself, in an empty memory that is thrown away."""
     import tempfile
 
-    from langchain_memlora.evaluation import evaluate_extraction, evaluate_updates
-    from langchain_memlora.evaluation.datasets.updates import UPDATES, load_update_cases
-    from langchain_memlora.evaluation.fingerprint import bundle_sha256, surroundings
-    from langchain_memlora.evaluation.runs import append_lines, write_json
-    from langchain_memlora.evaluation.vqa import evaluate_vqa
-    from langchain_memlora.training.vision_rows import load_vision_rows
+    from langchain_memlora.lab.evaluation import evaluate_extraction, evaluate_updates
+    from langchain_memlora.lab.evaluation.datasets.updates import UPDATES, load_update_cases
+    from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256, surroundings
+    from langchain_memlora.lab.evaluation.runs import append_lines, write_json
+    from langchain_memlora.lab.evaluation.vqa import evaluate_vqa
+    from langchain_memlora.lab.training.vision_rows import load_vision_rows
 
     if what is What.VQA and file is None:
         msg = "vqa is asked from rows of your own. Pass their path after `vqa`; docs/vision.md shows the format."
@@ -193,8 +193,8 @@ def _load(
     adversarial: bool = False,
     corrected: bool = False,
 ) -> list[Conversation]:
-    from langchain_memlora.evaluation.datasets import DATASETS
-    from langchain_memlora.evaluation.datasets.histories import ASSISTANT
+    from langchain_memlora.lab.evaluation.datasets import DATASETS
+    from langchain_memlora.lab.evaluation.datasets.histories import ASSISTANT
 
     options: dict[str, Any] = {}
     if what is What.LOCOMO:
@@ -234,8 +234,8 @@ def places_of(text: str | None) -> tuple[int, ...] | None:
 
 
 def _judge(out: Path, model: str, audit: Path, seed: int) -> None:
-    from langchain_memlora.evaluation.calibration import calibrate
-    from langchain_memlora.evaluation.judge import PROMPTS, Judge, judge_run, save_judgement
+    from langchain_memlora.lab.evaluation.calibration import calibrate
+    from langchain_memlora.lab.evaluation.judge import PROMPTS, Judge, judge_run, save_judgement
 
     try:
         from langchain.chat_models import init_chat_model

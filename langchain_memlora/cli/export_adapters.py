@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from langchain_memlora.bundles import load_bundle
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import console
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import load_bundle
 
 
 class Form(StrEnum):

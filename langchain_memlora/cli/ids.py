@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from langchain_memlora.errors import InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 SHORTEST = 4
 LISTED = 10

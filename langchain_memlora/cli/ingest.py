@@ -46,7 +46,7 @@ def ingest(
     setting: Setting = ctx.obj
     given = (_conversation(file, number, line) for file, number, line in _lines(files))
     if on_ray:
-        from langchain_memlora.cluster import ingest_on_ray, sent_whole
+        from langchain_memlora.memory.on_ray import ingest_on_ray, sent_whole
 
         done = ingest_on_ray(given, sent_whole(named(on_ray)), actors=actors)
     else:

@@ -16,7 +16,7 @@ def report(
     out: Annotated[Path, typer.Option(file_okay=False, help="Where the pages and plots go.")],
 ) -> None:
     """Write runs down as a Markdown and an HTML page with plots."""
-    from langchain_memlora.evaluation.report import write_report
+    from langchain_memlora.lab.evaluation.report import write_report
 
     for file in write_report(runs, out):
         typer.echo(file)

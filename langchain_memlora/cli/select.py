@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from langchain_memlora.bundles import Role
 from langchain_memlora.cli.show import console
-from langchain_memlora.experts import Role
 
 Candidates = Annotated[
     list[Path] | None, typer.Option(exists=True, file_okay=False, help="Bundle with a candidate; repeatable.")
@@ -29,10 +29,10 @@ def select(
     keep: Annotated[int, typer.Option(min=1, help="At most so many candidates of a role are combined.")] = 3,
 ) -> None:
     """Choose experts by the score of the whole pipeline. A run that was stopped goes on when started again."""
-    from langchain_memlora.training.build import split
-    from langchain_memlora.training.scoring import StoryScore
-    from langchain_memlora.training.select import select_experts
-    from langchain_memlora.training.stories import load_stories
+    from langchain_memlora.lab.selection.scoring import StoryScore
+    from langchain_memlora.lab.selection.select import select_experts
+    from langchain_memlora.lab.training.build import split
+    from langchain_memlora.lab.training.stories import load_stories
 
     judged = load_stories(*stories) if stories else split(load_stories())[1]
     candidates = {

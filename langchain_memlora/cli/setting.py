@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from platformdirs import user_data_path
 
-from langchain_memlora.experts import DEFAULT_BUNDLE, Role, load_bundle
+from langchain_memlora.bundles import DEFAULT_BUNDLE, Role, load_bundle
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 
 class OpenMemory(Protocol):
@@ -25,7 +25,7 @@ class OpenMemory(Protocol):
 
 def open_memory(*, path: Path, experts: str, without: Sequence[Role] = (), vision: str | None = None) -> MemLoRAMemory:
     """The real thing."""
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
     return MemLoRAMemory(path=path, experts=load_bundle(experts).without(*without), vision=vision)
 

@@ -20,8 +20,8 @@ def stories(
 ) -> None:
     """Make training stories of LoCoMo's annotated facts and questions (CC BY-NC 4.0; so is what is trained on them)."""
     from langchain_memlora.cli.evaluate import places_of
-    from langchain_memlora.evaluation.datasets.locomo import load_locomo
-    from langchain_memlora.training.imported import story_of
+    from langchain_memlora.lab.evaluation.datasets.as_story import story_of
+    from langchain_memlora.lab.evaluation.datasets.locomo import load_locomo
 
     made = [story_of(conversation) for conversation in load_locomo(locomo, places_of(conversations) or ())]
     out.parent.mkdir(parents=True, exist_ok=True)

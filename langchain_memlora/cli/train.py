@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.cli.show import print_json
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import Role, load_bundle
 
 if TYPE_CHECKING:
-    from langchain_memlora.training.train import Recipe
+    from langchain_memlora.lab.training.train import Recipe
 
 
 def train(
@@ -82,13 +82,13 @@ def train(
             "--rows was given with --stories, --pairs, --validation or --more. Rows stand alone; leave the others out."
         )
         raise InvalidInputError(msg)
-    from langchain_memlora.training import build, build_rows
-    from langchain_memlora.training.bundling import base_spec, give_eyes, start_bundle
-    from langchain_memlora.training.pairs import load_pairs
-    from langchain_memlora.training.row_files import load_rows
-    from langchain_memlora.training.stories import load_stories
-    from langchain_memlora.training.vision import check_sight
-    from langchain_memlora.training.vision_rows import vision_lines
+    from langchain_memlora.lab.training import build, build_rows
+    from langchain_memlora.lab.training.bundling import base_spec, give_eyes, start_bundle
+    from langchain_memlora.lab.training.pairs import load_pairs
+    from langchain_memlora.lab.training.row_files import load_rows
+    from langchain_memlora.lab.training.stories import load_stories
+    from langchain_memlora.lab.training.vision import check_sight
+    from langchain_memlora.lab.training.vision_rows import vision_lines
 
     setting: Setting = ctx.obj
     begun = load_bundle(bundle).card.base.name if (bundle / "card.json").exists() else None
@@ -123,6 +123,6 @@ def _recipe(role: Role, options: Mapping[str, Any]) -> Recipe | None:
     given = {name: value for name, value in options.items() if value is not None}
     if not given:
         return None
-    from langchain_memlora.training.train import RECIPES
+    from langchain_memlora.lab.training.train import RECIPES
 
     return replace(RECIPES[role], **given, **({"alpha": 2 * given["rank"]} if "rank" in given else {}))

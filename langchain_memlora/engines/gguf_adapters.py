@@ -40,7 +40,7 @@ def write_adapter(role: str, folder: Path, config: dict[str, Any], file: Path) -
         import json
         from pathlib import Path
         from langchain_memlora.engines.gguf_adapters import write_adapter
-        from langchain_memlora.experts import load_bundle
+        from langchain_memlora.bundles import load_bundle
         from langchain_memlora.models import resolve_base_model
 
         config = json.loads((Path(resolve_base_model().source) / "config.json").read_text())

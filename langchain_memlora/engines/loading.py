@@ -25,6 +25,7 @@ from transformers import (
 )
 from transformers.utils import logging as hf_logging
 
+from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.wrapping import Wrapping
 from langchain_memlora.errors import (
     BundleError,
@@ -33,7 +34,6 @@ from langchain_memlora.errors import (
     ModelError,
     ModelNotFoundError,
 )
-from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.models.base_model import BaseModel, resolve_base_model, tensors_sha256
 
 DType = Literal["auto", "bfloat16", "float32"]

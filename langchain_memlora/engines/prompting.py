@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Request
 from langchain_memlora.engines.tokens import ChatTokens
 from langchain_memlora.errors import BundleMismatchError, EngineError, PromptTooLongError
-from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.models.base_model import BaseModel
 
 

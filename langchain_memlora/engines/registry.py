@@ -6,10 +6,10 @@ import importlib.util
 import shutil
 from collections.abc import Callable
 
+from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Engine
 from langchain_memlora.engines.lazy import LazyEngine
 from langchain_memlora.errors import InvalidInputError, MissingExtraError
-from langchain_memlora.experts.bundle import Bundle
 
 AUTO = "auto"
 
@@ -30,7 +30,7 @@ def named_engine(name: str, bundle: Bundle) -> Engine:
         ```python
         from langchain_memlora.engines import Request
         from langchain_memlora.engines.registry import named_engine
-        from langchain_memlora.experts import load_bundle
+        from langchain_memlora.bundles import load_bundle
 
         with named_engine("auto", load_bundle()) as engine:
             print(engine.run([Request(None, "Say hello.", max_tokens=8)])[0].text)

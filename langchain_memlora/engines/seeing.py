@@ -85,7 +85,7 @@ class Seeing:
         try:
             images = [[Image.open(io.BytesIO(data)).convert("RGB") for data in request.images] for request in requests]
         except OSError as error:
-            msg = f"A picture can't be read ({error!s:.200}). Pass what `langchain_memlora.images.as_picture` gives."
+            msg = f"A picture can't be read ({error!s:.200}). Pass what `langchain_memlora.intake.as_picture` gives."
             raise EngineError(msg) from error
         inputs = self.processor(text=texts, images=images, padding=True, return_tensors="pt")
         for request, length in zip(requests, inputs["attention_mask"].sum(-1).tolist(), strict=True):

@@ -25,7 +25,7 @@ class TensorFiles(Mapping[str, np.ndarray]):
     Example:
         ```python
         from langchain_memlora.engines.tensors import TensorFiles
-        from langchain_memlora.experts import load_bundle
+        from langchain_memlora.bundles import load_bundle
 
         tensors = TensorFiles(load_bundle().adapters["extraction"])
         assert next(iter(tensors.values())).dtype == "float32"

@@ -11,6 +11,7 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest, Ending, Say
 from langchain_memlora.engines.listener import Listener
@@ -26,7 +27,6 @@ from langchain_memlora.engines.loading import (
 )
 from langchain_memlora.engines.seeing import Seeing
 from langchain_memlora.errors import EngineError, InvalidInputError, PromptTooLongError
-from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.models.base_model import resolve_base_model
 
 __all__ = ["TransformersEngine", "tokenizer_sha256"]
@@ -74,7 +74,7 @@ class TransformersEngine(Engine):
     Example:
         ```python
         from langchain_memlora.engines import Request, TransformersEngine
-        from langchain_memlora.experts import load_bundle
+        from langchain_memlora.bundles import load_bundle
 
         with TransformersEngine(load_bundle()) as engine:
             print(engine.run([Request(None, "Say hello.", max_tokens=8)])[0].text)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from langchain_memlora.bundles.bundle import Bundle
+from langchain_memlora.bundles.roles import Role
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.errors import ExpertOutputError, VisionNotConfiguredError
-from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.experts.dialects import DIALECTS, Ask, Reading
 from langchain_memlora.experts.prompts import render
-from langchain_memlora.experts.roles import Role
 from langchain_memlora.experts.sight import Captions, VisionExpert
 from langchain_memlora.experts.usage import usage_of
 from langchain_memlora.experts.windows import Window
@@ -45,7 +45,8 @@ class Experts:
 
     Example:
         ```python
-        from langchain_memlora.experts import Experts, load_bundle
+        from langchain_memlora.bundles import load_bundle
+        from langchain_memlora.experts import Experts
         from langchain_memlora.testing import ScriptedEngine
 
         experts = Experts(load_bundle(), ScriptedEngine(generation=["Berlin"]))

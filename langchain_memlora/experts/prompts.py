@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import string
 
+from langchain_memlora.bundles.bundle import Bundle
+from langchain_memlora.bundles.roles import Role
 from langchain_memlora.errors import BundleError
-from langchain_memlora.experts.bundle import Bundle
-from langchain_memlora.experts.roles import Role
 
 
 def render(bundle: Bundle, role: Role, **slots: str) -> str:

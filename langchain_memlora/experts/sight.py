@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from langchain_memlora.bundles.bundle import Bundle
+from langchain_memlora.bundles.roles import Role
 from langchain_memlora.engines.base import Engine, Request
 from langchain_memlora.errors import EngineError
-from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.experts.dialects import DIALECTS
 from langchain_memlora.experts.prompts import render
-from langchain_memlora.experts.roles import Role
 from langchain_memlora.experts.usage import usage_of
 from langchain_memlora.types import Usage
 

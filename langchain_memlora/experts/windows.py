@@ -11,8 +11,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from langchain_memlora.text import visible
 from langchain_memlora.types import Turn
-from langchain_memlora.visible import visible
 
 PIECE = 1200
 CONTEXT_CLIP = 240

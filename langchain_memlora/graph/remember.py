@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from langgraph.graph import END, START, StateGraph
 
+from langchain_memlora.graph.caption import make_see, pictured
 from langchain_memlora.graph.commit import make_commit
 from langchain_memlora.graph.extract import make_extract
 from langchain_memlora.graph.match import make_match
 from langchain_memlora.graph.observe import observed
 from langchain_memlora.graph.record import make_record
-from langchain_memlora.graph.see import make_see, pictured
 from langchain_memlora.graph.state import RememberInput, RememberOutput, RememberState, Services
 from langchain_memlora.graph.update import make_update
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from langgraph.graph import END, START, StateGraph
 
 from langchain_memlora.graph.answer import make_answer
-from langchain_memlora.graph.look import make_look, remembered_pictures
+from langchain_memlora.graph.answer_from_image import make_look, remembered_pictures
 from langchain_memlora.graph.observe import observed
 from langchain_memlora.graph.retrieve import make_retrieve
 from langchain_memlora.graph.state import RespondInput, RespondOutput, RespondState, Services

@@ -14,8 +14,8 @@ from langgraph.config import get_stream_writer
 
 from langchain_memlora.engines.base import Completion, Request
 from langchain_memlora.experts import Experts, Question, Window
-from langchain_memlora.images import ImageStore
 from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Job, Ledger
 from langchain_memlora.retrieval import Include, Retriever
 from langchain_memlora.types import Decision, Fact, Failure, Hit, Operation, Scope, Turn, Usage

@@ -22,8 +22,8 @@ except ImportError as error:
     raise MissingExtraError(msg) from error
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
-    from langchain_memlora.user_memory import UserMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
+    from langchain_memlora.memory.user_view import UserMemory
 
 INSTRUCTIONS = """Long-term memory of earlier conversations with one user. Search it when something the user said before may
 matter. Add what the user tells about their life that will matter later; never passwords or other secrets. What is found

@@ -43,7 +43,7 @@ from langchain_memlora.types import Scope
 if TYPE_CHECKING:
     from langgraph.runtime import Runtime
 
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
     from langchain_memlora.retrieval import Include
 
 Write = Literal["inline", "background", "off"]

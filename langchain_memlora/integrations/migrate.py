@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.intake.messages import check_text, to_scope, to_turns
 from langchain_memlora.ledger import Change
-from langchain_memlora.messages import check_text, to_scope, to_turns
 from langchain_memlora.types import Event, Scope, Turn
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 HISTORY, CHROMA, COLLECTION = "history.db", "chroma.sqlite3", "mem0"
 PAGE = 1000

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
-from langchain_memlora.messages import MAX_CHARACTERS
+from langchain_memlora.intake.messages import MAX_CHARACTERS
 
 START = ""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_memlora.errors import InvalidInputError, MissingUserError
-from langchain_memlora.messages import to_scope
+from langchain_memlora.intake.messages import to_scope
 from langchain_memlora.types import Scope
 
 UserId = str | Callable[[Any], str]

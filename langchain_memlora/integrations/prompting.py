@@ -9,7 +9,7 @@ import re
 
 from langchain_core.messages import SystemMessage
 
-from langchain_memlora.visible import visible
+from langchain_memlora.text import visible
 
 INSTRUCTIONS = (
     "The block below is what you remember of earlier conversations with this user, under the days on which things were "

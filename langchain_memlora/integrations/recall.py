@@ -13,7 +13,7 @@ from langchain_memlora.retrieval.context import build_context
 from langchain_memlora.types import Hit, Scope
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
     from langchain_memlora.retrieval import Include
 
 QUERY_CHARACTERS = 2_000

@@ -9,7 +9,7 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, Field
 
-from langchain_memlora.messages import to_scope
+from langchain_memlora.intake.messages import to_scope
 from langchain_memlora.retrieval.dates import annotate
 from langchain_memlora.types import Hit
 

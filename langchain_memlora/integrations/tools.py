@@ -20,7 +20,7 @@ from langchain_memlora.retrieval.dates import annotate, format_day
 from langchain_memlora.types import Hit, Memory, Turn
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 SEARCH, SAVE, UPDATE, FORGET = "search_memory", "save_memory", "update_memory", "forget_memory"
 NAMES = frozenset({SEARCH, SAVE, UPDATE, FORGET})

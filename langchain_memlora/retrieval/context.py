@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from langchain_memlora.retrieval.dates import annotate, format_day
+from langchain_memlora.text import visible
 from langchain_memlora.types import Hit, Turn
-from langchain_memlora.visible import visible
 
 BUDGET = 250
 CHARACTERS_A_TOKEN = 4

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
+from langchain_memlora.bundles import Bundle, Role, load_bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest
-from langchain_memlora.experts import Bundle, Role, load_bundle
 
 EQUAL_CHOICES = 0.95
 TASK_METRIC = 0.98
@@ -33,9 +33,9 @@ def conformance_cases(bundle: Bundle, *, windows: int = 12, pairs: int = 60, que
 
     Needs no model: contexts of questions are retrieved by words alone.
     """
-    from langchain_memlora.training.reading import generation_rows
-    from langchain_memlora.training.rows import extraction_rows, story_sessions, update_rows
-    from langchain_memlora.training.stories import load_stories
+    from langchain_memlora.lab.training.reading import generation_rows
+    from langchain_memlora.lab.training.rows import extraction_rows, story_sessions, update_rows
+    from langchain_memlora.lab.training.stories import load_stories
 
     stories = load_stories()[::12]  # the part that `training.build.split` holds out
     made = {
@@ -61,7 +61,7 @@ class EngineConformance:
         ```python
         import pytest
         from langchain_memlora.engines.openvino import OpenVINOEngine
-        from langchain_memlora.experts import load_bundle
+        from langchain_memlora.bundles import load_bundle
         from langchain_memlora.testing.engine_conformance import EngineConformance
 
         class TestOpenVINO(EngineConformance):

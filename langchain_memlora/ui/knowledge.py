@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from langchain_memlora.types import Event, Memory, MemoryState, Operation, Turn
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 HISTORY_SHOWN = 100
 

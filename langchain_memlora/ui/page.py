@@ -13,7 +13,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from langchain_memlora.errors import InvalidInputError, MemLoRAError
-from langchain_memlora.messages import to_scope
+from langchain_memlora.intake.messages import to_scope
 from langchain_memlora.types import Answer, Event, Operation
 from langchain_memlora.ui.conversation import conversation
 from langchain_memlora.ui.knowledge import read_knowledge
@@ -21,7 +21,7 @@ from langchain_memlora.ui.panels import panels
 from langchain_memlora.ui.talk import Exchange, read_image, say
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 TITLE = "memlora"
 UPLOADS_KEPT = 600  # seconds; uploads are removed once read, this sweeps those that were never sent

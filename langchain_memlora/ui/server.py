@@ -19,7 +19,7 @@ from langchain_memlora.ui.page import build_page
 from langchain_memlora.ui.theme import theme
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 HOST, PORT = "127.0.0.1", 7860
 SHORTEST_TOKEN = 16

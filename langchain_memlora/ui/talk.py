@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.errors import InvalidImageError, MemLoRAError, VisionNotConfiguredError
-from langchain_memlora.messages import is_question
+from langchain_memlora.intake.messages import is_question
 from langchain_memlora.types import AddResult, Answer
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory import MemLoRAMemory
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.vectorstores import InMemoryVectorStore
 from typer.testing import CliRunner, Result
 
+from langchain_memlora.bundles import TEXT_ROLES, Role, load_bundle
 from langchain_memlora.cli.app import app
 from langchain_memlora.cli.setting import Setting
-from langchain_memlora.experts import TEXT_ROLES, Role, load_bundle
-from langchain_memlora.memory import MemLoRAMemory
+from langchain_memlora.memory.memory import MemLoRAMemory
 from langchain_memlora.testing import ScriptedEngine
 
 EMBEDDINGS = DeterministicFakeEmbedding(size=8)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from langchain_memlora.messages import is_question
+from langchain_memlora.intake.messages import is_question
 
 Run = Callable[..., Result]
 

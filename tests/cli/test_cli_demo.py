@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from langchain_memlora.cli.player import play
-from langchain_memlora.cli.script import ScriptQuestion, demo_script, load_script
+from langchain_memlora.bundles import DEFAULT_BUNDLE, Role
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.experts import DEFAULT_BUNDLE, Role
+from langchain_memlora.lab.scripts.player import play
+from langchain_memlora.lab.scripts.script import ScriptQuestion, demo_script, load_script
 from tests.cli.conftest import Opener
 
 Run = Callable[..., Result]

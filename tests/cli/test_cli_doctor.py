@@ -12,9 +12,9 @@ import pytest
 from filelock import FileLock
 from typer.testing import Result
 
+from langchain_memlora.bundles import TEXT_ROLES, load_bundle
 from langchain_memlora.cli import checks
 from langchain_memlora.errors import EngineError
-from langchain_memlora.experts import TEXT_ROLES, load_bundle
 from langchain_memlora.models.base_model import MANIFEST, converted_dir
 from langchain_memlora.models.cache import sha256_of
 from tests.cli.conftest import Opener

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from langchain_memlora.experts import load_bundle
+from langchain_memlora.bundles import load_bundle
 
 Run = Callable[..., Any]
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.cli import models
-from langchain_memlora.experts import Role, load_bundle
+from langchain_memlora.lab.training import build
 from langchain_memlora.models.fetch import ensure_pinned
 from langchain_memlora.models.pins import DEFAULT_BASE, DEFAULT_EMBEDDER, PINS
-from langchain_memlora.training import build
 
 Run = Callable[..., Result]
 

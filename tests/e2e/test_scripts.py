@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from langchain_memlora.cli.player import play
-from langchain_memlora.cli.script import load_script
+from langchain_memlora.lab.scripts.player import play
+from langchain_memlora.lab.scripts.script import load_script
 from tests.e2e.conftest import Open
 
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from servers import UnavailableError, llama_server
 
+from langchain_memlora.bundles import load_bundle
 from langchain_memlora.engines import Completion, Engine, Request
 from langchain_memlora.engines.gguf_adapters import base_config, write_adapters
-from langchain_memlora.experts import load_bundle
 from langchain_memlora.models import resolve_base_model
 from langchain_memlora.models.fetch import ensure_pinned
 from langchain_memlora.models.pins import DEFAULT_BASE, PINS

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from langchain_memlora.bundles import load_bundle
 from langchain_memlora.engines import ChatRequest, Completion, Engine, Request, TransformersEngine
 from langchain_memlora.errors import (
     BundleError,
@@ -22,7 +23,6 @@ from langchain_memlora.errors import (
     ModelMismatchError,
     PromptTooLongError,
 )
-from langchain_memlora.experts import load_bundle
 
 pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
 from langchain_memlora.engines.openvino import OpenVINOEngine
@@ -269,7 +269,7 @@ def test_torch_is_not_imported(tiny: Any) -> None:
 import sys
 from langchain_memlora.engines import Request
 from langchain_memlora.engines.openvino import OpenVINOEngine
-from langchain_memlora.experts import load_bundle
+from langchain_memlora.bundles import load_bundle
 with OpenVINOEngine(load_bundle({str(tiny.bundle_path)!r}), threads=1) as engine:
     engine.run([Request("extraction", "hi", 3)])
 print([name for name in ("torch", "transformers", "peft") if name in sys.modules])

@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.peers import growth, report
 from benchmarks.peers.metered import Metered
+from langchain_memlora.bundles import load_bundle
 from langchain_memlora.engines import Request
-from langchain_memlora.evaluation.fingerprint import bundle_sha256
-from langchain_memlora.experts import load_bundle
+from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256
 from langchain_memlora.testing import ScriptedEngine
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from langchain_memlora import MemLoRAMemory, TransformersEngine
+from langchain_memlora.bundles import load_bundle
 from langchain_memlora.engines import Request, registry
 from langchain_memlora.engines.registry import named_engine
 from langchain_memlora.errors import InvalidInputError, MissingExtraError
-from langchain_memlora.experts import load_bundle
 
 
 @pytest.fixture(autouse=True)

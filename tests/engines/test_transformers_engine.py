@@ -15,6 +15,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from langchain_memlora.bundles import load_bundle
 from langchain_memlora.engines import Completion, Request, TransformersEngine
 from langchain_memlora.engines.transformers import tokenizer_sha256
 from langchain_memlora.errors import (
@@ -25,7 +26,6 @@ from langchain_memlora.errors import (
     ModelError,
     ModelNotFoundError,
 )
-from langchain_memlora.experts import load_bundle
 from langchain_memlora.models.base_model import tensors_sha256
 
 ROLES = ("extraction", "memory_update", "generation", None)

@@ -14,14 +14,14 @@ from support_models import Tiny
 from typer.testing import CliRunner
 from vlms import ARCHITECTURES, write_vlm
 
+from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.cli.app import app
 from langchain_memlora.engines import Request, TransformersEngine
 from langchain_memlora.errors import EngineError, PromptTooLongError
-from langchain_memlora.experts import Role, load_bundle
-from langchain_memlora.training.rows import as_row
-from langchain_memlora.training.train import Recipe, train_expert
-from langchain_memlora.training.vision import train_vision_expert
-from langchain_memlora.training.vision_rows import VisionRow
+from langchain_memlora.lab.training.rows import as_row
+from langchain_memlora.lab.training.train import Recipe, train_expert
+from langchain_memlora.lab.training.vision import train_vision_expert
+from langchain_memlora.lab.training.vision_rows import VisionRow
 
 RED, BLUE = png("red", (20, 14)), png("blue", (40, 60))
 TEXT = [Request("extraction", "I moved to Lisbon."), Request(None, "unknown", 8)]

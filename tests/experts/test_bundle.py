@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from langchain_memlora.bundles import DEFAULT_BUNDLE, Bundle, Role, load_bundle, shipped_bundles
 from langchain_memlora.errors import BundleError, BundleMismatchError
-from langchain_memlora.experts import DEFAULT_BUNDLE, Bundle, Role, load_bundle, shipped_bundles
 from langchain_memlora.experts.prompts import render
 
 

@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 from support import ANA, MAY_8
 
+from langchain_memlora.bundles import Bundle, Role
 from langchain_memlora.errors import ExpertOutputError, VisionNotConfiguredError
-from langchain_memlora.experts import Bundle, Experts, Question, Role
+from langchain_memlora.experts import Experts, Question
 from langchain_memlora.testing import ScriptedEngine
 from langchain_memlora.types import Decision, Event, Fact, Memory
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from support import turn
 
 from langchain_memlora.experts import Window, cut_windows
+from langchain_memlora.text import visible
 from langchain_memlora.types import Turn
-from langchain_memlora.visible import visible
 
 ROLES = st.sampled_from(["user", "assistant"])
 

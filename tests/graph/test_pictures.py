@@ -10,9 +10,9 @@ from pixels import png, shown
 from support import BagOfWords, judge, tell
 
 from langchain_memlora import MemLoRAMemory
+from langchain_memlora.bundles import Bundle, Role
 from langchain_memlora.errors import InvalidImageError, NotFoundError, VisionNotConfiguredError
-from langchain_memlora.experts import Bundle, Role
-from langchain_memlora.images import as_picture
+from langchain_memlora.intake import as_picture
 from langchain_memlora.testing import ScriptedEngine
 
 Make = Callable[..., MemLoRAMemory]
@@ -97,7 +97,7 @@ def test_the_expert_of_another_bundle_may_look(
     make_memory: Make, seeing: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     eyes = Eyes()
-    monkeypatch.setattr("langchain_memlora.opening.named_engine", lambda name, bundle: eyes)
+    monkeypatch.setattr("langchain_memlora.memory.components.named_engine", lambda name, bundle: eyes)
     memory = make_memory(vision=dataclasses.replace(seeing, adapters={Role.VISION: Path("x")}))
     assert memory.answer("What colour is it?", user_id="ana", images=[CAT]).text == "gray"
     assert memory.engine is not eyes

@@ -16,9 +16,9 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from support import PROMPTS, BagOfWords, judge, tell
 
 from langchain_memlora import MemLoRAMemory
+from langchain_memlora.bundles import TEXT_ROLES, load_bundle
 from langchain_memlora.cli.app import app
 from langchain_memlora.cli.setting import Setting
-from langchain_memlora.experts import TEXT_ROLES, load_bundle
 from langchain_memlora.testing import ScriptedEngine
 
 

@@ -30,7 +30,7 @@ def test_a_message_has_an_identity(make_memory: Make, tmp_path: Path, monkeypatc
         return memory.ledger.counts()["turns"]
 
     assert told_twice(tmp_path / "on") == 1
-    monkeypatch.setattr("langchain_memlora.messages._derived_id", lambda *_: uuid.uuid4().hex)
+    monkeypatch.setattr("langchain_memlora.intake.messages._derived_id", lambda *_: uuid.uuid4().hex)
     assert told_twice(tmp_path / "off") == 2
 
 

@@ -11,10 +11,10 @@ from support import BagOfWords
 
 from benchmarks.reliability import hostile
 from benchmarks.reliability.hostile_texts import ATTEMPTS
-from langchain_memlora.experts import Bundle
+from langchain_memlora.bundles import Bundle
 from langchain_memlora.integrations.prompting import as_reference
 from langchain_memlora.testing import ScriptedEngine
-from langchain_memlora.visible import visible
+from langchain_memlora.text import visible
 
 KINDS = list(dict.fromkeys(attempt.kind for attempt in ATTEMPTS))
 

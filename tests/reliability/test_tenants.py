@@ -11,7 +11,7 @@ from sqlalchemy import true
 from benchmarks.reliability import tenants
 from benchmarks.reliability.tenants import SECRET, USERS
 from langchain_memlora.errors import MissingUserError
-from langchain_memlora.messages import to_scope
+from langchain_memlora.intake.messages import to_scope
 
 
 @pytest.mark.parametrize("chroma", [False, pytest.param(True, marks=pytest.mark.slow)])

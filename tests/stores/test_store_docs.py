@@ -14,8 +14,8 @@ from support import BagOfWords, judge, tell
 
 import langchain_memlora
 from langchain_memlora import models
-from langchain_memlora.experts import Bundle
-from langchain_memlora.memory import MemLoRAMemory
+from langchain_memlora.bundles import Bundle
+from langchain_memlora.memory.memory import MemLoRAMemory
 from langchain_memlora.testing import ScriptedEngine
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def code(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     scripted = functools.partial(MemLoRAMemory, engine=engine, experts=bundle)
     monkeypatch.setattr(langchain_memlora, "MemLoRAMemory", scripted)
     monkeypatch.setattr(models, "default_embeddings", Embedder)
-    monkeypatch.setattr("langchain_memlora.opening.default_embeddings", Embedder)
+    monkeypatch.setattr("langchain_memlora.memory.components.default_embeddings", Embedder)
     monkeypatch.setenv("MEMLORA_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     opened: list[dict[str, Any]] = []

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
+from langchain_memlora.bundles import Role
 from langchain_memlora.engines import Request
 from langchain_memlora.errors import EngineError
-from langchain_memlora.experts import Role
 from langchain_memlora.testing import ScriptedEngine
 
 LABELS = ("ADD", "NONE", "UPDATE", "DELETE")

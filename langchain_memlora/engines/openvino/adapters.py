@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from openvino import Tensor, Type
 
+from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.openvino.graph import Shape
 from langchain_memlora.engines.plain_lora import PlainLoRA, read_plain_lora
 from langchain_memlora.engines.tensors import to_bfloat16
 from langchain_memlora.errors import BundleMismatchError
-from langchain_memlora.experts.bundle import Bundle
 
 Factors = dict[str, Tensor]
 """The two factors of each fused projection's LoRA: `<projection>.a` is (rank, in), `<projection>.b` is (out, rank)."""

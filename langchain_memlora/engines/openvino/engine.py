@@ -11,6 +11,7 @@ from typing import Any
 
 import openvino
 
+from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest, Ending, Say
 from langchain_memlora.engines.openvino.adapters import Factors, load_adapters
@@ -23,7 +24,6 @@ from langchain_memlora.engines.prompting import Prompting, Row, check_base, in_b
 from langchain_memlora.engines.tensors import TensorFiles
 from langchain_memlora.engines.tokens import ChatTokens
 from langchain_memlora.errors import InvalidInputError, ModelError
-from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.models.base_model import resolve_base_model
 
 BATCH_TOKENS = 8192
@@ -66,7 +66,7 @@ class OpenVINOEngine(Engine):
         ```python
         from langchain_memlora.engines import Request
         from langchain_memlora.engines.openvino import OpenVINOEngine
-        from langchain_memlora.experts import load_bundle
+        from langchain_memlora.bundles import load_bundle
 
         with OpenVINOEngine(load_bundle()) as engine:
             print(engine.run([Request(None, "Say hello.", max_tokens=8)])[0].text)

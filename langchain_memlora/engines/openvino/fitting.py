@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.openvino.export import shape_of
 from langchain_memlora.engines.plain_lora import check_plain
 from langchain_memlora.errors import MemLoRAError
-from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.models.base_model import resolve_base_model
 
 

@@ -11,12 +11,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.prompting import Prompting, Row
 from langchain_memlora.engines.server.wire import Fields, Wire, nonsense
 from langchain_memlora.engines.tokens import ChatTokens
 from langchain_memlora.errors import EngineError, InvalidInputError, ModelError
-from langchain_memlora.experts.bundle import Bundle
 from langchain_memlora.models.base_model import resolve_base_model
 
 SHOWN_CHOICES = 20
@@ -58,7 +58,7 @@ class ServerEngine(Engine):
     Example:
         ```python
         from langchain_memlora.engines.server import ServerEngine
-        from langchain_memlora.experts import load_bundle
+        from langchain_memlora.bundles import load_bundle
 
         engine = ServerEngine(load_bundle(), "http://127.0.0.1:8000/v1")  # asks nothing until it is used
         engine.close()

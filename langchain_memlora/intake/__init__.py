@@ -1,0 +1,7 @@
+"""Pictures: taken out of what callers pass, made safe and small, and kept beside the ledger under the hash of their bytes."""
+
+from langchain_memlora.intake.image_bytes import MAX_BYTES, read_picture
+from langchain_memlora.intake.picture import MAX_PIXELS, MAX_SIDE, as_picture
+from langchain_memlora.intake.picture_store import ImageStore
+
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "MAX_SIDE", "ImageStore", "as_picture", "read_picture"]

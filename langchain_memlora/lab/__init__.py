@@ -1,0 +1,1 @@
+"""The workshop: training, selection and evaluation. It may need extras; the runtime never imports it."""

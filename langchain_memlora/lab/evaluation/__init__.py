@@ -1,0 +1,24 @@
+"""How good it is: data sets, metrics, judges, statistics and reports."""
+
+from langchain_memlora.lab.evaluation.ask import Reading
+from langchain_memlora.lab.evaluation.benchmark import Benchmark
+from langchain_memlora.lab.evaluation.calibration import calibrate
+from langchain_memlora.lab.evaluation.components import evaluate_extraction, evaluate_updates
+from langchain_memlora.lab.evaluation.conversations import AnnotatedFact, Conversation, Question
+from langchain_memlora.lab.evaluation.judge import Judge, judge_run
+from langchain_memlora.lab.evaluation.setups import SETUPS, Setup
+
+__all__ = [
+    "SETUPS",
+    "AnnotatedFact",
+    "Benchmark",
+    "Conversation",
+    "Judge",
+    "Question",
+    "Reading",
+    "Setup",
+    "calibrate",
+    "evaluate_extraction",
+    "evaluate_updates",
+    "judge_run",
+]

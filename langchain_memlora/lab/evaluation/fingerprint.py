@@ -1,0 +1,66 @@
+"""What makes two runs comparable: hashes of experts and data, versions, the machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Collection
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from langchain_memlora._version import __version__
+from langchain_memlora.bundles import TEXT_ROLES, Bundle, Role
+from langchain_memlora.lab.evaluation.conversations import Conversation
+from langchain_memlora.ledger.migrations import VERSION
+
+PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "chromadb", "langchain-core", "langgraph")
+
+
+def bundle_sha256(bundle: Bundle, roles: Collection[Role] = TEXT_ROLES) -> str:
+    """Hash of all that decides what a bundle's experts in these roles write: prompts, settings and weights."""
+    card = bundle.card.model_dump(mode="json", include={"dialect", "base", "window", "update", "max_tokens"})
+    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
+    digest.update((bundle.chat_template or "").encode())
+    for role in sorted(roles):
+        folder = bundle.adapters.get(role)
+        digest.update(f"{role}\n{folder is not None}\n{bundle.prompts.get(role, '')}".encode())
+        for file in sorted(folder.glob("adapter_*")) if folder else ():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def history_sha256(conversation: Conversation) -> str:
+    """Hash of what is told, questions apart."""
+    told = [(t.message_id, t.role, t.speaker, t.text, t.observed_at.isoformat()) for t in conversation.turns]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def store_key(bundle: Bundle, conversation: Conversation, embedder: str) -> str:
+    """Names a filled store: the same experts on the same history with the same embedder fill the same one."""
+    parts = [
+        __version__,
+        str(VERSION),
+        embedder,
+        bundle_sha256(bundle, (Role.EXTRACTION, Role.MEMORY_UPDATE)),
+        history_sha256(conversation),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def surroundings() -> dict[str, Any]:
+    """Versions and machine, for the record."""
+    return {
+        "langchain-memlora": __version__,
+        "python": platform.python_version(),
+        "machine": f"{os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()})",
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,52 @@
+"""F1 over stemmed words, and LoCoMo's way of applying it by category.
+
+Source: the scorer published with LoCoMo (arXiv 2402.17753), task_eval/evaluation.py. Stems are Porter's by snowballstemmer;
+the published scorer takes NLTK's, which stem a few words otherwise (see docs/benchmark.md).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from langchain_memlora.lab.evaluation.metrics.words import stems
+
+MULTI_HOP, OPEN_DOMAIN = "1", "3"
+NOT_TOLD = ("no information available", "not mentioned")
+
+
+def token_f1(prediction: str, gold: str) -> float:
+    """Harmonic mean of precision and recall over stemmed words, each counted as often as it stands there.
+
+    Example:
+        ```python
+        from langchain_memlora.lab.evaluation.metrics.token_f1 import token_f1
+
+        assert token_f1("in May 2023", "May 2023") == 0.8
+        ```
+    """
+    said, right = stems(prediction), stems(gold)
+    common = sum((Counter(said) & Counter(right)).values())
+    return 2 * common / (len(said) + len(right)) if common else 0.0
+
+
+def list_f1(prediction: str, gold: str) -> float:
+    """For answers that are lists: each part of the gold answer counts by its best match among the parts predicted."""
+    said, right = ([part.strip() for part in text.split(",")] for text in (prediction, gold))
+    return sum(max(token_f1(part, wanted) for part in said) for wanted in right) / len(right)
+
+
+def locomo_f1(prediction: str, gold: str, category: str) -> float:
+    """LoCoMo's score of one answer: lists in category 1, only the first gold in category 3."""
+    if category == MULTI_HOP:
+        return list_f1(prediction, gold)
+    return token_f1(prediction, gold.split(";")[0].strip() if category == OPEN_DOMAIN else gold)
+
+
+def plain_f1(prediction: str, gold: str, category: str) -> float:
+    """The score of data sets that give no rules of their own."""
+    return token_f1(prediction, gold)
+
+
+def abstains(prediction: str) -> bool:
+    """Whether an answer says, in the words that LoCoMo's scorer accepts, that the conversation does not tell."""
+    return any(phrase in prediction.casefold() for phrase in NOT_TOLD)

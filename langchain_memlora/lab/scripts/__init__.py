@@ -1,0 +1,1 @@
+"""Scripted conversations, and what plays them through a memory."""

@@ -1,0 +1,1 @@
+"""Candidates for a bundle, scored through the whole pipeline."""

@@ -1,0 +1,59 @@
+"""Rows as a model is trained on them: token ids, padded into batches that ask for logits only where a completion stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from langchain_memlora.lab.training.rows import Row
+
+if TYPE_CHECKING:
+    from langchain_memlora.engines.wrapping import Wrapping
+
+
+class Example(TypedDict):
+    """A tokenised row."""
+
+    input_ids: list[int]
+    prompt_length: int
+
+
+def tokenize_row(row: Row, wrapping: Wrapping) -> Example:
+    """Token ids of a row as the engine renders it, and how many of them are the prompt's."""
+    prompt = wrapping.ids([(message["role"], message["content"]) for message in row["prompt"]])
+    written = row["completion"][0]["content"] + wrapping.tokenizer.eos_token
+    ending = wrapping.tokenizer(written, add_special_tokens=False)["input_ids"]
+    return {"input_ids": [*prompt, *ending], "prompt_length": len(prompt)}
+
+
+def collate(examples: Sequence[Example], *, pad_id: int) -> dict[str, Any]:
+    """Pad on the left, and ask the model for logits (and give it labels) only for the last positions.
+
+    Returns:
+        `input_ids` and `attention_mask` of shape (batch, longest), `labels` of shape (batch, kept), and
+        `logits_to_keep` = kept = longest completion + 1.
+    """
+    import torch
+
+    longest = max(len(example["input_ids"]) for example in examples)
+    kept = max(len(example["input_ids"]) - example["prompt_length"] for example in examples) + 1
+    ids, mask, labels = [], [], []
+    for example in examples:
+        tokens = example["input_ids"]
+        padding = longest - len(tokens)
+        ids.append([pad_id] * padding + tokens)
+        mask.append([0] * padding + [1] * len(tokens))
+        completion = tokens[example["prompt_length"] :]
+        labels.append([-100] * (kept - len(completion)) + completion)
+    return {
+        "input_ids": torch.tensor(ids),
+        "attention_mask": torch.tensor(mask),
+        "labels": torch.tensor(labels),
+        "logits_to_keep": kept,
+    }
+
+
+def fitting(examples: Sequence[Example], limit: int) -> tuple[list[Example], int]:
+    """Examples no longer than `limit` tokens, and how many were not."""
+    kept = [example for example in examples if len(example["input_ids"]) <= limit]
+    return kept, len(examples) - len(kept)

@@ -1,0 +1,58 @@
+"""JSON lines in and out: each line checked against a model, and a file written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from langchain_memlora.errors import InvalidInputError
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+def read_lines(paths: Iterable[Path], model: type[Item], what: str, advice: str) -> list[Item]:
+    """Read the lines that are not blank.
+
+    Args:
+        what: What a line should be, for the error.
+        advice: How to mend one that is not.
+
+    Raises:
+        InvalidInputError: A line is something else, or a file can't be read; the message names file and line.
+    """
+    items = []
+    for path in paths:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            msg = f"{path} can't be read ({error.strerror}). Pass a file of JSON lines."
+            raise InvalidInputError(msg) from error
+        for number, line in enumerate(content.split(b"\n"), 1):
+            if line.strip():
+                try:
+                    items.append(model.model_validate(json.loads(line)))
+                except (ValueError, ValidationError) as error:
+                    msg = f"{path}:{number} is not a {what}: {error}. {advice}"
+                    raise InvalidInputError(msg) from error
+    return items
+
+
+def shipped(folder: str) -> list[Path]:
+    """The files that come with the package in a folder of `training/`."""
+    return sorted(
+        (Path(str(resources.files("langchain_memlora"))) / "lab" / "training" / "data" / folder).glob("*.jsonl")
+    )
+
+
+def write_lines(path: Path, objects: Iterable[Any]) -> None:
+    """Write JSON lines, in one step: a file is whole or as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in objects), encoding="utf-8")
+    os.replace(draft, path)

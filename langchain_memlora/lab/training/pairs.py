@@ -1,0 +1,58 @@
+"""Pairs of a known memory and a new fact with what to do: the memory_update expert's own material beside the stories.
+
+Stories tell facts once, so they hold few of the pairs that are hardest to tell apart: the same thing in other words, a change,
+and two things that are both true. One JSON object a line; the shipped ones lie in `pairs/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from langchain_memlora.bundles.bundle import Bundle
+from langchain_memlora.lab.training.json_lines import read_lines, shipped
+from langchain_memlora.lab.training.rows import Row, update_row
+from langchain_memlora.types import Event
+
+HELD_OUT = 12
+
+
+class Pair(BaseModel):
+    """A memory, a new fact of the same person, and the operation it calls for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    old: str = Field(min_length=1)
+    new: str = Field(min_length=1)
+    event: Literal["ADD", "NONE", "UPDATE"]
+
+
+def load_pairs(*paths: Path) -> list[Pair]:
+    """Load pairs from JSONL files; without arguments, the shipped ones.
+
+    Raises:
+        InvalidInputError: A line is not a pair; the message names file and line.
+
+    Example:
+        ```python
+        from langchain_memlora.lab.training.pairs import load_pairs
+
+        print(len(load_pairs()), "pairs")
+        ```
+    """
+    advice = 'Write {"old": ..., "new": ..., "event": "NONE"}.'
+    return read_lines(paths or shipped("pairs"), Pair, "pair", advice)
+
+
+def pair_rows(bundle: Bundle, pairs: Iterable[Pair]) -> list[Row]:
+    """A row for each pair."""
+    return [update_row(bundle, pair.old, pair.new, Event(pair.event)) for pair in pairs]
+
+
+def split_pairs(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+    """Training and validation pairs: every twelfth judges."""
+    training = [pair for number, pair in enumerate(pairs) if number % HELD_OUT]
+    return training, list(pairs[::HELD_OUT])

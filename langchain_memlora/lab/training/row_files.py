@@ -1,0 +1,58 @@
+"""Rows on disk: JSON lines of `{"prompt": [...], "completion": [...], "group": ...}`.
+
+The group names where a row came from, usually a chat. Rows of one group never stand on both sides of a split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from langchain_memlora.bundles.roles import Role
+from langchain_memlora.lab.training.json_lines import read_lines, write_lines
+from langchain_memlora.lab.training.rows import Row
+
+Item = TypeVar("Item")
+GroupedRow = tuple[Row, str]
+RoleRows = dict[Role, list[tuple[Mapping[str, Any], str]]]
+HELD_OUT = 12
+
+
+class _Message(BaseModel):
+    role: str
+    content: str
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    prompt: list[_Message] = Field(min_length=1)
+    completion: list[_Message] = Field(min_length=1, max_length=1)
+    group: str = ""
+
+
+def load_rows(*paths: Path) -> list[GroupedRow]:
+    """Read rows with their groups.
+
+    Raises:
+        InvalidInputError: A line is not a row; the message names file and line.
+    """
+    advice = 'Write {"prompt": [message], "completion": [message]}.'
+    lines = read_lines(paths, _Line, "row", advice)
+    return [(line.model_dump(include={"prompt", "completion"}), line.group) for line in lines]  # type: ignore[misc]
+
+
+def split_rows(rows: Sequence[tuple[Item, Hashable]]) -> tuple[list[Item], list[Item]]:
+    """Training and validation rows: every twelfth group judges; where there is but one group, every twelfth row."""
+    groups = {group: place for place, group in enumerate(dict.fromkeys(group for _, group in rows))}
+    places = [groups[group] if len(groups) > 1 else number for number, (_, group) in enumerate(rows)]
+    training = [row for (row, _), place in zip(rows, places, strict=True) if place % HELD_OUT]
+    return training, [row for (row, _), place in zip(rows, places, strict=True) if place % HELD_OUT == 0]
+
+
+def write_rows(path: Path, rows: Iterable[tuple[Mapping[str, Any], str]]) -> None:
+    """Write rows with their groups."""
+    write_lines(path, [{**row, "group": group} for row, group in rows])

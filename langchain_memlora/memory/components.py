@@ -1,0 +1,140 @@
+"""Opens what a memory works with (experts, engine, ledger, embedder, index), each as late as it can be, and closes it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import VectorStore
+from platformdirs import user_data_path
+
+from langchain_memlora.bundles import Bundle, Role, load_bundle
+from langchain_memlora.engines.base import Engine
+from langchain_memlora.engines.registry import named_engine
+from langchain_memlora.errors import ClosedError
+from langchain_memlora.experts import Captioner, Captions, Experts, VisionExpert
+from langchain_memlora.graph import Services
+from langchain_memlora.indexes import Index, VectorStoreIndex
+from langchain_memlora.indexes.embeddings import CachedEmbeddings
+from langchain_memlora.indexes.sync import DEFAULT, Synced
+from langchain_memlora.intake import ImageStore
+from langchain_memlora.ledger import Ledger
+from langchain_memlora.models import DEFAULT_EMBEDDER, default_embeddings, embedder_id
+from langchain_memlora.retrieval import Retriever
+
+THREADS = 16
+
+
+class Parts:
+    """What a memory is made of. The arguments are those of `MemLoRAMemory`; what was handed in is not closed here."""
+
+    def __init__(
+        self,
+        *,
+        path: str | Path | None,
+        experts: str | Path | Bundle,
+        engine: Engine | str | None,
+        index: VectorStore | Index | None,
+        ledger: Ledger | str | Path | None,
+        embeddings: Embeddings | None,
+        vision: str | Path | Bundle | None,
+        captioner: Captioner | None,
+    ) -> None:
+        home = os.environ.get("MEMLORA_HOME")
+        self.path = Path(path or home or user_data_path("langchain-memlora")).expanduser()
+        self.bundle = experts if isinstance(experts, Bundle) else load_bundle(experts)
+        self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger or self.path / "ledger.sqlite3")
+        given_engine = isinstance(engine, Engine)
+        self.engine = engine if given_engine else named_engine(engine or "transformers", self.bundle)
+        self._owns_engine, self._owns_ledger = not given_engine, not isinstance(ledger, Ledger)
+        given = embeddings or (index.embeddings if isinstance(index, VectorStore) else None)
+        name = embedder_id(given) if given else DEFAULT_EMBEDDER
+        self.embeddings = CachedEmbeddings((lambda: given) if given else default_embeddings, name, self.ledger)
+        self.services = Services(
+            experts=Experts(self.bundle, self.engine, self._sight(vision, captioner)),
+            ledger=self.ledger,
+            retriever=Retriever(self.ledger, self.index),
+            index=self.index,
+            embeddings=self.embeddings,
+            images=ImageStore((self.ledger.database.path or self.path / "ledger").with_suffix(".images")),
+        )
+        self._given_index = index
+        self._synced: Synced | None = None
+        self._opening = threading.Lock()
+        self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="memlora")
+        self._frozen = False
+        self.closed = False
+
+    def _sight(self, vision: str | Path | Bundle | None, captioner: Captioner | None) -> VisionExpert | Captions | None:
+        """Who looks at pictures: a bundle of its own, else an expert of the bundle, else a captioner, else nobody."""
+        self._eyes: Engine | None = None
+        if vision is not None:
+            bundle = vision if isinstance(vision, Bundle) else load_bundle(vision)
+            self._eyes = named_engine("transformers", bundle)
+            return VisionExpert(bundle, self._eyes)
+        if Role.VISION in self.bundle.adapters:
+            return VisionExpert(self.bundle, self.engine)
+        return Captions(captioner) if captioner else None
+
+    def check_open(self) -> None:
+        """Refuse to go on after `close`.
+
+        Raises:
+            ClosedError: The memory was closed.
+        """
+        if self.closed:
+            msg = "This memory was closed. Make a new MemLoRAMemory; what it stored is still there."
+            raise ClosedError(msg)
+
+    def threads(self) -> ThreadPoolExecutor:
+        """Where async verbs run."""
+        self.check_open()
+        return self._threads
+
+    @property
+    def index_name(self) -> str:
+        """What the ledger calls the index. Embedded ones that follow a ledger on a server are each called otherwise."""
+        shared = self.ledger.database.path is None and self._given_index is None
+        return f"chroma:{platform.node()}:{self.path.absolute()}" if shared else DEFAULT
+
+    def index(self) -> Synced:
+        """The index, opened at first use: importing and opening Chroma takes seconds."""
+        with self._opening:
+            if self._synced is None:
+                given = self._given_index
+                if given is None:
+                    from langchain_memlora.indexes.chroma import ChromaIndex
+
+                    given = ChromaIndex(self.path / "chroma", self.embeddings)
+                index = given if isinstance(given, Index) else VectorStoreIndex(given)
+                self._synced = Synced(index, self.ledger, self.embeddings.name, name=self.index_name)
+            return self._synced
+
+    def warm(self) -> None:
+        """Load models, open the index, and spare the garbage collector what was loaded."""
+        self.index().catch_up()
+        self.embeddings.real.embed_query("warm")
+        self.engine.warm()
+        gc.collect()
+        gc.freeze()
+        self._frozen = True
+
+    def close(self) -> None:
+        """Stop the model's worker and close the stores."""
+        self.closed = True
+        if self._frozen:
+            gc.unfreeze()
+        if self._owns_engine:
+            self.engine.close()
+        if self._eyes:
+            self._eyes.close()
+        self._threads.shutdown(wait=True)
+        if self._synced:
+            self._synced.index.close()
+        if self._owns_ledger:
+            self.ledger.close()

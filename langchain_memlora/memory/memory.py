@@ -1,0 +1,600 @@
+"""`MemLoRAMemory`: the facade over graph, ledger, index and experts."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import VectorStore
+from langgraph.graph.state import CompiledStateGraph
+
+from langchain_memlora.bundles import DEFAULT_BUNDLE, Bundle
+from langchain_memlora.engines.base import Engine
+from langchain_memlora.errors import InvalidImageError, InvalidInputError, NotFoundError
+from langchain_memlora.experts import Captioner
+from langchain_memlora.graph import build_memory_graph, build_respond_graph, compile_quietly
+from langchain_memlora.graph.answer import is_known
+from langchain_memlora.graph.answer_from_image import SHOWN
+from langchain_memlora.indexes import Index
+from langchain_memlora.indexes.sync import forget_index
+from langchain_memlora.intake import as_picture, read_picture
+from langchain_memlora.intake.messages import Redact, check_name, check_text, redacted, to_scope, to_turns
+from langchain_memlora.ledger import Change, Imported, Ledger, Retention
+from langchain_memlora.memory.async_methods import async_twin
+from langchain_memlora.memory.bulk import Bulk, add_all
+from langchain_memlora.memory.components import Parts
+from langchain_memlora.memory.user_view import UserMemory
+from langchain_memlora.memory.writer import Remembering
+from langchain_memlora.retrieval import Include
+from langchain_memlora.types import AddResult, Answer, Erasure, Event, Hit, Memory, Operation, Scope, Turn
+
+if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
+
+    from langchain_memlora.integrations.chat_model import ChatMemLoRA
+    from langchain_memlora.integrations.middleware import MemLoRAMiddleware
+    from langchain_memlora.integrations.owner import UserId
+    from langchain_memlora.integrations.retriever import MemLoRARetriever
+
+
+class MemLoRAMemory:
+    """Long-term memory on this machine: one small model, one LoRA expert for each operation.
+
+    Args:
+        path: Folder of the ledger and the index. Default: `MEMLORA_HOME`, else the user's data folder.
+        experts: A bundle, its name or its path.
+        engine: What computes: an `Engine`, `transformers` (the default), `openvino`, `auto` for the fastest installed, or the
+            address of a server that holds the experts, such as `http://127.0.0.1:8000/v1`.
+        index: A LangChain `VectorStore` (or an `Index`) in place of the embedded Chroma.
+        ledger: A `Ledger`, the path of its file if it should not lie in `path`, or the `postgresql://` URL of a database.
+        embeddings: A LangChain `Embeddings` in place of all-MiniLM-L6-v2.
+        retention: How much is kept of each scope, and for how long; enforced at each `add`, and for everybody by `expire`.
+        redact: Given the text of each message, and of each `update`, gives the text that may be stored. Experts and
+            embedder see nothing else. What it raises is raised, and nothing was stored.
+        vision: A bundle whose vision expert looks, in place of that of `experts`: its name or its path.
+        captioner: Without a vision expert, what says in words what a picture shows; it is given the bytes of a PNG or JPEG.
+
+    Raises:
+        BundleError: The experts can't be loaded.
+        LedgerError: The ledger can't be opened.
+        MissingExtraError: What the engine named, or a URL, needs is not installed.
+
+    Every verb has an async twin with an `a` in front. Models load at first use; `warm` loads them ahead.
+
+    Example:
+        ```python
+        from langchain_memlora import MemLoRAMemory
+
+        with MemLoRAMemory(path="/tmp/memlora-example") as memory:
+            memory.add("I moved from Porto to Berlin last week.", user_id="ana")
+            print(memory.answer("Where do I live?", user_id="ana").text)
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | Path | None = None,
+        experts: str | Path | Bundle = DEFAULT_BUNDLE,
+        engine: Engine | str | None = None,
+        index: VectorStore | Index | None = None,
+        ledger: Ledger | str | Path | None = None,
+        embeddings: Embeddings | None = None,
+        retention: Retention | None = None,
+        redact: Redact | None = None,
+        vision: str | Path | Bundle | None = None,
+        captioner: Captioner | None = None,
+    ) -> None:
+        self._parts = parts = Parts(
+            path=path,
+            experts=experts,
+            engine=engine,
+            index=index,
+            ledger=ledger,
+            embeddings=embeddings,
+            vision=vision,
+            captioner=captioner,
+        )
+        self.path, self.bundle, self.engine = parts.path, parts.bundle, parts.engine
+        self.ledger, self.embeddings, self.services = parts.ledger, parts.embeddings, parts.services
+        self._retention, self._redact = retention, redact
+        self._remembering = Remembering(self.services, retention)
+        self._respond = compile_quietly(build_respond_graph(self.services), "respond")
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        messages: Any,
+        *,
+        user_id: str,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        observed_at: datetime | None = None,
+        thread_id: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        infer: bool = True,
+        background: bool = False,
+    ) -> AddResult:
+        """Store messages and remember what they tell.
+
+        The messages are on disk before any model runs. Messages that were added before (same thread, same id) are
+        skipped, so a whole conversation may be passed again.
+
+        Args:
+            messages: A string, a message or a list; see `messages.to_turns`. Images are content blocks (LangChain's,
+                OpenAI's, Anthropic's, or `{"type": "image", "path": ...}`); those that can't be taken or seen are in the
+                result's `errors`, and the words beside them are remembered.
+            observed_at: When they were said; aware. Without it the clock's time is taken.
+            thread_id: The conversation they belong to; context never crosses threads.
+            infer: `False` keeps each user message as a memory word for word, without asking an expert.
+            background: Return once the messages are on disk, with status `pending`; a worker remembers them in the order
+                they came. If 256 windows wait, `add` blocks until there is room. What goes wrong stays on the jobs: see
+                `flush`, `retry` and `memlora doctor`.
+
+        On disk means synced (`fsync` at each commit), so that it survives a power cut; `Ledger(path, durability="normal")`
+        is faster and survives only a killed process. What a crash or `close` interrupts is finished, once, before the
+        first `add`, `flush` or `retry` of the next opening.
+
+        Raises:
+            InvalidInputError: Something can't be used as given; nothing was stored.
+            EngineError: The model failed. The messages are stored, and `retry` finishes the work.
+        """
+        self._check_open()
+        scope = to_scope(user_id, agent_id, run_id)
+        given = to_turns(
+            messages,
+            scope,
+            observed_at=observed_at,
+            thread_id=thread_id,
+            metadata=metadata,
+            images=self.services.images,
+            redact=self._redact,
+        )
+        if not infer:
+            return self._remembering.add_verbatim(scope, given)
+        remember = self._remembering.add_later if background else self._remembering.add
+        return remember(scope, given)
+
+    def add_many(
+        self,
+        conversations: Iterable[Mapping[str, Any]],
+        *,
+        in_flight: int = 8,
+        progress: Callable[[int], None] | None = None,
+    ) -> Bulk:
+        """Add the histories of many users.
+
+        What is in memory is bounded by `in_flight`, however long the iterable. A user's conversations are remembered in the
+        order they come; those of different users side by side, which lets the engine compute them as one batch. Whatever
+        stops this, call it again with the same conversations: messages that are known are skipped.
+
+        Args:
+            conversations: Each has the arguments of `add`: `messages`, `user_id` and `observed_at`, and if wanted `agent_id`,
+                `run_id`, `thread_id` and `metadata`.
+            in_flight: How many conversations are worked on at once.
+            progress: Told how many conversations are done.
+
+        Returns:
+            What was done, with the conversations that could not be used or not be read.
+
+        Raises:
+            InvalidInputError: `in_flight` is not positive.
+            EngineError: The model failed. What was begun is stored, and the next call finishes it.
+            LedgerError: The ledger can't be written.
+        """
+        self._check_open()
+        return add_all(self.add, conversations, in_flight=in_flight, progress=progress)
+
+    def update(
+        self, memory_id: str, text: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
+    ) -> Operation:
+        """Give a memory another text. The old one stays in its history.
+
+        Raises:
+            NotFoundError: The scope sees no such memory.
+        """
+        check_text(text, "text")
+        text = check_text(redacted(text, self._redact), "text")
+        memory = self.get(memory_id, user_id=user_id, agent_id=agent_id, run_id=run_id)
+        return self._by_hand(memory.scope, Change(Event.UPDATE, memory_id, text.strip(), by="update"))
+
+    def delete(
+        self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
+    ) -> Operation:
+        """Delete a memory; the turns that told it are withheld too. `restore` undoes it.
+
+        Raises:
+            NotFoundError: The scope sees no such memory.
+        """
+        memory = self.get(memory_id, user_id=user_id, agent_id=agent_id, run_id=run_id)
+        return self._by_hand(memory.scope, Change(Event.DELETE, memory_id, by="delete"))
+
+    def delete_all(self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> list[Operation]:
+        """Delete all memories that a scope sees."""
+        self._check_open()
+        scope = to_scope(user_id, agent_id, run_id)
+        self._remembering.settle(scope.user_id)
+        operations = self.ledger.delete_all(scope)
+        self.services.index().catch_up()
+        return operations
+
+    def restore(
+        self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
+    ) -> Operation:
+        """Undo the last change to a memory: bring a deleted one back, or an updated one back to what it said.
+
+        Raises:
+            NotFoundError: The scope sees no such memory, or there is nothing to undo.
+        """
+        memory = self._find(memory_id, to_scope(user_id, agent_id, run_id), deleted=True)
+        operation = self.ledger.restore(memory.scope, memory_id)
+        self.services.index().catch_up()
+        return operation
+
+    def retry(self) -> AddResult:
+        """Work off what could not be read or finished before, for all users."""
+        self._check_open()
+        return self._remembering.retry()
+
+    def flush(self, timeout: float | None = None) -> AddResult:
+        """Wait for what `add(..., background=True)` left to do, and for what an earlier process did.
+
+        Args:
+            timeout: Wait at most so many seconds.
+
+        Returns:
+            What was done since the last flush (of the last thousand runs); status `pending` if time ran out before all of
+            it was.
+        """
+        self._check_open()
+        return self._remembering.flush(timeout)
+
+    def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Write the vector index again from the ledger, also with another embedder or store; returns how many items it wrote.
+
+        The store that held them before is not emptied. A store that held vectors of another embedder has to be emptied first.
+        What is interrupted goes on at the next call.
+
+        Args:
+            progress: Told how many changes were applied, and of how many.
+        """
+        self._check_open()
+        forget_index(self.ledger, self._parts.index_name)
+        return self.services.index().rebuild(progress)
+
+    def export(self, path: str | Path, *, user_id: str | None = None) -> None:
+        """Write turns, memories, history and jobs of everybody, or of a user, into a new file of JSON lines.
+
+        Raises:
+            InvalidInputError: The file exists or can't be written.
+        """
+        self._check_open()
+        self.ledger.export(path, None if user_id is None else to_scope(user_id).user_id)
+
+    def import_(self, path: str | Path) -> Imported:
+        """Take in what `export` wrote: all of it, or nothing. What is here already is skipped, so it may be repeated.
+
+        Raises:
+            InvalidInputError: It is no export, or was cut or changed; the message names the line.
+        """
+        self._check_open()
+        done = self.ledger.import_(path)
+        self.services.index().catch_up()
+        return done
+
+    def backup(self, path: str | Path) -> None:
+        """Copy the ledger, while it is in use, into a new file: the `ledger.sqlite3` of another memory's folder.
+
+        Raises:
+            InvalidInputError: The file exists or can't be written.
+        """
+        self._check_open()
+        self.ledger.backup(path)
+
+    def forget(self, *, user_id: str) -> Erasure:
+        """Erase all that is known of a user, whatever the agent or run: turns, memories, history. This can't be undone.
+
+        The text is gone from ledger, full-text index, caches and write-ahead log when this returns; so it is from the
+        embedded Chroma, which is written anew for that (from cached vectors). From other vector stores it is deleted by
+        id; what they keep of it is theirs. If a crash interrupts this, the next opening finishes it.
+
+        Returns:
+            A receipt.
+
+        Raises:
+            LedgerError: The log could not be emptied, for others are reading. Call it again.
+        """
+        self._check_open()
+        return self._erase(to_scope(user_id).user_id)
+
+    def expire(self, limits: Retention | None = None) -> Erasure:
+        """Erase what is beyond the limits now, in every scope, also where nothing is added any more. This can't be undone.
+
+        As with `forget`, the bytes are gone when this returns; what an `add` has expired before is gone from every search
+        at once, and from the files by the next `expire`, `forget` or opening.
+
+        Args:
+            limits: In place of the memory's own `retention`.
+
+        Raises:
+            InvalidInputError: No limits were given, here or at opening.
+            LedgerError: The log could not be emptied, for others are reading. Call it again.
+        """
+        self._check_open()
+        if (limits := limits or self._retention) is None:
+            msg = "limits=None: this memory was opened without `retention`. Pass a Retention."
+            raise InvalidInputError(msg)
+        self.embeddings.forget()
+        return self._remembering.expire(limits)
+
+    def reset(self) -> Erasure:
+        """Erase everything of every user, as `forget` does. This can't be undone."""
+        self._check_open()
+        return self._erase(None)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        query: str,
+        *,
+        user_id: str,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        k: int = 5,
+        include: Include = "both",
+        filters: Mapping[str, Any] | None = None,
+    ) -> list[Hit]:
+        """Find memories and raw turns, best first.
+
+        Args:
+            k: At most this many hits.
+            include: `both`, or only `memories` or `turns`.
+            filters: Metadata that hits must have, by equality; they are looked for among the nearest 480 of each kind.
+        """
+        self._check_open()
+        scope = to_scope(user_id, agent_id, run_id)
+        check_text(query, "query")
+        _check_choice(k, include, filters)
+        return self.services.retriever.search(query, scope, k=k, include=include, filters=filters)
+
+    def answer(
+        self,
+        question: str,
+        *,
+        user_id: str,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        k: int = 5,
+        budget: int = 250,
+        include: Include = "both",
+        filters: Mapping[str, Any] | None = None,
+        images: Sequence[Any] = (),
+    ) -> Answer:
+        """Answer a question from memory, in a few words; `known` is `False` if the memories do not tell.
+
+        A question about a picture goes to the vision expert: with `images`, or if the best hit shows one.
+
+        Args:
+            k: How many hits the expert may read.
+            budget: About how many tokens of them it may read.
+            images: Pictures the question is about, in any form that a content block or `read_picture` takes; at most 4.
+
+        Raises:
+            InvalidImageError: An image can't be read, or there are too many.
+            VisionNotConfiguredError: Nobody can look at `images`.
+        """
+        start = time.perf_counter()
+        self._check_open()
+        check_text(question, "question")
+        _check_choice(k, include, filters)
+        state = {
+            "scope": to_scope(user_id, agent_id, run_id),
+            "question": question,
+            "k": k,
+            "budget": budget,
+            "include": include,
+            "filters": dict(filters) if filters else None,
+            "images": self._pictures(images),
+        }
+        out = self._respond.invoke(state)
+        return Answer(
+            text=out["answer"],
+            known=is_known(out["answer"]),
+            hits=tuple(out["hits"]),
+            context=out["context"],
+            usage=tuple(out["usage"]),
+            seconds=time.perf_counter() - start,
+            images=tuple(out.get("looked", ())),
+        )
+
+    def picture(self, reference: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> bytes:
+        """A picture that messages of a scope show (`turn.images`), as the bytes of a PNG or JPEG file.
+
+        Raises:
+            NotFoundError: The messages that the scope sees show no such picture.
+            InvalidImageError: Its file is gone or was altered.
+        """
+        self._check_open()
+        owner = to_scope(user_id, agent_id, run_id)
+        if not any(reference in turn.images for turn in self.ledger.all_turns(owner)):
+            msg = f"{user_id!r} has no picture {reference!r:.80}. The `images` of turns name them."
+            raise NotFoundError(msg)
+        return self.services.images.get(reference)
+
+    def get(self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> Memory:
+        """One memory.
+
+        Raises:
+            NotFoundError: The scope sees no such memory (it may be deleted; see `history`).
+        """
+        return self._find(memory_id, to_scope(user_id, agent_id, run_id))
+
+    def get_all(
+        self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None, deleted: bool = False
+    ) -> list[Memory]:
+        """All memories that a scope sees, oldest first; with `deleted`, tombstones too."""
+        self._check_open()
+        return self.ledger.memories(to_scope(user_id, agent_id, run_id), deleted=deleted)
+
+    def history(
+        self,
+        memory_id: str | None = None,
+        *,
+        user_id: str,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+    ) -> list[Operation]:
+        """What happened to a memory, or to all that a scope sees, oldest first."""
+        self._check_open()
+        if memory_id is not None:
+            check_name("memory_id", memory_id)
+        return self.ledger.history(to_scope(user_id, agent_id, run_id), memory_id)
+
+    def turns(
+        self, ids: Sequence[str], *, user_id: str, agent_id: str | None = None, run_id: str | None = None
+    ) -> list[Turn]:
+        """Messages by the ids that memories (`turn_ids`) and operations (`turn_id`) give as their source.
+
+        Ids that the scope does not see are left out.
+        """
+        self._check_open()
+        seen = self.ledger.turns(list(dict.fromkeys(ids)), to_scope(user_id, agent_id, run_id))
+        return [*seen.values()]
+
+    # -- the machine ---------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def graph(self) -> CompiledStateGraph:
+        """The compiled LangGraph graph that remembers and responds."""
+        return compile_quietly(build_memory_graph(self.services), "memlora")
+
+    def for_user(self, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> UserMemory:
+        """A view bound to one user, to hand to code that should not see others."""
+        return UserMemory(self, to_scope(user_id, agent_id, run_id))
+
+    # -- views for LangChain -------------------------------------------------------------------------------------
+
+    def as_middleware(self, *, user_id: UserId, **options: Any) -> MemLoRAMiddleware:
+        """A middleware for `langchain.agents.create_agent`; see `MemLoRAMiddleware` for the options."""
+        from langchain_memlora.integrations.middleware import MemLoRAMiddleware
+
+        return MemLoRAMiddleware(self, user_id=user_id, **options)
+
+    def as_tools(self, *, user_id: UserId, **options: Any) -> list[BaseTool]:
+        """Tools to search, save, update and forget; see `memory_tools` for the options."""
+        from langchain_memlora.integrations.tools import memory_tools
+
+        return memory_tools(self, user_id=user_id, **options)
+
+    def as_retriever(self, *, user_id: str, **options: Any) -> MemLoRARetriever:
+        """A LangChain retriever; see `MemLoRARetriever` for the options."""
+        from langchain_memlora.integrations.retriever import MemLoRARetriever
+
+        return MemLoRARetriever(memory=self, user_id=user_id, **options)
+
+    def as_chat_model(self, role: str | None = None, **options: Any) -> ChatMemLoRA:
+        """The model on this machine as a LangChain chat model, with a role's adapter or none; see `ChatMemLoRA`."""
+        from langchain_memlora.integrations.chat_model import ChatMemLoRA
+
+        return ChatMemLoRA(engine=self.engine, role=role, model=self.bundle.card.base.name, **options)
+
+    def warm(self) -> None:
+        """Load models and open the index now.
+
+        What is loaded is also put out of sight of Python's garbage collector (`gc.freeze`) until `close`: going through it
+        stops all threads, an event loop too, for a quarter of a second.
+        """
+        self._check_open()
+        self._parts.warm()
+
+    def close(self) -> None:
+        """Stop the workers and close the stores. Closing twice is fine.
+
+        Background work in hand is finished; what waits stays on disk for the next opening. To finish it now, `flush` first.
+        """
+        if not self._parts.closed:
+            self._parts.closed = True
+            self._remembering.close()
+            self._parts.close()
+
+    def __enter__(self) -> MemLoRAMemory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> MemLoRAMemory:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.close)
+
+    aadd = async_twin(add)
+    aadd_many = async_twin(add_many)
+    aupdate = async_twin(update)
+    adelete = async_twin(delete)
+    adelete_all = async_twin(delete_all)
+    arestore = async_twin(restore)
+    aretry = async_twin(retry)
+    aflush = async_twin(flush)
+    arebuild = async_twin(rebuild)
+    aexport = async_twin(export)
+    aimport_ = async_twin(import_)
+    abackup = async_twin(backup)
+    aforget = async_twin(forget)
+    areset = async_twin(reset)
+    aexpire = async_twin(expire)
+    asearch = async_twin(search)
+    aanswer = async_twin(answer)
+    apicture = async_twin(picture)
+    aget = async_twin(get)
+    aget_all = async_twin(get_all)
+    ahistory = async_twin(history)
+    aturns = async_twin(turns)
+    awarm = async_twin(warm)
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        self._parts.check_open()
+
+    def _pictures(self, images: Sequence[Any]) -> list[bytes]:
+        if len(images) > SHOWN:
+            msg = f"{len(images)} images were given with a question, the limit is {SHOWN}. Ask about fewer."
+            raise InvalidImageError(msg)
+        return [as_picture(read_picture(image)) for image in images]
+
+    def _erase(self, user_id: str | None) -> Erasure:
+        self.embeddings.forget()
+        return self._remembering.erase(user_id)
+
+    def _by_hand(self, scope: Scope, change: Change) -> Operation:
+        operation = self.ledger.commit(scope, [change])[0]
+        self.services.index().catch_up()
+        return operation
+
+    def _find(self, memory_id: str, scope: Scope, *, deleted: bool = False) -> Memory:
+        self._check_open()
+        check_name("memory_id", memory_id)
+        found = self.ledger.memories(scope, ids=[memory_id], deleted=deleted)
+        if not found:
+            msg = f"{scope.user_id!r} has no memory {memory_id!r}, or not in this scope. `get_all` lists what is there."
+            raise NotFoundError(msg)
+        return found[0]
+
+
+def _check_choice(k: Any, include: Any, filters: Any) -> None:
+    if not isinstance(k, int) or k < 1 or include not in ("both", "memories", "turns"):
+        msg = f"k={k!r}, include={include!r} can't be used. Pass a k of at least 1 and 'both', 'memories' or 'turns'."
+        raise InvalidInputError(msg)
+    if filters is not None and not isinstance(filters, Mapping):
+        msg = f"filters={filters!r:.80} is not a dict. Pass the metadata that hits must have."
+        raise InvalidInputError(msg)

@@ -1,0 +1,56 @@
+"""Statistics against what is known to be true of them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from langchain_memlora.lab.evaluation.statistics import bootstrap, mcnemar, paired_bootstrap, wilson
+
+
+def test_a_bootstrap_interval_is_that_of_the_normal_approximation() -> None:
+    chance = random.Random(1)
+    values = [chance.gauss(0.4, 0.3) for _ in range(400)]
+    found = bootstrap(values)
+    assert found.mean == pytest.approx(sum(values) / 400)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * 0.3 / 20, rel=0.1)
+    assert bootstrap(values) == found
+    assert bootstrap(values, seed=2) != found
+    assert bootstrap([]) is None
+
+
+def test_one_value_has_no_spread() -> None:
+    assert bootstrap([0.5]).low == bootstrap([0.5]).high == 0.5
+
+
+def test_pairs_find_a_difference_that_means_hide() -> None:
+    chance = random.Random(3)
+    hard = [chance.random() for _ in range(100)]
+    better = [h + 0.05 + chance.gauss(0, 0.02) for h in hard]
+    found = paired_bootstrap(better, hard)
+    assert found.mean == pytest.approx(0.05, abs=0.01)
+    assert found.low > 0
+    assert found.p < 0.001
+    assert bootstrap(better).low < bootstrap(hard).high
+
+
+def test_equal_systems_do_not_differ() -> None:
+    found = paired_bootstrap([0.0, 1.0] * 20, [0.0, 1.0] * 20)
+    assert (found.mean, found.p) == (0.0, 1.0)
+    assert mcnemar([True, False], [True, False]) == 1.0
+
+
+def test_mcnemar_counts_only_where_they_differ() -> None:
+    a = [True] * 10 + [True] * 50
+    b = [False] * 10 + [True] * 50
+    assert mcnemar(a, b) == pytest.approx(2 / 2**10)
+    assert mcnemar(b, a) == mcnemar(a, b)
+
+
+def test_wilson_is_the_papers_interval() -> None:
+    found = wilson(110, 233)  # J 47.2
+    assert (round(found.low, 3), round(found.high, 3)) == (0.409, 0.536)
+    assert wilson(0, 20).low == 0.0
+    assert wilson(0, 20).high > 0.1
+    assert wilson(0, 0) is None
