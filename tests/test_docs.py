@@ -91,7 +91,7 @@ def at_hand() -> dict[str, Any]:
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize("page", named(PAGES, "python"))
-def test_page_runs(page: Path, elsewhere: Path) -> None:
+def test_page_code_runs(page: Path, elsewhere: Path) -> None:
     # A module of its own, so that what looks up annotations by module finds the page's names.
     module = type(sys)("page")
     module.__dict__.update(at_hand())
@@ -106,13 +106,13 @@ def test_page_runs(page: Path, elsewhere: Path) -> None:
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "code"), docstring_blocks())
-def test_example_runs(name: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docstring_example_runs(name: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMLORA_HOME", str(tmp_path))
     exec(compile(code.replace("/tmp/", f"{tmp_path}/"), name, "exec"), {})
 
 
 @pytest.mark.parametrize("page", named(PAGES, "python"))
-def test_imports_of_a_page_exist(page: Path) -> None:
+def test_imports_on_page_exist(page: Path) -> None:
     for code in blocks(page.read_text(encoding="utf-8"), "python"):
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.ImportFrom) and str(node.module).startswith("langchain_memlora"):
@@ -199,12 +199,12 @@ def test_commands_and_options_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", named(PAGES, "json"))
-def test_json_can_be_read(page: Path) -> None:
+def test_json_blocks_parse(page: Path) -> None:
     for block in blocks(page.read_text(encoding="utf-8"), "json"):
         json.loads(block)
 
 
-def test_the_checker_finds_what_does_not_exist() -> None:
+def test_command_checker_rejects_unknown_names() -> None:
     for line in ("nothing", "add hi --users ana", "migrate mem1 x", "models pul", "restore --user ana", "list x y"):
         with pytest.raises(AssertionError):
             check_memlora(shlex.split(line))
@@ -220,13 +220,13 @@ def test_generated_parts_are_current() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_recorded_scores_are_those_of_the_shipped_experts() -> None:
+def test_recorded_scores_match_shipped_experts() -> None:
     for run in json.loads((ROOT / "docs" / "benchmark.json").read_text(encoding="utf-8")):
         config = run["config"]
         assert config["bundle_sha256"] == bundle_sha256(load_bundle(config["bundle"])), f"run {config['dataset']} again"
 
 
-def test_every_error_is_explained() -> None:
+def test_every_error_is_documented() -> None:
     page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     known = {name for name, value in vars(errors).items() if inspect.isclass(value)}
     assert set(re.findall(r"^## (\w+Error)$", page, re.M)) == known
@@ -240,7 +240,7 @@ def test_every_example_is_listed() -> None:
 
 
 @pytest.mark.slow
-def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+def test_site_builds_without_warnings(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
     pytest.importorskip("mkdocstrings", reason="the extra `docs` is not installed")
     build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]

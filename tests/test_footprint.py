@@ -1,4 +1,4 @@
-"""What starting costs: in time and in memory, beside the bare imports of what it is built on."""
+"""Tests of import time, start-up time and memory."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def cost(code: str, runs: int = 3) -> tuple[float, float]:
     return min(seconds for seconds, _ in found), min(megabytes for _, megabytes in found)
 
 
-def test_importing_takes_less_than_a_third_of_a_second() -> None:
+def test_import_time() -> None:
     seconds, _ = cost("import langchain_memlora", runs=3)
     assert seconds < 0.3
 
@@ -36,7 +36,7 @@ def test_importing_takes_less_than_a_third_of_a_second() -> None:
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "package"), [("openvino", "openvino"), ("transformers", "peft")])
-def test_a_memory_starts_soon_after_its_imports(tmp_path: Path, name: str, package: str) -> None:
+def test_startup_time_and_memory(tmp_path: Path, name: str, package: str) -> None:
     pytest.importorskip(package, reason=f"the extra `{name}` is not installed")
     warm = WARM.format(engine=package, path=str(tmp_path), name=name)
     cost(warm, runs=1)  # models are fetched and written down once

@@ -83,7 +83,7 @@ def test_all_is_sorted_and_resolves() -> None:
     "name",
     ["bundles", "experts", "graph", "indexes", "integrations", "ledger", "retrieval", "models", "engines", "testing"],
 )
-def test_all_of_a_package_resolves(name: str) -> None:
+def test_subpackage_all_resolves(name: str) -> None:
     module = __import__(f"langchain_memlora.{name}", fromlist=["__all__"])
     assert list(module.__all__) == sorted(module.__all__, key=lambda n: (not n.isupper(), n))
     assert all(hasattr(module, public) for public in module.__all__ if public != "TransformersEngine")
@@ -97,13 +97,13 @@ def test_all_of_a_package_resolves(name: str) -> None:
         ("import langchain_memlora.testing", (*HEAVY, "chromadb", "langgraph")),
     ],
 )
-def test_importing_is_light(code: str, absent: tuple[str, ...]) -> None:
+def test_imports_are_light(code: str, absent: tuple[str, ...]) -> None:
     check = f"{code}\nimport sys\nprint([name for name in {absent!r} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, cwd=ROOT.parent)
     assert ran.stdout.strip() == "[]"
 
 
-def test_only_some_parts_know_torch() -> None:
+def test_torch_imports_are_confined() -> None:
     heavy = {
         str(path.relative_to(ROOT))
         for path in files()
@@ -114,7 +114,7 @@ def test_only_some_parts_know_torch() -> None:
 
 
 @pytest.mark.parametrize("part", sorted({path.relative_to(ROOT).parts[0].removesuffix(".py") for path in files()}))
-def test_arrows_go_one_way(part: str) -> None:
+def test_dependencies_go_one_way(part: str) -> None:
     mine = [path for path in files() if path.relative_to(ROOT).parts[0].removesuffix(".py") == part]
     targets = {name for path in mine for name, only_types in imports(path) if not only_types}
     targets = {name.removeprefix("langchain_memlora.") for name in targets if name.startswith("langchain_memlora.")}
@@ -127,13 +127,13 @@ def test_arrows_go_one_way(part: str) -> None:
     assert not wrong
 
 
-def test_nobody_imports_the_command_line() -> None:
+def test_cli_is_not_imported() -> None:
     for path in files():
         if path.relative_to(ROOT).parts[0] not in {"cli", "__main__.py"}:
             assert not any(name.startswith("langchain_memlora.cli") for name, _ in imports(path)), path
 
 
-def test_the_tree_of_errors_is_as_drawn() -> None:
+def test_error_tree_matches_docstring() -> None:
     drawn: dict[str, str | None] = {}
     above: list[tuple[int, str]] = []
     for line in (errors.__doc__ or "").splitlines():

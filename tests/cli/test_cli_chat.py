@@ -1,4 +1,4 @@
-"""`memlora chat` on a pipe."""
+"""Tests of `memlora chat` with piped input."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from langchain_memlora.intake.messages import is_question
 Run = Callable[..., Result]
 
 
-def test_a_piped_session(memlora: Run) -> None:
+def test_piped_chat_session(memlora: Run) -> None:
     lines = [
         "I live in Porto.",
         "Where do I live?",
@@ -33,19 +33,19 @@ def test_a_piped_session(memlora: Run) -> None:
     assert not any(line.startswith(">") or "tea" in line for line in said)
 
 
-def test_a_restart_keeps_memories(memlora: Run, listed: Callable[..., Any]) -> None:
+def test_memories_survive_restart(memlora: Run, listed: Callable[..., Any]) -> None:
     memlora("chat", stdin="I live in Porto.\n")
     assert memlora("chat", stdin="Where do I live?\n").stdout.startswith("Porto\n")
     assert memlora("chat", "--user", "ben", stdin="Where do I live?\n").stdout.startswith("I don't know")
     assert [m["text"] for m in listed("list")] == ["User live in Porto"]
 
 
-def test_the_user_is_me_unless_said_otherwise(memlora: Run, listed: Callable[..., Any]) -> None:
+def test_default_user_is_me(memlora: Run, listed: Callable[..., Any]) -> None:
     memlora("chat", stdin="I drink tea.\n", user=None)
     assert len(listed("list", user="me")) == 1
 
 
-def test_commands(memlora: Run, listed: Callable[..., Any]) -> None:
+def test_chat_commands(memlora: Run, listed: Callable[..., Any]) -> None:
     assert "/delete ID" in memlora("chat", stdin="/help\n").stdout
     assert "No memories yet." in memlora("chat", stdin="/memories\n").stdout
     assert "Nothing happened yet." in memlora("chat", stdin="/history\n").stdout
@@ -59,7 +59,7 @@ def test_commands(memlora: Run, listed: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("line", "words"), [("/delete", "too short"), ("/delete abcdef", "no memory"), ("/dance", "/help")]
 )
-def test_a_wrong_line_does_not_end_the_conversation(memlora: Run, line: str, words: str) -> None:
+def test_invalid_command_keeps_chat_open(memlora: Run, line: str, words: str) -> None:
     result = memlora("chat", stdin=f"{line}\nI drink tea.\n", code=1)
     assert words in result.stderr
     assert "User drink tea" in result.stdout

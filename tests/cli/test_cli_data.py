@@ -1,4 +1,4 @@
-"""The memory's verbs as commands."""
+"""Tests of the commands for the memory's verbs."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ Run = Callable[..., Result]
 Listed = Callable[..., Any]
 
 
-def test_add_shows_what_changed(memlora: Run) -> None:
+def test_add_prints_changes(memlora: Run) -> None:
     assert "ADD" in memlora("add", "I live in Porto.").stdout
     changed = memlora("add", "I live in Berlin.").stdout
     assert "UPDATE" in changed
@@ -25,7 +25,7 @@ def test_add_shows_what_changed(memlora: Run) -> None:
     assert "No memories" in memlora("list").stdout
 
 
-def test_add_takes_a_date_and_a_thread(listed: Listed) -> None:
+def test_add_accepts_date_and_thread(listed: Listed) -> None:
     result = listed("add", "I live in Porto.", "--at", "2024-05-06", "--thread", "t1")
     assert result["status"] == "ok"
     assert [operation["event"] for operation in result["operations"]] == ["ADD"]
@@ -33,7 +33,7 @@ def test_add_takes_a_date_and_a_thread(listed: Listed) -> None:
     assert datetime.fromisoformat(memory["observed_at"]) == datetime(2024, 5, 6, tzinfo=UTC)
 
 
-def test_a_message_that_cannot_be_read_is_told_in_red_and_fails(memlora: Run, listed: Listed) -> None:
+def test_unreadable_message_fails(memlora: Run, listed: Listed) -> None:
     failed = memlora("add", "Garble", code=1)
     assert "ExpertOutputError" in failed.stdout
     assert "doctor --retry" in failed.stdout
@@ -55,7 +55,7 @@ def test_answer_and_search(memlora: Run, listed: Listed) -> None:
     assert "Nothing found" in memlora("search", "Porto", user="ben").stdout
 
 
-def test_list_and_history_show_short_ids(memlora: Run, listed: Listed) -> None:
+def test_list_and_history_shorten_ids(memlora: Run, listed: Listed) -> None:
     memlora("add", "I live in Porto.")
     memlora("add", "I live in Berlin.")
     memlora("add", "I drink tea.")
@@ -90,7 +90,7 @@ def test_delete_all_asks_first(memlora: Run, listed: Listed) -> None:
     assert [o["event"] for o in listed("delete", "--all", "--yes")] == ["DELETE"]
 
 
-def test_forget_asks_erases_and_gives_a_receipt(memlora: Run, listed: Listed) -> None:
+def test_forget_asks_and_prints_receipt(memlora: Run, listed: Listed) -> None:
     memlora("add", "I live in Porto.")
     memlora("add", "I drink tea.", user="ben")
     assert "Erase all that is known of ana?" in memlora("forget", stdin="n\n", code=1).stderr
@@ -106,14 +106,14 @@ def test_forget_asks_erases_and_gives_a_receipt(memlora: Run, listed: Listed) ->
 
 
 @pytest.mark.parametrize("arguments", [["delete"], ["delete", "abcd", "--all"]])
-def test_delete_wants_one_or_all(memlora: Run, arguments: list[str]) -> None:
+def test_delete_requires_id_or_all(memlora: Run, arguments: list[str]) -> None:
     assert "not both" in memlora(*arguments, code=1).stderr
 
 
 @pytest.mark.parametrize(
     "command", ["list", "history", "add hello", "search x", "answer x", "restore abcd", "delete abcd", "forget"]
 )
-def test_every_verb_needs_a_user(memlora: Run, command: str) -> None:
+def test_commands_require_user(memlora: Run, command: str) -> None:
     assert "--user" in memlora(*command.split(), user=None, code=2).stderr
 
 
@@ -136,9 +136,7 @@ def test_errors_are_one_line(memlora: Run, arguments: list[str], words: str) -> 
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_an_ambiguous_prefix_lists_what_it_may_mean(
-    memlora: Run, listed: Listed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ambiguous_prefix_lists_matches(memlora: Run, listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = iter(range(10))
     monkeypatch.setattr("langchain_memlora.graph.extract.new_id", lambda: f"abcd{next(numbers):028d}")
     memlora("add", "I live in Porto.")
@@ -149,7 +147,7 @@ def test_an_ambiguous_prefix_lists_what_it_may_mean(
     assert listed("delete", "abcd" + "0" * 27 + "1")["before"] == "User drink tea"
 
 
-def test_debug_lets_the_traceback_through(memlora: Run, home: Any) -> None:
+def test_debug_shows_traceback(memlora: Run, home: Any) -> None:
     from typer.testing import CliRunner
 
     from langchain_memlora.cli.app import app
@@ -161,7 +159,7 @@ def test_debug_lets_the_traceback_through(memlora: Run, home: Any) -> None:
     assert isinstance(result.exception, InvalidInputError)
 
 
-def test_a_memory_cannot_steer_the_terminal(memlora: Run) -> None:
+def test_output_escapes_markup_and_controls(memlora: Run) -> None:
     memlora("add", "I like [red]paint[/red] \x1b[2Jand \u202eodd signs.")
     shown = memlora("list").stdout
     assert "[red]paint[/red]" in shown

@@ -1,4 +1,4 @@
-"""Scripts, the player and `memlora demo`."""
+"""Tests of scripts, the player and `memlora demo`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -57,7 +57,7 @@ def moving(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_shipped_scripts_are_scripts() -> None:
+def test_shipped_scripts_are_valid() -> None:
     files = [demo_script(), *sorted(SCRIPTS.glob("*.yaml"))]
     assert len(files) > 5
     for file in files:
@@ -66,7 +66,7 @@ def test_the_shipped_scripts_are_scripts() -> None:
         assert all(not question.passes("") for question in script.questions if question.expect)
 
 
-def test_an_exchange_ends_with_the_reply_and_named_people_come_singly(moving: Path, tmp_path: Path) -> None:
+def test_exchanges_end_with_reply(moving: Path, tmp_path: Path) -> None:
     first, second = load_script(moving).sessions
     assert [[turn.by for turn in part] for part in first.exchanges] == [["user", "assistant"], ["user"]]
     assert first.observed_at == datetime(2024, 5, 6, 18, 30, tzinfo=UTC)
@@ -83,7 +83,7 @@ def test_an_exchange_ends_with_the_reply_and_named_people_come_singly(moving: Pa
     ]
 
 
-def test_an_answer_ends_like_a_sentence() -> None:
+def test_expected_answer_ignores_full_stop() -> None:
     question = ScriptQuestion(ask="Am I going?", expect=["no."])
     assert question.passes("No")
     assert not question.passes("Not sure")
@@ -92,7 +92,7 @@ def test_an_answer_ends_like_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("answer", "passes"), [("In BERLIN now", True), ("Berlin, not Porto", False), ("unknown", False), ("", False)]
 )
-def test_judging(answer: str, passes: bool) -> None:
+def test_question_passes(answer: str, passes: bool) -> None:
     question = ScriptQuestion(ask="Where?", expect=["Berlin", "Potsdam"], reject=["porto"])
     assert question.passes(answer) is passes
 
@@ -113,7 +113,7 @@ def test_judging(answer: str, passes: bool) -> None:
         (MOVING.replace("expect: [Ana]", "shows: nothing"), "questions 2: a question needs `expect` or `reject`"),
     ],
 )
-def test_a_bad_script_is_named_with_what_is_wrong(memlora: Run, tmp_path: Path, text: str, words: str) -> None:
+def test_invalid_script_names_file_and_field(memlora: Run, tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(InvalidInputError, match=r"bad\.yaml"):
@@ -123,13 +123,13 @@ def test_a_bad_script_is_named_with_what_is_wrong(memlora: Run, tmp_path: Path, 
     assert len(said.splitlines()) == 1
 
 
-def test_a_missing_script_and_an_empty_folder(memlora: Run, tmp_path: Path) -> None:
+def test_missing_script_and_empty_folder(memlora: Run, tmp_path: Path) -> None:
     assert "can't be read" in memlora("demo", "--script", str(tmp_path / "none.yaml"), code=1).stderr
     (tmp_path / "empty").mkdir()
     assert "holds no *.yaml" in memlora("demo", "--script", str(tmp_path / "empty"), code=1).stderr
 
 
-def test_play_gives_results_without_printing(
+def test_play_returns_results_silently(
     moving: Path, opener: Opener, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with opener(path=home, experts=DEFAULT_BUNDLE) as memory:
@@ -144,7 +144,7 @@ def test_play_gives_results_without_printing(
     assert capsys.readouterr().out == ""
 
 
-def test_people_are_kept_apart(opener: Opener, home: Path, tmp_path: Path) -> None:
+def test_group_keeps_speakers_apart(opener: Opener, home: Path, tmp_path: Path) -> None:
     path = tmp_path / "group.yaml"
     path.write_text(GROUP)
     with opener(path=home, experts=DEFAULT_BUNDLE) as memory:
@@ -152,7 +152,7 @@ def test_people_are_kept_apart(opener: Opener, home: Path, tmp_path: Path) -> No
         assert [m.text for m in memory.get_all(user_id="nadia")] == ["Nadia live in Porto", "Tom live in Rome"]
 
 
-def test_demo_is_worth_watching(memlora: Run, home: Path, moving: Path) -> None:
+def test_demo_output(memlora: Run, home: Path, moving: Path) -> None:
     said = memlora("demo", "--script", str(moving)).stdout
     shown = [
         "Moving house",
@@ -183,7 +183,7 @@ def test_demo_is_worth_watching(memlora: Run, home: Path, moving: Path) -> None:
     assert not home.exists()
 
 
-def test_demo_as_json(listed: Callable[..., Any], moving: Path) -> None:
+def test_demo_json_output(listed: Callable[..., Any], moving: Path) -> None:
     result = listed("demo", "--script", str(moving))
     assert (result["passed"], result["of"]) == (1, 2)
     (script,) = result["scripts"]
@@ -193,7 +193,7 @@ def test_demo_as_json(listed: Callable[..., Any], moving: Path) -> None:
     assert script["usage"]
 
 
-def test_several_scripts_are_compact_and_do_not_know_each_other(memlora: Run, moving: Path) -> None:
+def test_scripts_run_compact_and_isolated(memlora: Run, moving: Path) -> None:
     other = moving.with_name("other.yaml")
     other.write_text(MOVING.replace("I live in", "I sleep in").replace("Moving house", "Other"))
     said = memlora("demo", "--script", str(moving.parent)).stdout
@@ -203,7 +203,7 @@ def test_several_scripts_are_compact_and_do_not_know_each_other(memlora: Run, mo
     assert "Session" not in said
 
 
-def test_require_sets_the_exit_code(memlora: Run, moving: Path) -> None:
+def test_require_sets_exit_code(memlora: Run, moving: Path) -> None:
     memlora("demo", "--script", str(moving), "--require", "0.5")
     assert (
         "50% as expected, but 90% were required"
@@ -211,6 +211,6 @@ def test_require_sets_the_exit_code(memlora: Run, moving: Path) -> None:
     )
 
 
-def test_without_switches_experts_off(memlora: Run, opener: Opener, moving: Path) -> None:
+def test_without_disables_experts(memlora: Run, opener: Opener, moving: Path) -> None:
     memlora("demo", "--script", str(moving), "--without", "generation", "--without", "memory_update")
     assert opener.without == (Role.GENERATION, Role.MEMORY_UPDATE)

@@ -1,4 +1,4 @@
-"""`memlora doctor` on healthy and on ill machines."""
+"""Tests of `memlora doctor` on healthy and damaged installations."""
 
 import json
 import shutil
@@ -49,14 +49,14 @@ def doctor(memlora: Run, bundle: Path) -> Callable[..., dict[str, Any]]:
     return run
 
 
-def test_an_empty_place_stays_empty(memlora: Run, bundle: Path, home: Path) -> None:
+def test_doctor_leaves_empty_home_empty(memlora: Run, bundle: Path, home: Path) -> None:
     said = memlora("--experts", str(bundle), "doctor", "--rebuild", "--retry").stdout
     assert said.count("nothing stored yet") == 4
     assert "memlora models pull smollm2-135m-instruct" in said
     assert not home.exists()
 
 
-def test_a_good_state(doctor: Callable[..., dict[str, Any]], memlora: Run) -> None:
+def test_doctor_passes_healthy_memory(doctor: Callable[..., dict[str, Any]], memlora: Run) -> None:
     memlora("add", "I live in Porto.")
     rows = doctor()
     assert {rows[name]["state"] for name in ("torch", "experts", "disk", "ledger", "jobs", "index")} == {"ok"}
@@ -64,7 +64,7 @@ def test_a_good_state(doctor: Callable[..., dict[str, Any]], memlora: Run) -> No
     assert rows["base model"]["state"] == rows["embedder"]["state"] == "warning"
 
 
-def test_a_corrupt_adapter(doctor: Callable[..., dict[str, Any]], memlora: Run, bundle: Path) -> None:
+def test_corrupt_adapter_is_reported(doctor: Callable[..., dict[str, Any]], memlora: Run, bundle: Path) -> None:
     memlora("add", "I live in Porto.")
     (bundle / "extraction" / "adapter_model.safetensors").write_bytes(b"cut off")
     rows = doctor(code=1)
@@ -73,14 +73,14 @@ def test_a_corrupt_adapter(doctor: Callable[..., dict[str, Any]], memlora: Run, 
     assert rows["ledger"]["state"] == "ok"
 
 
-def test_a_missing_adapter(doctor: Callable[..., dict[str, Any]], bundle: Path) -> None:
+def test_missing_adapter_is_reported(doctor: Callable[..., dict[str, Any]], bundle: Path) -> None:
     shutil.rmtree(bundle / "generation")
     row = doctor(code=1)["experts"]
     assert "no generation expert" in row["found"]
     assert "memlora train" in row["mend"]
 
 
-def test_pending_and_failed_jobs_are_told_and_retried(
+def test_pending_jobs_are_reported_and_retried(
     doctor: Callable[..., dict[str, Any]], memlora: Run, opener: Opener
 ) -> None:
     working = opener.scripts
@@ -101,9 +101,7 @@ def test_pending_and_failed_jobs_are_told_and_retried(
     assert "User live in Porto" in memlora("list").stdout
 
 
-def test_lost_vectors_are_found_and_written_again(
-    doctor: Callable[..., dict[str, Any]], memlora: Run, opener: Opener
-) -> None:
+def test_missing_vectors_are_rebuilt(doctor: Callable[..., dict[str, Any]], memlora: Run, opener: Opener) -> None:
     memlora("add", "I live in Porto.")
     opener.stores.clear()
     row = doctor()["index"]
@@ -114,7 +112,7 @@ def test_lost_vectors_are_found_and_written_again(
     assert rows["index"]["state"] == "ok"
 
 
-def test_an_index_in_use_is_no_problem(
+def test_index_in_use_is_warning(
     doctor: Callable[..., dict[str, Any]], memlora: Run, opener: Opener, home: Path
 ) -> None:
     memlora("add", "I live in Porto.")
@@ -128,7 +126,7 @@ def test_an_index_in_use_is_no_problem(
         assert "User live in Porto" in memlora("list").stdout
 
 
-def test_a_damaged_ledger(doctor: Callable[..., dict[str, Any]], memlora: Run, home: Path) -> None:
+def test_corrupt_ledger_is_reported(doctor: Callable[..., dict[str, Any]], memlora: Run, home: Path) -> None:
     memlora("add", "I live in Porto.")
     with sqlite3.connect(home / "ledger.sqlite3") as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -138,7 +136,7 @@ def test_a_damaged_ledger(doctor: Callable[..., dict[str, Any]], memlora: Run, h
     assert "not a database" in rows["ledger"]["found"]
 
 
-def test_an_altered_base_model(doctor: Callable[..., dict[str, Any]]) -> None:
+def test_altered_base_model_is_reported(doctor: Callable[..., dict[str, Any]]) -> None:
     folder = converted_dir()
     folder.mkdir(parents=True)
     weights = folder / "model.safetensors"
@@ -153,7 +151,7 @@ def test_an_altered_base_model(doctor: Callable[..., dict[str, Any]]) -> None:
     assert "memlora models pull" in row["found"]
 
 
-def test_packages(doctor: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_reported(doctor: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
         if name == "peft":
             raise metadata.PackageNotFoundError(name)
@@ -166,11 +164,11 @@ def test_packages(doctor: Callable[..., dict[str, Any]], monkeypatch: pytest.Mon
     assert rows["torchvision"]["state"] == rows["torchaudio"]["state"] == "warning"
 
 
-def test_a_check_that_stumbles_is_a_row(doctor: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_check_becomes_row(doctor: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: 1 / 0)
     assert "ZeroDivisionError" in doctor(code=1)["disk"]["found"]
 
 
-def test_a_place_that_cannot_be_a_folder(doctor: Callable[..., dict[str, Any]], home: Path) -> None:
+def test_home_that_is_file_is_reported(doctor: Callable[..., dict[str, Any]], home: Path) -> None:
     home.write_text("a file")
     assert doctor(code=1)["disk"]["state"] == "problem"

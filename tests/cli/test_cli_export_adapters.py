@@ -1,4 +1,4 @@
-"""`memlora export-adapters`: the shipped experts as PEFT folders and as GGUF files."""
+"""Tests of `memlora export-adapters` with PEFT folders and GGUF files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from langchain_memlora.bundles import load_bundle
 Run = Callable[..., Any]
 
 
-def test_peft_folders_are_those_of_the_bundle(memlora: Run, tmp_path: Path) -> None:
+def test_peft_export_copies_bundle(memlora: Run, tmp_path: Path) -> None:
     memlora("export-adapters", str(tmp_path / "out"))
     for role, folder in load_bundle().adapters.items():
         written = {path.name: path.read_bytes() for path in (tmp_path / "out" / role).iterdir()}
@@ -21,7 +21,7 @@ def test_peft_folders_are_those_of_the_bundle(memlora: Run, tmp_path: Path) -> N
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_gguf_files_begin_as_such(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gguf_export_has_gguf_header(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MEMLORA_CACHE")
     memlora("export-adapters", str(tmp_path / "out"), "--form", "gguf")
     assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == sorted(load_bundle().adapters)

@@ -1,4 +1,4 @@
-"""`memlora ingest`."""
+"""Tests of `memlora ingest`."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def said(user: str, text: str) -> dict[str, Any]:
     return {"user_id": user, "observed_at": "2024-05-08T12:00", "messages": [{"role": "user", "content": text}]}
 
 
-def test_files_of_many_users(memlora: Run, listed: Any, tmp_path: Path) -> None:
+def test_ingest_several_files_and_users(memlora: Run, listed: Any, tmp_path: Path) -> None:
     one = write(tmp_path / "one.jsonl", said("ana", "I like tea"), said("ben", "I like milk"))
     two = write(tmp_path / "two.jsonl", said("ana", "I own a dog"))
     done = memlora("ingest", one, two)
@@ -28,14 +28,14 @@ def test_files_of_many_users(memlora: Run, listed: Any, tmp_path: Path) -> None:
     assert listed("ingest", one, two)["skipped"] == 3
 
 
-def test_a_bad_line_is_named_and_the_rest_is_kept(memlora: Run, tmp_path: Path) -> None:
+def test_invalid_line_keeps_earlier_lines(memlora: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "f.jsonl", said("ana", "I like tea"), {"user_id": "ben", "messages": "hi"})
     assert "Line 2" in memlora("ingest", file, code=1).output
     Path(file).write_text(Path(file).read_text().splitlines()[0] + "\n")
     assert "1 messages were here" in memlora("ingest", file).stdout
 
 
-def test_what_cannot_be_used_is_told_at_the_end(memlora: Run, tmp_path: Path) -> None:
+def test_unusable_conversations_are_listed(memlora: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "f.jsonl", said("*", "hi"), said("ana", "I like tea"))
     done = memlora("ingest", file, code=1)
     assert "2 conversations: 1 new messages" in done.stdout

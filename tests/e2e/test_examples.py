@@ -1,4 +1,4 @@
-"""Every example runs to its end, as a user would run it."""
+"""Tests that every example runs to its end, as a user would run it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def run(script: Path, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
-def test_example(path: Path, tmp_path: Path) -> None:
+def test_example_runs(path: Path, tmp_path: Path) -> None:
     assert run(path, tmp_path).strip()
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_notebook(path: Path, tmp_path: Path) -> None:
+def test_notebook_runs(path: Path, tmp_path: Path) -> None:
     cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
     assert not any(cell["outputs"] for cell in cells), "Clear the outputs before you commit a notebook."
     script = tmp_path / "notebook.py"

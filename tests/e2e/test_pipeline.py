@@ -1,4 +1,4 @@
-"""The whole way with the real model, store and experts: what a user was promised, asserted on a fixed conversation.
+"""Tests of the promises to users on a fixed conversation, with the real model, store and experts.
 
 Each expert, switched off, must make a promise fail: code rules may not stand in for experts.
 """
@@ -43,7 +43,7 @@ def where_i_live(memory: MemLoRAMemory) -> str:
     return memory.answer("Where do I live now?", user_id="ana").text
 
 
-def test_facts_are_stored_and_a_change_of_mind_supersedes(open_memory: Open) -> None:
+def test_changed_fact_supersedes_old(open_memory: Open) -> None:
     memory = open_memory()
     events = tell(memory)
     current = texts(memory)
@@ -57,7 +57,7 @@ def test_facts_are_stored_and_a_change_of_mind_supersedes(open_memory: Open) -> 
     assert "Madrid" in (update.after or "")
 
 
-def test_the_new_fact_answers_and_the_old_turn_does_not_win(open_memory: Open) -> None:
+def test_new_fact_outranks_old_turn(open_memory: Open) -> None:
     memory = open_memory()
     tell(memory)
     hits = memory.search("Where does the user live?", user_id="ana")
@@ -68,21 +68,21 @@ def test_the_new_fact_answers_and_the_old_turn_does_not_win(open_memory: Open) -
     assert "Lisbon" not in answer
 
 
-def test_a_relative_date_is_resolved(open_memory: Open) -> None:
+def test_relative_date_is_resolved(open_memory: Open) -> None:
     memory = open_memory()
     tell(memory)
     answer = memory.answer("When did I adopt my second parrot?", user_id="ana")
     assert "5 March 2024" in answer.text
 
 
-def test_what_was_never_told_is_unknown(open_memory: Open) -> None:
+def test_unknown_answer_for_missing_fact(open_memory: Open) -> None:
     memory = open_memory()
     tell(memory)
     assert not memory.answer("What is my shoe size?", user_id="ana").known
     assert not memory.answer("Where do I live?", user_id="somebody else").known
 
 
-def test_after_delete_neither_the_memory_nor_its_turn_is_recalled(open_memory: Open) -> None:
+def test_deleted_memory_hides_its_turn(open_memory: Open) -> None:
     memory = open_memory()
     tell(memory)
     parrot = next(m for m in memory.get_all(user_id="ana") if "Kiko" in m.text)
@@ -92,7 +92,7 @@ def test_after_delete_neither_the_memory_nor_its_turn_is_recalled(open_memory: O
     assert any("Kiko" in hit.text for hit in memory.search("parrot Kiko", user_id="ana", k=20))
 
 
-def test_a_request_to_forget_deletes(open_memory: Open) -> None:
+def test_forget_request_deletes(open_memory: Open) -> None:
     memory = open_memory()
     memory.add("I'm dating someone called Robin.", user_id="ana", observed_at=on("2024-05-01"))
     assert "dating" in texts(memory)
@@ -102,7 +102,7 @@ def test_a_request_to_forget_deletes(open_memory: Open) -> None:
     assert not any("dating" in hit.text for hit in memory.search("Robin", user_id="ana", k=20))
 
 
-def test_adding_the_same_conversation_again_changes_nothing(open_memory: Open) -> None:
+def test_replayed_conversation_changes_nothing(open_memory: Open) -> None:
     memory = open_memory()
     tell(memory)
     before = memory.get_all(user_id="ana")
@@ -117,7 +117,7 @@ def test_memory_survives_a_restart(open_memory: Open) -> None:
     assert "Madrid" in where_i_live(open_memory())
 
 
-async def test_async_gives_the_same(open_memory: Open) -> None:
+async def test_async_matches_sync(open_memory: Open) -> None:
     sync, twin = open_memory(folder="sync"), open_memory(folder="async")
     tell(sync)
     for day, turns in HISTORY:
@@ -125,7 +125,7 @@ async def test_async_gives_the_same(open_memory: Open) -> None:
     assert texts(twin) == texts(sync)
 
 
-def test_without_the_extraction_expert_facts_are_lost(open_memory: Open) -> None:
+def test_disabled_extraction_loses_facts(open_memory: Open) -> None:
     memory = open_memory(Role.EXTRACTION)
     for day, turns in HISTORY:
         memory.add([{"role": r, "content": c} for r, c in turns], user_id="ana", observed_at=on(day))
@@ -133,7 +133,7 @@ def test_without_the_extraction_expert_facts_are_lost(open_memory: Open) -> None
     assert not ("vet" in current and "Kiko" in current and "Madrid" in current)
 
 
-def test_without_the_update_expert_the_old_fact_stays(open_memory: Open) -> None:
+def test_disabled_update_keeps_old_fact(open_memory: Open) -> None:
     memory = open_memory(Role.MEMORY_UPDATE)
     tell(memory)
     moved = [
@@ -144,7 +144,7 @@ def test_without_the_update_expert_the_old_fact_stays(open_memory: Open) -> None
     assert not moved
 
 
-def test_without_the_generation_expert_answers_fail(open_memory: Open) -> None:
+def test_disabled_generation_fails_answers(open_memory: Open) -> None:
     memory = open_memory(Role.GENERATION)
     tell(memory)
     asked = ["Where do I live now?", "When did I adopt my second parrot?", "What is my shoe size?"]

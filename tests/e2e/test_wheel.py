@@ -24,7 +24,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 @pytest.mark.model
 @pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
-def test_the_wheel_installs_alone_and_runs_the_quickstart(tmp_path: Path) -> None:
+def test_wheel_installs_and_runs_quickstart(tmp_path: Path) -> None:
     run("git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", tmp_path / "clone", cwd=tmp_path)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     run(*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, tmp_path / "clone", cwd=tmp_path)

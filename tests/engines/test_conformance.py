@@ -1,4 +1,4 @@
-"""Every engine does the work of transformers in float32: the shipped suite, with the real model and experts."""
+"""Tests of every engine against transformers in float32, with the real model and experts."""
 
 import os
 from collections.abc import Iterator
@@ -81,7 +81,7 @@ class Parrot(Engine):
         ({}, "a_switched_off_adapter_differs"),
     ],
 )
-def test_the_suite_finds_flaws(flaw: dict[str, str], test: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conformance_suite_finds_flaws(flaw: dict[str, str], test: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Parrot() as right, Parrot(**flaw) as wrong:
         monkeypatch.setattr(conformance, "_expected", lambda: conformance._answers(right))
         check = getattr(EngineConformance(), f"test_{test}")

@@ -1,4 +1,4 @@
-"""What every engine gets from `Engine`: one worker, merged jobs, errors that stay with their caller."""
+"""Tests of the base class `Engine` with its worker, merged batches and separate errors."""
 
 import threading
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def hold(engine: Echo) -> None:
     assert engine.started.wait(10)
 
 
-def test_waiting_jobs_become_one_batch_in_order(engine: Echo) -> None:
+def test_waiting_jobs_merge_in_order(engine: Echo) -> None:
     with engine:
         hold(engine)
         futures = [engine.submit(ask(*job)) for job in (["a", "b"], [], ["c"], ["d", "e", "f"])]
@@ -72,7 +72,7 @@ def test_waiting_jobs_become_one_batch_in_order(engine: Echo) -> None:
     assert engine.batches == [["first"], ["a", "b", "c", "d", "e", "f"]]
 
 
-def test_one_thread_computes_for_all_callers_and_loads_once(engine: Echo) -> None:
+def test_one_worker_serves_all_callers(engine: Echo) -> None:
     with engine, ThreadPoolExecutor(8) as pool:
         jobs = [[f"{i}-{j}" for j in range(3)] for i in range(40)]
         assert list(pool.map(lambda job: texts(engine.run(ask(*job))), jobs)) == jobs
@@ -80,7 +80,7 @@ def test_one_thread_computes_for_all_callers_and_loads_once(engine: Echo) -> Non
     assert (engine.loads, engine.releases) == (1, 1)
 
 
-def test_nothing_is_loaded_before_it_is_needed(engine: Echo) -> None:
+def test_model_loads_on_first_use(engine: Echo) -> None:
     assert engine.loads == 0
     engine.warm()
     assert engine.loads == 1
@@ -88,7 +88,7 @@ def test_nothing_is_loaded_before_it_is_needed(engine: Echo) -> None:
     engine.close()
 
 
-def test_an_error_stays_with_the_job_that_caused_it(engine: Echo) -> None:
+def test_error_reaches_only_its_caller(engine: Echo) -> None:
     with engine:
         hold(engine)
         futures = [engine.submit(ask(*job)) for job in (["a"], ["b", "bad"], ["c"], ["odd"])]
@@ -105,7 +105,7 @@ def test_an_error_stays_with_the_job_that_caused_it(engine: Echo) -> None:
         assert texts(engine.run(ask("still here"))) == ["STILL HERE"]
 
 
-def test_an_error_while_loading_reaches_the_caller_and_loading_is_tried_again() -> None:
+def test_load_error_is_raised_and_retried() -> None:
     engine = Echo(load_error=OSError("disk on fire"))
     with engine:
         with pytest.raises(EngineError, match="OSError: disk on fire"):
@@ -115,12 +115,12 @@ def test_an_error_while_loading_reaches_the_caller_and_loading_is_tried_again() 
     assert engine.loads == 2
 
 
-def test_a_wrong_number_of_completions_is_an_error(engine: Echo) -> None:
+def test_wrong_completion_count_raises(engine: Echo) -> None:
     with engine, pytest.raises(EngineError, match=r"Echo\.compute returned 1 completions for 2 requests"):
         engine.run(ask("a", "lost"))
 
 
-def test_closing_finishes_what_is_queued(engine: Echo) -> None:
+def test_close_finishes_queued_jobs(engine: Echo) -> None:
     hold(engine)
     future = engine.submit(ask("last"))
     closing = threading.Thread(target=engine.close)
@@ -134,7 +134,7 @@ def test_closing_finishes_what_is_queued(engine: Echo) -> None:
         engine.submit(ask("too late"))
 
 
-def test_closing_an_engine_that_never_ran_starts_nothing(engine: Echo) -> None:
+def test_close_before_use_loads_nothing(engine: Echo) -> None:
     engine.close()
     assert (engine.loads, engine.releases) == (0, 0)
     with pytest.raises(EngineError, match="was closed"), engine:

@@ -1,4 +1,4 @@
-"""Adapters as GGUF: the same change to the base's weights, in llama.cpp's order of rows."""
+"""Tests that GGUF adapters change the base's weights as the PEFT ones do."""
 
 import json
 from pathlib import Path
@@ -36,9 +36,7 @@ def in_order(rows: np.ndarray, heads: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("changes", [{}, {"lora_alpha": 3}, {"lora_alpha": 6}, {"use_rslora": True}])
-def test_a_written_adapter_changes_what_the_peft_one_does(
-    tiny: Any, copied: Path, tmp_path: Path, changes: dict[str, Any]
-) -> None:
+def test_gguf_adapter_matches_peft(tiny: Any, copied: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     folder, config = copied / "extraction", base_config(tiny.base)
     patch_json(folder / "adapter_config.json", **changes)
     write_adapter("extraction", folder, config, tmp_path / "x.gguf")
@@ -57,7 +55,7 @@ def test_a_written_adapter_changes_what_the_peft_one_does(
                 assert np.allclose(restored, adapter.scale(len(a)) * b @ a, atol=1e-6)
 
 
-def test_what_has_no_place_in_gguf_is_named(tiny: Any, copied: Path, tmp_path: Path) -> None:
+def test_unsupported_gguf_export_raises(tiny: Any, copied: Path, tmp_path: Path) -> None:
     config = base_config(tiny.base)
     with pytest.raises(ModelError, match="'gemma' can't be written as GGUF"):
         write_adapter("extraction", copied / "extraction", {**config, "model_type": "gemma"}, tmp_path / "x.gguf")

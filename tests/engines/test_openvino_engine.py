@@ -1,4 +1,4 @@
-"""The OpenVINO engine on the tiny model: the text of transformers, alone or in company, and everything that can be wrong."""
+"""Tests of the OpenVINO engine against transformers on the tiny model."""
 
 import json
 import subprocess
@@ -77,18 +77,18 @@ def patch_json(file: Path, **changes: object) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
 
-def test_a_mixed_batch_is_that_of_transformers(openvino: Engine, engine: TransformersEngine) -> None:
+def test_mixed_batch_matches_transformers(openvino: Engine, engine: TransformersEngine) -> None:
     assert equal(openvino.run(REQUESTS), engine.run(REQUESTS))
 
 
-def test_alone_with_and_without_lookup_is_the_same(openvino: Engine, engine: TransformersEngine, tiny: Any) -> None:
+def test_single_requests_match_transformers(openvino: Engine, engine: TransformersEngine, tiny: Any) -> None:
     expected = engine.run(REQUESTS)
     assert equal([openvino.run([request])[0] for request in REQUESTS], expected)
     with OpenVINOEngine(tiny.bundle, weights="float32", threads=1, prompt_lookup=False) as plain:
         assert equal([plain.run([request])[0] for request in REQUESTS], expected)
 
 
-def test_threads_never_mix_adapters(openvino: Engine) -> None:
+def test_threads_keep_adapters_apart(openvino: Engine) -> None:
     jobs = [REQUESTS[start :: len(ROLES)] for start in range(len(ROLES))]
     alone = [openvino.run(job) for job in jobs]
     with ThreadPoolExecutor(len(jobs)) as pool:
@@ -96,7 +96,7 @@ def test_threads_never_mix_adapters(openvino: Engine) -> None:
             assert all(map(equal, pool.map(openvino.run, jobs), alone))
 
 
-def test_eight_bits_choose_the_same(tiny: Any, engine: TransformersEngine) -> None:
+def test_int8_choices_match_transformers(tiny: Any, engine: TransformersEngine) -> None:
     scored = [request for request in REQUESTS if request.choices]
     with OpenVINOEngine(tiny.bundle, threads=1) as small:
         found, expected = small.run(scored), engine.run(scored)
@@ -104,7 +104,7 @@ def test_eight_bits_choose_the_same(tiny: Any, engine: TransformersEngine) -> No
 
 
 @pytest.mark.parametrize("width", [64, 40])
-def test_rounding_moves_a_weight_by_less_than_a_step(width: int) -> None:
+def test_rounding_error_is_within_a_step(width: int) -> None:
     matrix = np.random.default_rng(0).normal(size=(8, width)).astype(np.float32)
     matrix[3] = 0
     integers, zeros, scales = quantized(matrix)
@@ -117,7 +117,7 @@ def test_rounding_moves_a_weight_by_less_than_a_step(width: int) -> None:
     "changes",
     [{"lora_alpha": 3}, {"lora_alpha": 32}, {"use_rslora": True}],
 )
-def test_the_scale_of_an_adapter_holds(copied: Path, changes: dict[str, Any]) -> None:
+def test_adapter_scale_is_applied(copied: Path, changes: dict[str, Any]) -> None:
     patch_json(copied / "extraction" / "adapter_config.json", **changes)
     requests = [request for request in REQUESTS if request.role == "extraction"]
     with (
@@ -131,7 +131,7 @@ def test_the_scale_of_an_adapter_holds(copied: Path, changes: dict[str, Any]) ->
     "options",
     [{}, {"role": "generation", "max_tokens": 5}, {"stop": ("e",)}, {"max_tokens": 0}],
 )
-def test_a_greedy_chat_is_that_of_transformers(
+def test_greedy_chat_matches_transformers(
     openvino: Engine, engine: TransformersEngine, options: dict[str, Any]
 ) -> None:
     talk = (
@@ -147,7 +147,7 @@ def test_a_greedy_chat_is_that_of_transformers(
     assert "".join(pieces) == found.text
 
 
-def test_chance_repeats_itself_with_a_seed_and_a_listener_may_stop(openvino: Engine) -> None:
+def test_sampling_seed_and_listener_stop(openvino: Engine) -> None:
     request = ChatRequest(None, (("user", "hi"),), 30, temperature=1.5, seed=1)
     texts = [openvino.submit_chat(replace(request, seed=seed)).result().text for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
@@ -160,12 +160,12 @@ def test_chance_repeats_itself_with_a_seed_and_a_listener_may_stop(openvino: Eng
     assert (cut.completion_tokens, cut.finished) == (1, False)
 
 
-def test_guesses_come_from_the_latest_place() -> None:
+def test_prompt_lookup_uses_latest_match() -> None:
     assert guess([1, 2, 3, 1, 2, 4, 5, 1, 2], 2) == [4, 5]
     assert guess([1, 2, 3], 2) == guess([1], 2) == guess([7, 8, 1, 2, 9], 2) == []
 
 
-def test_what_can_not_be_asked(openvino: Engine, tiny: Any) -> None:
+def test_invalid_requests_raise(openvino: Engine, tiny: Any) -> None:
     with pytest.raises(PromptTooLongError, match=r"prompt has \d{3,} tokens, .* at most 206 \(its limit is 256\)"):
         openvino.run([Request("extraction", "sea " * 250, 50)])
     with pytest.raises(EngineError, match="differ in their first token"):
@@ -183,7 +183,7 @@ def test_what_can_not_be_asked(openvino: Engine, tiny: Any) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["config", "type", "truncated", "dora"])
-def test_a_corrupt_or_other_adapter_is_named(copied: Path, spoil: str) -> None:
+def test_corrupt_or_foreign_adapter_raises(copied: Path, spoil: str) -> None:
     config, weights = copied / "generation" / "adapter_config.json", copied / "generation" / "adapter_model.safetensors"
     bundle = load_bundle(copied)
     match spoil:
@@ -204,19 +204,17 @@ def test_a_corrupt_or_other_adapter_is_named(copied: Path, spoil: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [{"hidden": 64}, {"layers": 1}])
-def test_an_adapter_for_another_base_is_refused(
-    tiny: Any, make_base: Callable[..., Path], shape: dict[str, int]
-) -> None:
+def test_adapter_for_other_base_raises(tiny: Any, make_base: Callable[..., Path], shape: dict[str, int]) -> None:
     fails(tiny.bundle_path, BundleMismatchError, "does not fit a llama of hidden size", base=str(make_base(**shape)))
 
 
-def test_another_tokenizer_is_refused(copied: Path) -> None:
+def test_different_tokenizer_raises(copied: Path) -> None:
     card = json.loads((copied / "card.json").read_text())
     patch_json(copied / "card.json", base={**card["base"], "tokenizer_sha256": "0" * 64})
     fails(copied, BundleMismatchError, "another tokenizer .*0000")
 
 
-def test_bases_it_can_not_run_are_named(tiny: Any, make_base: Callable[..., Path], tmp_path: Path) -> None:
+def test_unsupported_base_raises(tiny: Any, make_base: Callable[..., Path], tmp_path: Path) -> None:
     other = make_base()
     patch_json(other / "config.json", model_type="gemma", attention_bias=True)
     fails(tiny.bundle_path, ModelError, "model_type='gemma', attention_bias=True. Use TransformersEngine", str(other))
@@ -224,7 +222,7 @@ def test_bases_it_can_not_run_are_named(tiny: Any, make_base: Callable[..., Path
     fails(tiny.bundle_path, ModelError, "Pass the folder of a whole checkpoint", str(tmp_path / "empty"))
 
 
-def test_a_spoilt_export_is_found(tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_corrupt_export_raises(tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MEMLORA_CACHE", str(tmp_path))
     with OpenVINOEngine(tiny.bundle, threads=1) as engine:
         engine.warm()
@@ -238,7 +236,7 @@ def test_a_spoilt_export_is_found(tiny: Any, monkeypatch: pytest.MonkeyPatch, tm
         engine.warm()
 
 
-def test_it_runs_where_compiled_models_can_not_be_kept(
+def test_runs_without_compiled_cache(
     openvino: Engine, tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     expected = openvino.run(REQUESTS[:2])
@@ -249,7 +247,7 @@ def test_it_runs_where_compiled_models_can_not_be_kept(
         assert equal(engine.run(REQUESTS[:2]), expected)
 
 
-def test_a_spoilt_compiled_model_is_made_anew(tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_corrupt_compiled_cache_is_rebuilt(tiny: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MEMLORA_CACHE", str(tmp_path))
 
     def said() -> list[Completion]:

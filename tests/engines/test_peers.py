@@ -1,4 +1,4 @@
-"""What `make bench` counts and promises: forced lengths are written, stages are counted, a missed ratio is a failure."""
+"""Tests of the counts and promises of `make bench`."""
 
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,7 @@ def test_stages_are_counted() -> None:
         }
 
 
-def test_forced_lengths_are_written_whatever_the_model_wants(
-    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_forced_lengths_are_written(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMLORA_CACHE", str(tmp_path))
     pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
     from langchain_memlora.engines.openvino import OpenVINOEngine
@@ -68,7 +66,7 @@ def figures(**seconds: float) -> dict[str, Any]:
     return {"machine": "x", "load": 0.1, "pairs": 2, "questions": 1, "annotated": 3, "contestants": contestants}
 
 
-def test_a_ratio_that_is_missed_is_said() -> None:
+def test_missed_ratio_is_reported() -> None:
     found = figures(ours=1.0, forced=1.0, paper=4.5, mem0=14.0)
     assert [promise.holds for promise in report.promises(found)] == [False, True]
     assert report.targets(found).count("**no**") == 1
@@ -77,7 +75,7 @@ def test_a_ratio_that_is_missed_is_said() -> None:
     assert report.promises(figures(ours=1.0)) == []
 
 
-def test_growth_is_what_a_doubling_adds() -> None:
+def test_growth_slope_per_doubling() -> None:
     clock = {100: [0.9, 1.0, 5.0], 400: [1.1, 1.1, 1.1], 1600: [1.0, 1.2, 9.0]}
     assert growth.slope(clock) == pytest.approx(0.05)
     seconds = {"add": {"100": 1.0, "1600": 1.2}, "search": {"100": 0.01, "1600": 0.04}}
@@ -87,7 +85,7 @@ def test_growth_is_what_a_doubling_adds() -> None:
     assert report.cost(found) == report.UNMEASURED
 
 
-def test_figures_of_other_experts_say_so() -> None:
+def test_figures_of_other_experts_are_marked() -> None:
     now = bundle_sha256(load_bundle())
     assert report.changed_since({"experts": now}) == ""
     assert "make bench" in report.changed_since({"experts": "another"})

@@ -1,4 +1,4 @@
-"""Engines by name: what `auto` picks, what is missing, and that a memory takes a name."""
+"""Tests of engines by name."""
 
 import sys
 from pathlib import Path
@@ -24,13 +24,11 @@ def picked(name: str, tiny: Any) -> str:
         return type(engine._real).__name__
 
 
-def test_names_pick_engines(tiny: Any) -> None:
+def test_name_selects_engine(tiny: Any) -> None:
     assert picked("transformers", tiny) == "TransformersEngine"
 
 
-def test_auto_is_openvino_where_it_is_installed_and_fits(
-    tiny: Any, copied: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_prefers_openvino_when_usable(tiny: Any, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
     assert picked("openvino", tiny) == picked("auto", tiny) == "OpenVINOEngine"
     (copied / "extraction" / "adapter_config.json").write_text('{"peft_type": "IA3"}')
@@ -39,7 +37,7 @@ def test_auto_is_openvino_where_it_is_installed_and_fits(
     assert picked("auto", tiny) == "TransformersEngine"
 
 
-def test_an_engine_that_is_not_installed_names_its_extra(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_engine_names_its_extra(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_has_openvino", lambda: False)
     with pytest.raises(MissingExtraError, match=r"pip install langchain-memlora\[openvino\]"):
         named_engine("openvino", tiny.bundle)
@@ -51,7 +49,7 @@ def test_an_engine_that_is_not_installed_names_its_extra(tiny: Any, monkeypatch:
         __import__("langchain_memlora.engines.openvino")
 
 
-def test_a_memory_takes_a_name_and_refuses_others(tiny: Any, tmp_path: Path) -> None:
+def test_memory_accepts_known_engine_names(tiny: Any, tmp_path: Path) -> None:
     with MemLoRAMemory(path=tmp_path / "a", experts=tiny.bundle, engine="auto") as memory:
         assert memory.engine.run([Request(None, "hi", 2)])[0].completion_tokens
     with pytest.raises(InvalidInputError, match=r"engine is 'abacus'\. Pass auto, openvino, transformers"):

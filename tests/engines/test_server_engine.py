@@ -1,4 +1,4 @@
-"""Experts on a server: what is sent, how two kinds of servers are told apart, and every way a server can fail."""
+"""Tests of experts on a server, its two kinds and its failures."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def engine(server: Server, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield made
 
 
-def test_each_role_reaches_its_adapter_and_none_the_base(engine: ServerEngine, server: Server) -> None:
+def test_roles_map_to_server_adapters(engine: ServerEngine, server: Server) -> None:
     roles = ["extraction", "generation", None]
     found = engine.run([Request(role, "hi", 4) for role in roles])
     assert [c.adapter for c in found] == roles
@@ -100,7 +100,7 @@ def test_each_role_reaches_its_adapter_and_none_the_base(engine: ServerEngine, s
     assert all(c.prompt_tokens == len(server.asked[0]["prompt"]) > 0 and c.finished and c.seconds > 0 for c in found)
 
 
-def test_a_choice_is_read_from_what_is_probable(engine: ServerEngine, server: Server, tiny: Any) -> None:
+def test_choice_is_read_from_logprobs(engine: ServerEngine, server: Server, tiny: Any) -> None:
     server.answer = lambda body: (200, json.dumps(told(body, {"N": -0.1, "A": -3.0})))
     (found,) = engine.run([Request("extraction", "hi", choices=("A", "N"))])
     assert found.text == "N"
@@ -121,7 +121,7 @@ def told(body: dict[str, Any], probable: dict[str, float]) -> dict[str, Any]:
     return made
 
 
-def test_callers_do_not_wait_for_each_other(engine: ServerEngine, server: Server) -> None:
+def test_callers_run_in_parallel(engine: ServerEngine, server: Server) -> None:
     both = threading.Barrier(2, timeout=2)
 
     def answer(body: dict[str, Any]) -> tuple[int, str]:
@@ -133,7 +133,7 @@ def test_callers_do_not_wait_for_each_other(engine: ServerEngine, server: Server
         assert len(list(pool.map(lambda role: engine.run([Request(role, "hi")]), ["extraction", None]))) == 2
 
 
-def test_a_busy_server_is_asked_again(engine: ServerEngine, server: Server) -> None:
+def test_busy_server_is_retried(engine: ServerEngine, server: Server) -> None:
     states = iter([(503, "busy"), (429, "slowly")])
     server.answer = lambda body: next(states, (200, json.dumps(completion(body))))
     assert engine.run([Request("extraction", "hi")])[0].text.startswith("I am")
@@ -152,7 +152,9 @@ def test_a_busy_server_is_asked_again(engine: ServerEngine, server: Server) -> N
         (404, "nothing here", "refused"),
     ],
 )
-def test_what_a_server_can_answer(engine: ServerEngine, server: Server, status: int, answer: str, message: str) -> None:
+def test_server_errors_raise_engine_error(
+    engine: ServerEngine, server: Server, status: int, answer: str, message: str
+) -> None:
     server.answer = lambda body: (status, answer)
     with pytest.raises(EngineError, match=message):
         engine.run([Request("extraction", "hi")])
@@ -160,7 +162,7 @@ def test_what_a_server_can_answer(engine: ServerEngine, server: Server, status: 
     assert engine.run([Request("extraction", "hi")])[0].text
 
 
-def test_a_server_that_is_down_or_lacks_an_adapter(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_server_or_adapter_raises(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "PAUSE", 0.01)
     for poor in serving(Server(["extraction"])):
         with (
@@ -172,7 +174,7 @@ def test_a_server_that_is_down_or_lacks_an_adapter(tiny: Any, monkeypatch: pytes
         engine.warm()
 
 
-def test_bad_arguments(tiny: Any) -> None:
+def test_invalid_arguments_raise(tiny: Any) -> None:
     for options in (
         {"url": "localhost:8000"},
         {"url": "http://x/v1", "tries": 0},
@@ -182,7 +184,7 @@ def test_bad_arguments(tiny: Any) -> None:
             ServerEngine(tiny.bundle, **options)
 
 
-def test_a_long_prompt_and_a_closed_engine(engine: ServerEngine) -> None:
+def test_long_prompt_and_closed_engine_raise(engine: ServerEngine) -> None:
     with pytest.raises(PromptTooLongError):
         engine.run([Request("extraction", "hi " * 5000)])
     engine.close()
@@ -190,7 +192,7 @@ def test_a_long_prompt_and_a_closed_engine(engine: ServerEngine) -> None:
         engine.run([Request("extraction", "hi")])
 
 
-def test_nothing_is_lost_while_the_server_is_down(server: Server, tiny: Any, tmp_path: Path) -> None:
+def test_messages_survive_server_outage(server: Server, tiny: Any, tmp_path: Path) -> None:
     server.answer = lambda body: (401, "no")
     with MemLoRAMemory(path=tmp_path, experts=tiny.bundle, engine=server.url) as memory:
         with pytest.raises(EngineError, match="refused"):

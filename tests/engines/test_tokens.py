@@ -1,4 +1,4 @@
-"""Tokens and tensors without transformers are what transformers makes of the same files."""
+"""Tests that tokens and tensors read without transformers match it."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ WORDS = st.sampled_from(
 )
 
 
-def test_chats_become_the_ids_of_transformers(tiny: Any) -> None:
+def test_chat_ids_match_transformers(tiny: Any) -> None:
     template = (tiny.bundle_path / "chat_template.jinja").read_text()
     tokens, reference = ChatTokens(tiny.base, template), AutoTokenizer.from_pretrained(tiny.base)
 
@@ -41,12 +41,12 @@ def test_chats_become_the_ids_of_transformers(tiny: Any) -> None:
     assert (tokens.end, tokens.pad) == (reference.eos_token_id, reference.pad_token_id)
 
 
-def test_a_template_is_needed(tiny: Any) -> None:
+def test_chat_template_is_required(tiny: Any) -> None:
     with pytest.raises(BundleError, match=r"Add chat_template\.jinja"):
         ChatTokens(tiny.base)
 
 
-def test_tensors_are_those_of_the_file(tmp_path: Path) -> None:
+def test_tensors_match_file(tmp_path: Path) -> None:
     values = torch.randn(5, 3)
     kinds = {str(kind): values.to(kind) for kind in (torch.float32, torch.bfloat16, torch.float16)}
     save_file(kinds, tmp_path / "model.safetensors")

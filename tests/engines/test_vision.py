@@ -1,4 +1,4 @@
-"""Vision-language models: every supported architecture, with its real processor, through all that it must do."""
+"""Tests of every supported vision-language architecture with its real processor."""
 
 import importlib.util
 import json
@@ -45,7 +45,7 @@ def engine(vlm: Tiny) -> Iterator[TransformersEngine]:
 
 
 @pytest.mark.slow
-def test_a_mixed_batch_says_what_each_would_say_alone(engine: TransformersEngine) -> None:
+def test_mixed_batch_matches_single_requests(engine: TransformersEngine) -> None:
     assert importlib.util.find_spec("torchvision") is None
     alone = [engine.run([request])[0] for request in [*TEXT, *LOOKS]]
     together = engine.run([*TEXT, *LOOKS])
@@ -56,7 +56,7 @@ def test_a_mixed_batch_says_what_each_would_say_alone(engine: TransformersEngine
 
 
 @pytest.mark.slow
-def test_pixels_and_the_expert_matter_and_control_tokens_do_not(engine: TransformersEngine) -> None:
+def test_image_and_expert_change_output(engine: TransformersEngine) -> None:
     seen, other, bare, meddled = engine.run(
         [
             Request("vision", "user assistant", 12, images=(RED,)),
@@ -74,7 +74,7 @@ def test_pixels_and_the_expert_matter_and_control_tokens_do_not(engine: Transfor
 
 
 @pytest.mark.slow
-def test_what_cannot_be_looked_at_is_an_error(engine: TransformersEngine) -> None:
+def test_unreadable_or_oversized_images_raise(engine: TransformersEngine) -> None:
     with pytest.raises(EngineError, match="can't be read"):
         engine.run([Request("vision", "What?", images=(b"no picture",))])
     with pytest.raises(PromptTooLongError, match="Pass fewer pictures"):
@@ -82,7 +82,7 @@ def test_what_cannot_be_looked_at_is_an_error(engine: TransformersEngine) -> Non
 
 
 @pytest.mark.slow
-def test_a_trained_expert_is_saved_and_learned_its_row(vlm: Tiny, tmp_path: Path) -> None:
+def test_trained_vision_expert_is_saved(vlm: Tiny, tmp_path: Path) -> None:
     rows = [VisionRow(RED, "What is it?", "Lisbon"), VisionRow(BLUE, "What is it?", "Berlin")]
     recipe = Recipe(
         targets=("q_proj", "v_proj", "o_proj", "up_proj"), learning_rate=0.02, batch=2, epochs=8, dropout=0.0
@@ -97,7 +97,7 @@ def test_a_trained_expert_is_saved_and_learned_its_row(vlm: Tiny, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_text_expert_is_trained_on_the_language_tower_only(vlm: Tiny, tmp_path: Path) -> None:
+def test_text_expert_trains_language_tower_only(vlm: Tiny, tmp_path: Path) -> None:
     bundle = load_bundle(shutil.copytree(vlm.bundle_path, tmp_path / "bundle"))
     rows = [as_row("Where?", "Lisbon"), as_row("Who?", "Ana")]
     recipe = Recipe(targets="all-linear", learning_rate=0.02, batch=2, epochs=24)
@@ -110,7 +110,7 @@ def test_a_text_expert_is_trained_on_the_language_tower_only(vlm: Tiny, tmp_path
 
 
 @pytest.mark.slow
-def test_a_memory_looks_through_the_bundle_it_is_given_also_after_a_restart(vlm: Tiny, make_memory: Any) -> None:
+def test_vision_bundle_works_after_restart(vlm: Tiny, make_memory: Any) -> None:
     with make_memory(vision=vlm.bundle_path) as memory:
         done = memory.add(shown("I walked Bruno", RED), user_id="ana")
         assert done.status == "ok"
@@ -121,7 +121,7 @@ def test_a_memory_looks_through_the_bundle_it_is_given_also_after_a_restart(vlm:
 
 
 @pytest.mark.slow
-def test_the_commands_make_a_bundle_whose_experts_share_a_model_that_sees(tmp_path: Path) -> None:
+def test_commands_bundle_text_and_vision_experts(tmp_path: Path) -> None:
     base = write_vlm("smolvlm", tmp_path).base
     (tmp_path / "red.png").write_bytes(RED)
     looks = [{"image": "red.png", "question": f"Is it {n}?", "answer": "red", "kind": "color"} for n in range(4)]
@@ -155,6 +155,6 @@ def memlora(*arguments: object, code: int = 0) -> Any:
     return done
 
 
-def test_a_language_model_says_that_it_cannot_see(tiny: Tiny) -> None:
+def test_text_model_rejects_images(tiny: Tiny) -> None:
     with TransformersEngine(tiny.bundle) as blind, pytest.raises(EngineError, match="Use a vision-language model"):
         blind.run([Request("extraction", "What is it?", images=(RED,))])

@@ -1,4 +1,4 @@
-"""Bundles: what is missing, foreign or damaged is found when it is loaded, without torch."""
+"""Tests that loading a bundle finds missing, foreign and damaged parts without torch."""
 
 from __future__ import annotations
 
@@ -38,41 +38,41 @@ def safetensors(data: bytes = b"\0" * 8) -> bytes:
     return len(header).to_bytes(8, "little") + header + data
 
 
-def test_the_default_is_shipped_and_loads_by_name() -> None:
+def test_default_bundle_loads_by_name() -> None:
     assert DEFAULT_BUNDLE in shipped_bundles()
     bundle = load_bundle()
     assert bundle.card.name == DEFAULT_BUNDLE
     assert set(bundle.prompts) == {"extraction", "memory_update", "generation"}
 
 
-def test_a_bundle_loads_by_path_with_the_adapters_it_has(folder: Path) -> None:
+def test_bundle_loads_by_path(folder: Path) -> None:
     assert load_bundle(folder).adapters == {}
     put_adapter(folder, safetensors())
     assert load_bundle(str(folder)).adapters == {Role.EXTRACTION: folder / "extraction"}
     assert load_bundle(folder).without(Role.EXTRACTION).adapters == {}
 
 
-def test_an_unknown_name_lists_the_shipped_ones() -> None:
+def test_unknown_bundle_lists_shipped_ones() -> None:
     with pytest.raises(BundleError, match=f"'nobody'.*Pass a folder.*{DEFAULT_BUNDLE}"):
         load_bundle("nobody")
 
 
 @pytest.mark.parametrize("role", ["extraction", "memory_update", "generation"])
-def test_a_missing_prompt(folder: Path, role: str) -> None:
+def test_missing_prompt_raises(folder: Path, role: str) -> None:
     (folder / "prompts" / f"{role}.txt").unlink()
     with pytest.raises(BundleError, match=f"no prompts/{role}.txt.*Copy"):
         load_bundle(folder)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
-def test_another_format(folder: Path, version: object) -> None:
+def test_unsupported_format_raises(folder: Path, version: object) -> None:
     edit_card(folder, format=version)
     with pytest.raises(BundleMismatchError, match=r"format.*Train the bundle again"):
         load_bundle(folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"format": 1}'])
-def test_a_card_that_is_no_card(folder: Path, text: str) -> None:
+def test_unreadable_card_raises(folder: Path, text: str) -> None:
     (folder / "card.json").write_text(text)
     with pytest.raises(BundleError, match=r"Restore it"):
         load_bundle(folder)
@@ -82,7 +82,7 @@ def test_a_card_that_is_no_card(folder: Path, text: str) -> None:
     "values",
     [{"extra": 1}, {"dialect": "prose"}, {"window": {"new_turns": 0}}, {"update": {"confidence": 2}}, {"base": {}}],
 )
-def test_a_card_with_wrong_values(folder: Path, values: dict[str, object]) -> None:
+def test_invalid_card_values_raise(folder: Path, values: dict[str, object]) -> None:
     edit_card(folder, **values)
     with pytest.raises(BundleError, match=r"can't be read as a card"):
         load_bundle(folder)
@@ -93,20 +93,20 @@ def test_a_card_with_wrong_values(folder: Path, values: dict[str, object]) -> No
                 (2).to_bytes(8, "little") + b"{}", (2).to_bytes(8, "little") + b"[]", 
                 (9).to_bytes(8, "little") + b'{"w":7   }'],
 )  # fmt: skip
-def test_a_damaged_adapter(folder: Path, weights: bytes) -> None:
+def test_damaged_adapter_raises(folder: Path, weights: bytes) -> None:
     put_adapter(folder, weights)
     with pytest.raises(BundleError, match=r"extraction adapter.*Restore it"):
         load_bundle(folder)
 
 
-def test_an_adapter_without_weights(folder: Path) -> None:
+def test_adapter_without_weights_raises(folder: Path) -> None:
     put_adapter(folder, b"")
     (folder / "extraction" / "adapter_model.safetensors").unlink()
     with pytest.raises(BundleError, match=r"missing or corrupt"):
         load_bundle(folder)
 
 
-def test_slots_are_filled_and_never_read_as_templates(bundle: Bundle) -> None:
+def test_render_does_not_expand_slot_values(bundle: Bundle) -> None:
     text = render(bundle, Role.MEMORY_UPDATE, old="{new}", new="{0} {x!r}", more="unused")
     assert "Old: {new}" in text
     assert "New: {0} {x!r}" in text

@@ -1,4 +1,4 @@
-"""The experts' caution: doubt never destroys."""
+"""Tests that uncertain experts never delete or overwrite."""
 
 from __future__ import annotations
 
@@ -41,13 +41,15 @@ def decide(bundle: Bundle, fact: Fact, chances: dict[str, float]) -> Decision:
         (RETRACTION, {"UPDATE": 1.0}, Event.NONE, None),
     ],
 )
-def test_careful(bundle: Bundle, fact: Fact, chances: dict[str, float], event: Event, target: str | None) -> None:
+def test_decide_is_cautious(
+    bundle: Bundle, fact: Fact, chances: dict[str, float], event: Event, target: str | None
+) -> None:
     chosen = decide(bundle, fact, chances)
     assert (chosen.event, chosen.target) == (event, target)
     assert chosen.probability == pytest.approx(max(chances.values()), abs=1e-3)
 
 
-def test_without_candidates_nobody_is_asked(bundle: Bundle) -> None:
+def test_update_without_candidates_skips_engine(bundle: Bundle) -> None:
     with ScriptedEngine() as engine:
         answers, usage = Experts(bundle, engine).decide([Question(NEWS, ()), Question(RETRACTION, ())])
     assert [answer.event for answer in answers if isinstance(answer, Decision)] == [Event.ADD, Event.NONE]
@@ -55,7 +57,7 @@ def test_without_candidates_nobody_is_asked(bundle: Bundle) -> None:
     assert engine.calls == []
 
 
-def test_one_unreadable_update_does_not_spoil_the_others(bundle: Bundle) -> None:
+def test_unreadable_update_keeps_other_decisions(bundle: Bundle) -> None:
     spoken = ["nonsense", '{"memory": [{"id": "0", "event": "NONE"}]}']
     card = bundle.card.model_copy(update={"dialect": "json"})
     with ScriptedEngine(memory_update=spoken) as engine:
@@ -66,7 +68,7 @@ def test_one_unreadable_update_does_not_spoil_the_others(bundle: Bundle) -> None
     assert answers[1].event is Event.NONE
 
 
-def test_a_role_without_adapter_runs_on_the_base(bundle: Bundle) -> None:
+def test_role_without_adapter_uses_base(bundle: Bundle) -> None:
     seen: list[str | None] = []
 
     class Engine(ScriptedEngine):
@@ -80,6 +82,6 @@ def test_a_role_without_adapter_runs_on_the_base(bundle: Bundle) -> None:
     assert seen == ["generation", None]
 
 
-def test_images_need_a_vision_expert(bundle: Bundle) -> None:
+def test_images_require_vision_expert(bundle: Bundle) -> None:
     with ScriptedEngine() as engine, pytest.raises(VisionNotConfiguredError, match=r"1 image.*captioner="):
         Experts(bundle, engine).see([b"x"])

@@ -1,4 +1,4 @@
-"""The paper's dialect: JSON in Mem0's form."""
+"""Tests of the paper's dialect, JSON in Mem0's form."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def decide(*rows: object) -> Decision:
 
 
 @pytest.mark.parametrize("wrap", ["{}", "Sure!\n```json\n{}\n```\nDone.", "```{}```", "Here: {} and more"])
-def test_facts_are_found_whatever_stands_around_them(wrap: str) -> None:
+def test_facts_are_parsed_inside_prose(wrap: str) -> None:
     reading = read(wrap.replace("{}", '{"facts": ["Ana moved to Berlin", " Tom runs ", "They met"]}'))
     assert [(f.text, f.turn_id) for f in reading.facts] == [
         ("Ana moved to Berlin", "t1"),
@@ -46,40 +46,40 @@ def test_facts_are_found_whatever_stands_around_them(wrap: str) -> None:
     assert reading.rejected == ()
 
 
-def test_an_empty_list_is_nothing() -> None:
+def test_empty_list_has_no_facts() -> None:
     assert read('{"facts": []}') == Reading((), ())
 
 
 @pytest.mark.parametrize(
     "text", ["", "no json", '{"facts": ["Ana mo', '{"facts": "Ana"}', '{"memory": []}', "[1]", "{" * 5000]
 )
-def test_what_cannot_be_read_is_an_error(text: str) -> None:
+def test_unreadable_output_is_error(text: str) -> None:
     reading = read(text)
     assert reading.facts == ()
     assert isinstance(reading.rejected[0], ExpertOutputError)
 
 
-def test_a_bad_row_is_reported_and_the_others_are_kept() -> None:
+def test_invalid_row_keeps_valid_ones() -> None:
     reading = read('{"facts": ["Ana moved", 7, "", null, {"a": 1}]}')
     assert len(reading.facts) == 1
     assert len(reading.rejected) == 4
 
 
 @given(st.text() | ANY_JSON.map(json.dumps) | ANY_JSON.map(lambda x: json.dumps({"facts": x})))
-def test_any_text_is_read_or_reported(text: str) -> None:
+def test_any_text_is_parsed_or_rejected(text: str) -> None:
     reading = read(text)
     assert {fact.turn_id for fact in reading.facts} <= {"t1", "t2"}
     assert all(fact.text.strip() for fact in reading.facts)
 
 
-def test_update_prompts_show_numbers_never_ids() -> None:
+def test_update_prompts_hide_memory_ids() -> None:
     (ask,) = JSON.ask_update(FACT, OLD)
     assert json.loads(ask.slots["old"])[1] == {"id": "1", "text": "old b"}
     assert "real-" not in str(ask.slots)
     assert ask.choices == ()
 
 
-def test_the_first_operation_decides() -> None:
+def test_first_operation_decides() -> None:
     none, update = {"id": "0", "event": "NONE"}, {"id": 1, "event": "update", "text": "x"}
     assert (decide(none, update).event, decide(none, update).target) == (Event.UPDATE, "real-b")
     assert decide({"id": "2", "event": "DELETE"}).target == "real-c"
@@ -91,13 +91,13 @@ def test_the_first_operation_decides() -> None:
     "row", [{"id": "3", "event": "UPDATE"}, {"id": "-1", "event": "DELETE"}, {"id": "²", "event": "UPDATE"},
             {"event": "UPDATE"}, {"id": "9" * 5000, "event": "UPDATE"}, {"id": "0", "event": "KEEP"}, {"id": "0"}, "ADD"],
 )  # fmt: skip
-def test_what_was_not_shown_or_is_no_operation_is_an_error(row: object) -> None:
+def test_invalid_operation_raises(row: object) -> None:
     with pytest.raises(ExpertOutputError):
         decide(row)
 
 
 @given(st.text() | ANY_JSON.map(lambda x: json.dumps({"memory": x})))
-def test_any_text_is_a_decision_or_an_error(text: str) -> None:
+def test_any_text_is_decision_or_error(text: str) -> None:
     with contextlib.suppress(ExpertOutputError):
         chosen = JSON.read_update([Completion(text)], FACT, OLD)
         assert chosen.target in {None, "real-a", "real-b", "real-c"}

@@ -1,4 +1,4 @@
-"""The compact dialect: one fact a line, one closed question for each pair."""
+"""Tests of the compact dialect, with one fact a line and one closed question a pair."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def read(text: str, *, finished: bool = True) -> Reading:
     return LINES.read_extraction(Completion(text, finished=finished), WINDOW)
 
 
-def test_the_prompt_numbers_sources_only() -> None:
+def test_prompt_numbers_sources_only() -> None:
     asked = LINES.ask_extraction(WINDOW).slots["dialogue"]
     assert asked == "- assistant: Hello\n1 Ana: I moved\n- assistant: Nice!\n2 user: I run"
 
 
-def test_rows_become_facts_with_their_writer_as_subject() -> None:
+def test_rows_become_facts_about_writer() -> None:
     reading = read("1 moved to Berlin\n2 runs\n\n1 's dog is Rex\n1 moved to Berlin")
     assert [(fact.text, fact.turn_id) for fact in reading.facts] == [
         ("Ana moved to Berlin", "t1"),
@@ -43,7 +43,7 @@ def test_rows_become_facts_with_their_writer_as_subject() -> None:
     assert reading.rejected == ()
 
 
-def test_a_row_that_adds_no_word_is_an_echo() -> None:
+def test_echoed_rows_are_dropped() -> None:
     echoes = read(
         "1 has a dog named Rex\n1 's dog is named Rex\n1 forget: dog named Rex\n2 has a dog named Rex\n1 has two dogs"
     )
@@ -55,11 +55,11 @@ def test_a_row_that_adds_no_word_is_an_echo() -> None:
     ]
 
 
-def test_none_is_nothing_and_not_an_error() -> None:
+def test_none_is_not_an_error() -> None:
     assert read("none") == read(" None \n") == Reading((), ())
 
 
-def test_a_row_may_ask_to_forget() -> None:
+def test_row_can_retract() -> None:
     (fact,) = read("1 forget: lives in Porto").facts
     assert (fact.text, fact.retracts) == ("Ana lives in Porto", True)
     assert read_fact(fact_row(1, "likes tea", retracts=True)[2:], SAID[1]).retracts
@@ -71,7 +71,7 @@ def test_a_row_may_ask_to_forget() -> None:
     ["0 lives", "3 lives", "999 lives", "lives in Berlin", "1", "1. lives", "1lives", "- lives", "1 !!!", "1 forget:",
      "1 forget: ...", "one lives", "{}", "-1 lives"],
 )  # fmt: skip
-def test_a_bad_row_is_reported_and_the_others_are_kept(row: str) -> None:
+def test_invalid_row_keeps_valid_ones(row: str) -> None:
     reading = read(f"1 moved\n{row}\n2 runs")
     assert [fact.text for fact in reading.facts] == ["Ana moved", "User runs"]
     (error,) = reading.rejected
@@ -80,13 +80,13 @@ def test_a_bad_row_is_reported_and_the_others_are_kept(row: str) -> None:
     assert "1, 2" in str(error)
 
 
-def test_silence_is_an_error() -> None:
+def test_empty_output_is_error() -> None:
     for text in ("", " \n "):
         assert read(text).facts == ()
         assert len(read(text).rejected) == 1
 
 
-def test_a_cut_off_row_is_left_out_and_said_so() -> None:
+def test_truncated_row_is_reported() -> None:
     reading = read("1 moved to Berlin\n2 runs ten", finished=False)
     assert [fact.text for fact in reading.facts] == ["Ana moved to Berlin"]
     assert "cut off" in str(reading.rejected[0])
@@ -96,7 +96,7 @@ def test_a_cut_off_row_is_left_out_and_said_so() -> None:
 @given(
     st.text() | st.lists(st.from_regex(r"\d{0,3} ?(forget:)? ?\w{0,5}", fullmatch=True)).map("\n".join), st.booleans()
 )
-def test_any_text_is_read_or_reported(text: str, finished: bool) -> None:
+def test_any_text_is_parsed_or_rejected(text: str, finished: bool) -> None:
     reading = read(text, finished=finished)
     assert {fact.turn_id for fact in reading.facts} <= {"t1", "t3"}
     assert all(fact.text.startswith(("Ana", "User")) for fact in reading.facts)
@@ -104,7 +104,7 @@ def test_any_text_is_read_or_reported(text: str, finished: bool) -> None:
     assert reading.facts or reading.rejected or said_none
 
 
-def test_a_window_of_context_can_tell_nothing() -> None:
+def test_context_only_window_has_no_facts() -> None:
     window = Window((Line(SAID[0], "Hello", None),))
     assert LINES.read_extraction(Completion("1 said hello"), window).facts == ()
 
@@ -119,7 +119,7 @@ def decide(*pairs: tuple[float, float, float, float]) -> Decision:
     return LINES.read_update([Completion("", p) for p in pairs], FACT, OLD[: len(pairs)])
 
 
-def test_each_candidate_is_asked_about_with_the_same_labels() -> None:
+def test_candidates_share_labels() -> None:
     asks = LINES.ask_update(FACT, OLD)
     assert [ask.slots for ask in asks] == [{"old": m.text, "new": FACT.text} for m in OLD]
     assert {ask.choices for ask in asks} == {("ADD", "NONE", "UPDATE", "DELETE")}
@@ -127,7 +127,7 @@ def test_each_candidate_is_asked_about_with_the_same_labels() -> None:
     assert LINES.ask_update(retraction, OLD[:1])[0].slots["new"] == "forget that Ana lives in Porto"
 
 
-def test_add_unless_a_candidate_says_otherwise() -> None:
+def test_decision_defaults_to_add() -> None:
     assert decide((0.9, 0.05, 0.05, 0), (0.8, 0.1, 0.1, 0)).event is Event.ADD
     chosen = decide((0.9, 0.05, 0.05, 0), (0.1, 0.1, 0.8, 0), (0.3, 0.1, 0.6, 0))
     assert (chosen.event, chosen.target) == (Event.UPDATE, "b")
@@ -144,13 +144,13 @@ def test_probabilities_are_odds_against_add() -> None:
     assert unsure.probability == pytest.approx(1 / 2, abs=1e-6)
 
 
-def test_many_memories_that_look_a_bit_alike_are_no_repeat() -> None:
+def test_several_similar_memories_still_add() -> None:
     alike = (0.45, 0.55, 0.0, 0.0)
     assert decide(alike).event is Event.NONE
     assert decide(alike, alike, alike).event is Event.ADD
 
 
-def test_same_must_be_clearly_likelier_than_changed() -> None:
+def test_none_requires_margin_over_update() -> None:
     doubtful = decide((0.05, 0.5, 0.45, 0.0))
     assert doubtful.event is Event.UPDATE
     assert doubtful.probability == pytest.approx(0.95, abs=1e-6)
@@ -158,7 +158,7 @@ def test_same_must_be_clearly_likelier_than_changed() -> None:
 
 
 @given(st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4).filter(lambda p: sum(p) > 0), min_size=1, max_size=3))
-def test_any_probabilities_make_a_decision_about_what_was_shown(raw: list[list[float]]) -> None:
+def test_any_probabilities_make_valid_decision(raw: list[list[float]]) -> None:
     pairs = [tuple(p / sum(ps) for p in ps) for ps in raw]
     chosen = decide(*pairs)  # type: ignore[arg-type]
     assert 0 < chosen.probability <= 1 + 1e-9

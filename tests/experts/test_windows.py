@@ -1,4 +1,4 @@
-"""Windows: who may tell facts is decided by numbering, before any model."""
+"""Tests that windows number the turns which facts may come from."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ def test_only_sources_are_numbered() -> None:
     assert shown(window) == ["- a", "1 b"]
 
 
-def test_what_comes_after_the_last_source_is_not_shown() -> None:
+def test_turns_after_last_source_are_dropped() -> None:
     assert shown(cut_windows([user("a"), bot("b"), bot("c")])[0]) == ["1 a"]
     assert shown(cut_windows([user("a"), user("  \n ")])[0]) == ["1 a"]
     assert cut_windows([bot("a"), bot("b")]) == cut_windows([]) == cut_windows([], [user("a")]) == []
 
 
-def test_each_window_shows_what_came_before_as_context() -> None:
+def test_windows_show_earlier_turns_as_context() -> None:
     first, second = cut_windows([user(c) for c in "abcdef"], [bot("x"), bot("y"), bot("z")])
     assert shown(first) == ["- y", "- z", "1 a", "2 b", "3 c", "4 d"]
     assert shown(second) == ["- c", "- d", "1 e", "2 f"]
 
 
-def test_sizes_are_the_callers() -> None:
+def test_window_sizes_are_configurable() -> None:
     windows = cut_windows([user(c) for c in "abc"], [bot("x")], new_turns=1, context_turns=0)
     assert [shown(w) for w in windows] == [["1 a"], ["1 b"], ["1 c"]]
 
 
-def test_a_message_stays_one_line() -> None:
+def test_message_stays_on_one_line() -> None:
     assert shown(cut_windows([user("a\n2 user: fake\r\n\tb")])[0]) == ["1 a 2 user: fake b"]
 
 
@@ -61,7 +61,7 @@ def test_long_context_keeps_its_end() -> None:
     assert len(window.lines[0].text) == 244
 
 
-def test_a_long_message_comes_in_pieces_that_end_at_sentences() -> None:
+def test_long_message_is_split_at_sentences() -> None:
     sentence = "This is a sentence of some length, and it says a thing. "
     windows = cut_windows([user(sentence * 100)])
     pieces = [line.text for window in windows for line in window.lines]
@@ -72,7 +72,7 @@ def test_a_long_message_comes_in_pieces_that_end_at_sentences() -> None:
 
 
 @given(st.lists(st.tuples(ROLES, st.text(max_size=20) | st.text(max_size=9).map(lambda text: text * 200)), max_size=6))
-def test_no_word_of_a_source_is_lost_or_told_by_another(said: list[tuple[str, str]]) -> None:
+def test_windows_keep_every_source_word(said: list[tuple[str, str]]) -> None:
     turns = [turn(text, str(i), role=role, id=str(i)) for i, (role, text) in enumerate(said)]
     windows = cut_windows(turns)
     for one in turns:

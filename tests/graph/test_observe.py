@@ -1,4 +1,4 @@
-"""Logs and spans count what was done; no word of a message, a memory or a user is in them."""
+"""Tests that logs and spans hold counts and no text of users."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def use(memory: MemLoRAMemory) -> None:
     memory.answer(f"What {SECRET}?", user_id=f"{SECRET}-owner")
 
 
-def test_every_node_has_a_span_with_counts(memory: MemLoRAMemory, spans: InMemorySpanExporter) -> None:
+def test_nodes_have_spans_with_counts(memory: MemLoRAMemory, spans: InMemorySpanExporter) -> None:
     memory.add(["I own a cat", "I own a dog"], user_id="ana")
     memory.answer("Which?", user_id="ana")
     found = {span.name: dict(span.attributes or {}) for span in spans.get_finished_spans()}
@@ -51,7 +51,7 @@ def test_every_node_has_a_span_with_counts(memory: MemLoRAMemory, spans: InMemor
     assert all(attributes["memlora.seconds"] >= 0 for attributes in found.values())
 
 
-def test_a_failing_node_names_only_the_kind_of_error(make_memory: Make, spans: InMemorySpanExporter) -> None:
+def test_failed_span_hides_error_text(make_memory: Make, spans: InMemorySpanExporter) -> None:
     def failing(prompt: str) -> str:
         raise ValueError(prompt)
 
@@ -64,7 +64,7 @@ def test_a_failing_node_names_only_the_kind_of_error(make_memory: Make, spans: I
     assert SECRET not in failed.to_json()
 
 
-def test_no_text_is_in_logs_and_spans(
+def test_logs_and_spans_hold_no_text(
     make_memory: Make, spans: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -77,14 +77,14 @@ def test_no_text_is_in_logs_and_spans(
     assert SECRET not in "".join(span.to_json() for span in spans.get_finished_spans())
 
 
-def test_it_works_without_opentelemetry(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_without_opentelemetry(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "opentelemetry", None)
     with observe._span("memlora.test") as span:
         assert span.set_attribute("a", 1) is None
     assert memory.add("I own a cat", user_id="ana").status == "ok"
 
 
-def test_reasons_show_words_only_where_these_quote_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reason_hides_quoted_text(monkeypatch: pytest.MonkeyPatch) -> None:
     quoting: list[Any] = [InvalidInputError(SECRET), ValueError(SECRET), RuntimeError(SECRET)]
     assert all(SECRET not in reason(error) and type(error).__name__ in reason(error) for error in quoting)
     assert "disk is full" in reason(LedgerError("disk is full"))

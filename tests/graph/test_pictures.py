@@ -1,4 +1,4 @@
-"""Pictures in a conversation: seen, remembered, shown again, forgotten; and what happens where nobody can look."""
+"""Tests of pictures in a conversation, with and without a vision expert or captioner."""
 
 import dataclasses
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def caption(picture: bytes) -> str:
     return NAMES[picture]
 
 
-def test_what_is_seen_is_read_beside_what_is_said(make_memory: Make) -> None:
+def test_caption_is_read_with_text(make_memory: Make) -> None:
     memory = make_memory(captioner=caption)
     done = memory.add(shown("I walked Bruno", DOG), user_id="ana")
     assert done.status == "ok"
@@ -60,7 +60,7 @@ def test_what_is_seen_is_read_beside_what_is_said(make_memory: Make) -> None:
     assert "see" in [usage.stage for usage in done.usage]
 
 
-def test_a_message_of_nothing_but_a_picture_is_found_by_what_it_shows(make_memory: Make) -> None:
+def test_image_only_message_is_found(make_memory: Make) -> None:
     memory = make_memory(captioner=caption)
     memory.add([shown("", CAT), "I like tea"], user_id="ana", thread_id="t")
     best = memory.search("Where is the cat?", user_id="ana")[0]
@@ -68,7 +68,7 @@ def test_a_message_of_nothing_but_a_picture_is_found_by_what_it_shows(make_memor
     assert "a gray cat" in memory.answer("Where is the cat?", user_id="ana").context
 
 
-def test_a_question_about_a_remembered_picture_is_answered_from_its_pixels(make_memory: Make, seeing: Bundle) -> None:
+def test_remembered_picture_answers_question(make_memory: Make, seeing: Bundle) -> None:
     with make_memory(experts=seeing, engine=Eyes()) as memory:
         memory.add(shown("I walked Bruno", DOG), user_id="ana")
         memory.add("I like green tea", user_id="ana")
@@ -81,21 +81,19 @@ def test_a_question_about_a_remembered_picture_is_answered_from_its_pixels(make_
     assert plain.images == ()
 
 
-def test_a_question_with_a_picture_goes_to_the_vision_expert(make_memory: Make, seeing: Bundle) -> None:
+def test_question_with_image_uses_vision_expert(make_memory: Make, seeing: Bundle) -> None:
     memory = make_memory(experts=seeing, engine=Eyes())
     assert memory.answer("What colour is it?", user_id="ana", images=[CAT]).text == "gray"
     request = memory.engine.calls[-1]
     assert (request.role, request.images) == (Role.VISION, (as_picture(CAT),))
 
 
-def test_without_a_vision_expert_a_question_is_answered_from_captions(make_memory: Make) -> None:
+def test_question_image_falls_back_to_caption(make_memory: Make) -> None:
     answer = make_memory(captioner=caption).answer("What is it?", user_id="ana", images=[CAT])
     assert "(picture: a gray cat)" in answer.text
 
 
-def test_the_expert_of_another_bundle_may_look(
-    make_memory: Make, seeing: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vision_expert_from_other_bundle(make_memory: Make, seeing: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     eyes = Eyes()
     monkeypatch.setattr("langchain_memlora.memory.components.named_engine", lambda name, bundle: eyes)
     memory = make_memory(vision=dataclasses.replace(seeing, adapters={Role.VISION: Path("x")}))
@@ -107,7 +105,7 @@ def test_the_expert_of_another_bundle_may_look(
 # -- nobody can look
 
 
-def test_words_are_remembered_where_nobody_can_look_and_retry_looks_later(make_memory: Make) -> None:
+def test_text_is_kept_until_captions_retry(make_memory: Make) -> None:
     with make_memory() as blind:
         done = blind.add(shown("I have a dog", DOG), user_id="ana")
         assert (done.status, [error.kind for error in done.errors]) == ("partial", ["VisionNotConfiguredError"])
@@ -119,14 +117,14 @@ def test_words_are_remembered_where_nobody_can_look_and_retry_looks_later(make_m
     assert memory.search("beach", user_id="ana")[0].turns[0].captions == ("a brown dog on a beach",)
 
 
-def test_in_the_background_too(make_memory: Make) -> None:
+def test_background_caption_failure_is_reported(make_memory: Make) -> None:
     memory = make_memory()
     assert memory.add(shown("I have a dog", DOG), user_id="ana", background=True).status == "pending"
     assert [error.kind for error in memory.flush().errors] == ["VisionNotConfiguredError"]
     assert [memory.text for memory in memory.get_all(user_id="ana")] == ["User have a dog"]
 
 
-def test_a_question_with_a_picture_needs_somebody_who_looks(memory: MemLoRAMemory) -> None:
+def test_question_with_image_requires_vision(memory: MemLoRAMemory) -> None:
     with pytest.raises(VisionNotConfiguredError, match="captioner="):
         memory.answer("What is this?", user_id="ana", images=[DOG])
     with pytest.raises(InvalidImageError, match="limit is 4"):
@@ -134,7 +132,7 @@ def test_a_question_with_a_picture_needs_somebody_who_looks(memory: MemLoRAMemor
 
 
 @pytest.mark.parametrize("says", ["", 7, KeyError("no")])
-def test_a_captioner_that_fails_loses_nothing(make_memory: Make, says: Any) -> None:
+def test_captioner_failure_keeps_text(make_memory: Make, says: Any) -> None:
     def captioner(picture: bytes) -> Any:
         if isinstance(says, Exception):
             raise says
@@ -155,7 +153,7 @@ def test_a_captioner_that_fails_loses_nothing(make_memory: Make, says: Any) -> N
         ({"type": "image_url", "image_url": {"url": "https://example.org/dog.png"}}, "RemoteImageError"),
     ],
 )
-def test_words_beside_a_bad_image_are_remembered(memory: MemLoRAMemory, content: dict[str, Any], kind: str) -> None:
+def test_invalid_image_keeps_text(memory: MemLoRAMemory, content: dict[str, Any], kind: str) -> None:
     message = {"role": "user", "content": [{"type": "text", "text": "I have a dog"}, content]}
     done = memory.add(message, user_id="ana")
     assert (done.status, [(error.kind, error.job_id) for error in done.errors]) == ("partial", [(kind, "")])
@@ -164,7 +162,7 @@ def test_words_beside_a_bad_image_are_remembered(memory: MemLoRAMemory, content:
     assert (alone.status, alone.turn_ids, alone.skipped, len(alone.errors)) == ("failed", (), 1, 1)
 
 
-def test_of_too_many_images_the_first_are_taken(make_memory: Make) -> None:
+def test_excess_images_are_dropped(make_memory: Make) -> None:
     memory = make_memory(captioner=lambda picture: "something")
     images = [png(size=(1 + n, 2)) for n in range(70)]
     done = memory.add([shown("I have seen it all", *images[:60]), shown("I have more", *images[60:])], user_id="ana")
@@ -180,7 +178,7 @@ def files(memory: MemLoRAMemory) -> int:
     return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
-def test_a_picture_goes_with_the_last_user_who_showed_it(make_memory: Make) -> None:
+def test_forget_deletes_unreferenced_pictures(make_memory: Make) -> None:
     memory = make_memory(captioner=caption)
     for user in ("ana", "ben"):
         memory.add(shown("I have a dog", DOG), user_id=user)
@@ -193,7 +191,7 @@ def test_a_picture_goes_with_the_last_user_who_showed_it(make_memory: Make) -> N
     assert memory.ledger.counts()["vectors"] == 0
 
 
-def test_a_deleted_memorys_picture_is_not_shown_and_comes_back(make_memory: Make, seeing: Bundle) -> None:
+def test_deleted_memory_hides_its_picture(make_memory: Make, seeing: Bundle) -> None:
     memory = make_memory(experts=seeing, engine=Eyes())
     key = memory.add(shown("I walked Bruno", DOG), user_id="ana").operations[0].memory_id
     memory.delete_all(user_id="ana")
@@ -202,7 +200,7 @@ def test_a_deleted_memorys_picture_is_not_shown_and_comes_back(make_memory: Make
     assert memory.answer("What colour was Bruno?", user_id="ana").text == "brown"
 
 
-def test_pictures_are_not_shared(make_memory: Make) -> None:
+def test_pictures_are_private(make_memory: Make) -> None:
     memory = make_memory(captioner=caption)
     done = memory.add(shown("I have a dog", DOG), user_id="ana")
     reference = memory.turns(done.turn_ids, user_id="ana")[0].images[0]
@@ -210,7 +208,7 @@ def test_pictures_are_not_shared(make_memory: Make) -> None:
         memory.picture(reference, user_id="ben")
 
 
-def test_an_interrupted_erasure_reaches_the_pictures_at_the_next_opening(make_memory: Make) -> None:
+def test_interrupted_erasure_finishes_on_open(make_memory: Make) -> None:
     with make_memory(captioner=caption) as memory:
         memory.add(shown("I have a dog", DOG), user_id="ana")
         memory.ledger.erase("ana")  # and then the process was killed
@@ -218,14 +216,14 @@ def test_an_interrupted_erasure_reaches_the_pictures_at_the_next_opening(make_me
     assert files(make_memory()) == 0
 
 
-def test_a_message_that_was_known_leaves_no_file(make_memory: Make) -> None:
+def test_replayed_message_stores_no_file(make_memory: Make) -> None:
     memory = make_memory(captioner=caption)
     memory.add(shown("I have a dog", DOG, id="m1"), user_id="ana")
     memory.add(shown("I have a dog", CAT, id="m1"), user_id="ana")
     assert files(memory) == 1
 
 
-def test_an_export_keeps_what_was_seen(make_memory: Make, tmp_path: Path) -> None:
+def test_export_keeps_captions(make_memory: Make, tmp_path: Path) -> None:
     memory = make_memory(captioner=caption)
     memory.add(shown("I have a dog", DOG), user_id="ana")
     memory.export(tmp_path / "all.jsonl")
@@ -236,7 +234,7 @@ def test_an_export_keeps_what_was_seen(make_memory: Make, tmp_path: Path) -> Non
         assert other.search("beach", user_id="ana")[0].turns[0].captions == ("a brown dog on a beach",)
 
 
-def test_a_picture_that_is_gone_leaves_the_words(make_memory: Make, seeing: Bundle) -> None:
+def test_missing_picture_falls_back_to_caption(make_memory: Make, seeing: Bundle) -> None:
     memory = make_memory(experts=seeing, engine=Eyes())
     memory.add(shown("I walked Bruno", DOG), user_id="ana")
     memory.services.images.sweep(keep=())

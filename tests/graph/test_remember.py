@@ -1,4 +1,4 @@
-"""Remembering, node by node: what is decided together, what competes, and what is left over."""
+"""Tests of the remember graph, node by node."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def contents(memory: MemLoRAMemory) -> list[str]:
     return texts(memory.get_all(user_id="ana"))
 
 
-def test_nodes_tell_what_they_did_in_order(memory: MemLoRAMemory) -> None:
+def test_nodes_report_in_order(memory: MemLoRAMemory) -> None:
     graph = build_remember_graph(memory.services).compile()
     stream = list(graph.stream({"scope": ANA, "turns": [turn("I live in Porto")]}, stream_mode="custom"))
     assert [event["node"] for event in stream] == ["record", "extract", "match", "update", "commit"]
@@ -38,13 +38,13 @@ def test_nodes_tell_what_they_did_in_order(memory: MemLoRAMemory) -> None:
     assert all(event["usage"].seconds >= 0 for event in stream[1:])
 
 
-def test_what_tells_nothing_stops_after_record(memory: MemLoRAMemory) -> None:
+def test_assistant_turn_stops_after_record(memory: MemLoRAMemory) -> None:
     graph = build_remember_graph(memory.services).compile()
     stream = list(graph.stream({"scope": ANA, "turns": [turn("Hi!", role="assistant")]}, stream_mode="custom"))
     assert [event["node"] for event in stream] == ["record"]
 
 
-def test_groups_of_windows_go_round(memory: MemLoRAMemory) -> None:
+def test_window_groups_loop(memory: MemLoRAMemory) -> None:
     services = dataclasses.replace(memory.services, group=1)
     said = [turn(f"I like thing{i}", str(i)) for i in range(9)]
     stream = list(build_remember_graph(services).compile().stream({"scope": ANA, "turns": said}, stream_mode="custom"))
@@ -55,28 +55,28 @@ def test_groups_of_windows_go_round(memory: MemLoRAMemory) -> None:
 # -- deciding
 
 
-def test_a_group_sees_earlier_facts_of_the_same_add(memory: MemLoRAMemory) -> None:
+def test_later_groups_match_earlier_facts(memory: MemLoRAMemory) -> None:
     result = memory.add(["I live in Porto", "I live in Berlin", "I live in Berlin"], user_id="ana")
     assert events(result.operations) == ["ADD", "UPDATE", "NONE"]
     assert contents(memory) == ["User live in Berlin"]
     assert [(op.before, op.after) for op in result.operations][1] == ("User live in Porto", "User live in Berlin")
 
 
-def test_a_request_to_forget_in_the_same_add(memory: MemLoRAMemory) -> None:
+def test_forget_request_within_one_add(memory: MemLoRAMemory) -> None:
     result = memory.add(["I live in Porto", "forget I live in Porto"], user_id="ana")
     assert events(result.operations) == ["ADD", "DELETE"]
     assert contents(memory) == []
     assert memory.search("Porto", user_id="ana") == []
 
 
-def test_what_is_told_after_a_request_to_forget_is_kept(memory: MemLoRAMemory) -> None:
+def test_facts_after_forget_request_are_kept(memory: MemLoRAMemory) -> None:
     said = ["I live in Porto", "forget I live in Porto", "I live in Berlin"]
     result = memory.add(said, user_id="ana")
     assert events(result.operations) == ["ADD", "DELETE", "ADD"]
     assert contents(memory) == ["User live in Berlin"]
 
 
-def test_the_same_words_of_the_same_day_are_not_asked_about(memory: MemLoRAMemory) -> None:
+def test_repeated_fact_skips_update_expert(memory: MemLoRAMemory) -> None:
     for again in ("I ran yesterday", "I RAN yesterday"):
         result = memory.add(again, user_id="ana", observed_at=MAY_8, thread_id=again)
     assert events(result.operations) == ["NONE"]
@@ -87,7 +87,7 @@ def test_the_same_words_of_the_same_day_are_not_asked_about(memory: MemLoRAMemor
     assert len(contents(memory)) == 2
 
 
-def test_metadata_of_a_message_is_found_on_its_memories(memory: MemLoRAMemory) -> None:
+def test_message_metadata_filters_memories(memory: MemLoRAMemory) -> None:
     memory.add("I like tea", user_id="ana", metadata={"where": "work"})
     memory.add("I like tea cake", user_id="ana", metadata={"where": "home"}, agent_id="coach")
     hits = memory.search("tea", user_id="ana", filters={"where": "work"})
@@ -112,7 +112,7 @@ def compete(make_memory: Make, scope: Scope, times: int) -> tuple[MemLoRAMemory,
     return memory, asked
 
 
-def test_a_conflict_sends_only_to_match_again(make_memory: Make) -> None:
+def test_conflict_repeats_from_match(make_memory: Make) -> None:
     memory, asked = compete(make_memory, ANA, 1)
     graph = build_remember_graph(memory.services).compile()
     stream = list(graph.stream({"scope": ANA, "turns": [turn("I live in Berlin")]}, stream_mode="custom"))
@@ -129,9 +129,7 @@ def test_many_conflicts_converge(make_memory: Make) -> None:
     assert len(asked) == len(set(asked)) > 5  # nothing is asked twice
 
 
-def test_conflicts_without_end_are_an_error_and_retry_finishes(
-    make_memory: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_conflicts_raise_until_retry(make_memory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("langchain_memlora.graph.commit.CONFLICTS", 3)
     memory, asked = compete(make_memory, ANA, 3)
     with pytest.raises(ConflictError, match="Decide again"):
@@ -145,13 +143,13 @@ def test_conflicts_without_end_are_an_error_and_retry_finishes(
     assert memory.ledger.jobs("pending") == []
 
 
-def test_other_scopes_do_not_compete(make_memory: Make) -> None:
+def test_other_scopes_do_not_conflict(make_memory: Make) -> None:
     memory, asked = compete(make_memory, Scope("ana", "coach"), 3)
     assert events(memory.add("I live in Berlin", user_id="ana").operations) == ["UPDATE"]
     assert len(asked) == 1
 
 
-def test_a_job_that_somebody_else_finished_is_dropped(make_memory: Make) -> None:
+def test_job_finished_elsewhere_is_dropped(make_memory: Make) -> None:
     def finish_first(prompt: str) -> str:
         jobs = memory.ledger.jobs("pending")
         memory.ledger.commit(ANA, [], done=[job.id for job in jobs])
@@ -167,7 +165,7 @@ def test_a_job_that_somebody_else_finished_is_dropped(make_memory: Make) -> None
 # -- failing
 
 
-def test_a_window_that_cannot_be_read_waits_for_retry(make_memory: Make) -> None:
+def test_unreadable_window_waits_for_retry(make_memory: Make) -> None:
     spoken = ["what?", "", "1 live in Porto"]
     memory = make_memory(extraction=spoken)
     result = memory.add("I live in Porto", user_id="ana")
@@ -182,7 +180,7 @@ def test_a_window_that_cannot_be_read_waits_for_retry(make_memory: Make) -> None
     assert memory.retry().operations == ()
 
 
-def test_two_attempts_make_a_job_failed(make_memory: Make) -> None:
+def test_job_fails_after_two_attempts(make_memory: Make) -> None:
     make_memory(extraction=["what?"]).add("I live in Porto", user_id="ana")
     memory = make_memory(extraction=["what?", "none", "1 live in Porto"])
     memory.add("hm", user_id="ana")
@@ -193,13 +191,13 @@ def test_two_attempts_make_a_job_failed(make_memory: Make) -> None:
     assert contents(memory) == ["User live in Porto"]
 
 
-def test_a_partly_readable_window_keeps_what_was_read(make_memory: Make) -> None:
+def test_partly_readable_window_keeps_facts(make_memory: Make) -> None:
     result = make_memory(extraction=["1 live in Porto\n9 nonsense"]).add("I live in Porto", user_id="ana")
     assert (result.status, events(result.operations), len(result.errors)) == ("partial", ["ADD"], 1)
 
 
 @pytest.mark.parametrize("backend", ["memory", "chroma"])
-def test_the_next_open_finishes_what_a_failing_engine_left_once(make_memory: Make) -> None:
+def test_next_open_finishes_pending_jobs(make_memory: Make) -> None:
     broken = make_memory(memory_update=[])
     broken.add("I live in Porto", user_id="ana")
     with pytest.raises(EngineError):
@@ -216,7 +214,7 @@ def test_the_next_open_finishes_what_a_failing_engine_left_once(make_memory: Mak
     assert len(last.history(user_id="ana")) == 2
 
 
-def test_left_over_work_that_fails_again_does_not_keep_new_messages_out(make_memory: Make) -> None:
+def test_failing_pending_job_blocks_nothing(make_memory: Make) -> None:
     with pytest.raises(EngineError):
         make_memory(extraction=[]).add("I live in Porto", user_id="ana")
 
@@ -231,7 +229,7 @@ def test_left_over_work_that_fails_again_does_not_keep_new_messages_out(make_mem
     assert len(memory.ledger.jobs("pending")) == 1
 
 
-def test_a_retraction_of_a_fact_that_could_not_be_decided(make_memory: Make) -> None:
+def test_retraction_of_undecided_fact(make_memory: Make) -> None:
     """Only a dialect that writes its updates can leave a fact undecided; what builds on it then does nothing."""
     memory = make_memory()
     jobs = [memory.ledger.append(ANA, [turn(text)], lambda n, b: [(b, n)])[1][0] for text in ("tea", "forget tea")]
@@ -265,7 +263,7 @@ class Outer(TypedDict, total=False):
     answer: str
 
 
-def test_nothing_is_left_in_a_callers_checkpointer(memory: MemLoRAMemory) -> None:
+def test_callers_checkpointer_stays_empty(memory: MemLoRAMemory) -> None:
     def remember(state: Outer) -> Outer:
         out = memory.graph.invoke({"scope": ANA, "turns": [turn("I own a zebrafish")], "question": "What do I own?"})
         assert out["operations"]
@@ -287,7 +285,7 @@ def test_nothing_is_left_in_a_callers_checkpointer(memory: MemLoRAMemory) -> Non
     )
 
 
-def test_services_are_parts_that_can_be_exchanged(memory: MemLoRAMemory) -> None:
+def test_services_can_be_replaced(memory: MemLoRAMemory) -> None:
     services = dataclasses.replace(memory.services, sources=("user", "assistant"))
     assert isinstance(services, Services)
     out = (

@@ -1,4 +1,4 @@
-"""The index follows the ledger: by number, from anywhere, and again from nothing."""
+"""Tests that the index follows the ledger and can be rebuilt from it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def index() -> Flaky:
     return Flaky(InMemoryVectorStore(BagOfWords()))
 
 
-def test_catching_up_twice_does_nothing(ledger: Ledger, index: Flaky) -> None:
+def test_catch_up_is_idempotent(ledger: Ledger, index: Flaky) -> None:
     synced = Synced(index, ledger, "bag")
     key = add(ledger, "green tea", told_by=say(ledger, "I like green tea"))
     assert synced.catch_up() == 2
@@ -42,7 +42,7 @@ def test_catching_up_twice_does_nothing(ledger: Ledger, index: Flaky) -> None:
     assert len(index.store.store) == 3  # the memory, the turn, the turn's window
 
 
-def test_the_current_state_is_written_whatever_happened_between(ledger: Ledger, index: Flaky) -> None:
+def test_catch_up_writes_current_state(ledger: Ledger, index: Flaky) -> None:
     synced = Synced(index, ledger, "bag")
     kept, gone = add(ledger, "Porto"), add(ledger, "Lisbon")
     change(ledger, Event.UPDATE, kept, "Berlin")
@@ -53,7 +53,7 @@ def test_the_current_state_is_written_whatever_happened_between(ledger: Ledger, 
     assert set(synced.nearest_each("Lisbon", "ana", [Kind.MEMORY], 5)[0]) == {kept, gone}
 
 
-def test_a_window_holds_the_turn_before_in_its_thread(ledger: Ledger, index: Flaky) -> None:
+def test_window_includes_previous_turn(ledger: Ledger, index: Flaky) -> None:
     say(ledger, "Where do you live?", speaker="Bot", role="assistant")
     say(ledger, "elsewhere", thread_id="other")
     say(ledger, "In Porto.", speaker="Ana")
@@ -63,7 +63,7 @@ def test_a_window_holds_the_turn_before_in_its_thread(ledger: Ledger, index: Fla
     assert windows == {"Bot: Where do you live?", "elsewhere", "Bot: Where do you live?\nAna: In Porto."}
 
 
-def test_an_emptied_index_is_rebuilt(ledger: Ledger, index: Flaky) -> None:
+def test_emptied_index_is_rebuilt(ledger: Ledger, index: Flaky) -> None:
     synced = Synced(index, ledger, "bag")
     key = add(ledger, "green tea")
     synced.catch_up()
@@ -73,7 +73,7 @@ def test_an_emptied_index_is_rebuilt(ledger: Ledger, index: Flaky) -> None:
     assert synced.nearest_each("green tea", "ana", [Kind.MEMORY], 5)[0] == [key]
 
 
-def test_a_crash_between_ledger_and_index_heals(ledger: Ledger, index: Flaky) -> None:
+def test_index_recovers_after_crash(ledger: Ledger, index: Flaky) -> None:
     synced = Synced(index, ledger, "bag")
     first = add(ledger, "green tea")
     index.crashes = 1
@@ -85,14 +85,14 @@ def test_a_crash_between_ledger_and_index_heals(ledger: Ledger, index: Flaky) ->
     assert len(index.store.store) == 2
 
 
-def test_another_embedder_is_refused(ledger: Ledger, index: Flaky) -> None:
+def test_different_embedder_is_refused(ledger: Ledger, index: Flaky) -> None:
     Synced(index, ledger, "bag")
     with pytest.raises(IndexMismatchError, match=r"1/bag.*1/other.*Pass the embedder"):
         Synced(index, ledger, "other")
     Synced(index, ledger, "other", name="second")
 
 
-def test_nothing_is_embedded_twice(ledger: Ledger) -> None:
+def test_embeddings_are_cached(ledger: Ledger) -> None:
     real = BagOfWords()
     cached = CachedEmbeddings(lambda: real, "bag", ledger)
     first = cached.embed_documents(["tea", "milk", "tea"])
@@ -104,7 +104,7 @@ def test_nothing_is_embedded_twice(ledger: Ledger) -> None:
     assert real.embedded == ["tea", "milk", "water", "where?"]
 
 
-def test_a_new_process_finds_the_vectors_and_does_not_load_the_embedder(ledger: Ledger) -> None:
+def test_cached_vectors_skip_loading_embedder(ledger: Ledger) -> None:
     CachedEmbeddings(BagOfWords, "bag", ledger).embed_documents(["tea"])
 
     def never() -> BagOfWords:
@@ -116,7 +116,7 @@ def test_a_new_process_finds_the_vectors_and_does_not_load_the_embedder(ledger: 
         CachedEmbeddings(never, "other", ledger).embed_documents(["tea"])
 
 
-def test_a_slow_writer_does_not_leave_an_older_state(ledger: Ledger) -> None:
+def test_slow_writer_keeps_newer_state(ledger: Ledger) -> None:
     """Two processes on one store: while the first writes what it has read, the second applies something newer."""
     store = InMemoryVectorStore(BagOfWords())
     key = add(ledger, "Porto")
@@ -135,7 +135,7 @@ def test_a_slow_writer_does_not_leave_an_older_state(ledger: Ledger) -> None:
     assert [entry["text"] for entry in store.store.values()] == ["Berlin"]
 
 
-def test_what_was_erased_is_removed_from_any_store(ledger: Ledger, index: Flaky) -> None:
+def test_erasure_removes_index_entries(ledger: Ledger, index: Flaky) -> None:
     synced = Synced(index, ledger, "bag")
     add(ledger, "green tea", told_by=say(ledger, "I like green tea"))
     synced.catch_up()

@@ -1,4 +1,4 @@
-"""Any vector store as an index: by user and kind, replaced by id, never another user's."""
+"""Tests of LangChain vector stores as an index."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def entry(key: str, text: str, scope: Scope = ANA, kind: Kind = Kind.MEMORY) -> 
     return Entry(kind, key, text, scope, MAY_8)
 
 
-def test_nearest_first_and_at_most_k(index: Index) -> None:
+def test_nearest_returns_at_most_k(index: Index) -> None:
     index.write([entry("1", "green grass grows"), entry("2", "green tea"), entry("3", "a dog")], [])
     assert index.nearest("green tea", "ana", Kind.MEMORY, 2) == ["2", "1"]
 
 
-def test_users_and_kinds_are_apart(index: Index) -> None:
+def test_users_and_kinds_are_separate(index: Index) -> None:
     index.write([entry("1", "green tea"), entry("2", "green tea", BEN)], [])
     index.write([entry("3", "green tea", kind=Kind.TURN), entry("3", "green tea", kind=Kind.WINDOW)], [])
     assert index.nearest("green tea", "ana", Kind.MEMORY, 5) == ["1"]
@@ -50,9 +50,7 @@ def test_users_and_kinds_are_apart(index: Index) -> None:
 
 
 @pytest.mark.parametrize("embedded", [True, False])
-def test_chroma_filters_only_where_others_are_in_the_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedded: bool
-) -> None:
+def test_chroma_filters_only_when_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedded: bool) -> None:
     monkeypatch.setattr(chroma_search, "FEW", 10)
     owner = ChromaIndex(tmp_path, BagOfWords())
     index = owner if embedded else VectorStoreIndex(owner.store)
@@ -75,7 +73,7 @@ def test_chroma_filters_only_where_others_are_in_the_way(
     owner.close()
 
 
-def test_each_kind_is_as_if_asked_alone(index: Index) -> None:
+def test_nearest_each_matches_single_queries(index: Index) -> None:
     for kind in Kind:
         index.write([entry(f"{kind}{number}", f"tea {number}", kind=kind) for number in range(20)], [])
         index.write([entry(f"ben {kind}{number}", "tea", BEN, kind) for number in range(5)], [])
@@ -84,14 +82,14 @@ def test_each_kind_is_as_if_asked_alone(index: Index) -> None:
     assert [found[0] for found in alone] == [f"{kind}7" for kind in Kind]
 
 
-def test_writing_replaces_by_id(index: Index) -> None:
+def test_write_replaces_by_id(index: Index) -> None:
     index.write([entry("1", "lives in Porto"), entry("2", "has a dog")], [])
     index.write([entry("1", "has a cat and a dog")], [])
     assert index.nearest("lives in Porto", "ana", Kind.MEMORY, 5).count("1") == 1
     assert index.nearest("cat", "ana", Kind.MEMORY, 1) == ["1"]
 
 
-def test_removing_ignores_what_is_not_there(index: Index) -> None:
+def test_remove_ignores_unknown_ids(index: Index) -> None:
     index.write([entry("1", "green tea")], [])
     index.write([], ["memory-nobody"])
     index.write([], ["memory-1", "memory-nobody"])
@@ -101,7 +99,7 @@ def test_removing_ignores_what_is_not_there(index: Index) -> None:
 
 
 @pytest.mark.parametrize("broken", [lambda wanted: {}, lambda wanted: {"filter": lambda document: True}])
-def test_a_broken_filter_does_not_leak(broken: Any) -> None:
+def test_broken_filter_does_not_leak(broken: Any) -> None:
     index = VectorStoreIndex(InMemoryVectorStore(BagOfWords()), make_filter=broken)
     index.write([entry("1", "dog"), entry("2", "green tea", BEN), entry("3", "green tea", kind=Kind.TURN)], [])
     index.store.add_texts(["green tea"])  # somebody's document without our metadata
@@ -109,7 +107,7 @@ def test_a_broken_filter_does_not_leak(broken: Any) -> None:
     assert index.nearest("green tea", "cleo", Kind.MEMORY, 5) == []
 
 
-def test_a_chroma_folder_has_one_owner(tmp_path: Path) -> None:
+def test_chroma_folder_has_one_owner(tmp_path: Path) -> None:
     first = ChromaIndex(tmp_path, BagOfWords())
     with pytest.raises(StoreInUseError, match=r"Close that one first"):
         ChromaIndex(tmp_path, BagOfWords())
@@ -120,7 +118,7 @@ def test_a_chroma_folder_has_one_owner(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_chroma_folder_that_is_a_file(tmp_path: Path) -> None:
+def test_file_in_place_of_chroma_raises(tmp_path: Path) -> None:
     (tmp_path / "chroma").write_text("I am a file")
     with pytest.raises(LedgerError, match=r"choose another `path`"):
         ChromaIndex(tmp_path / "chroma", BagOfWords())

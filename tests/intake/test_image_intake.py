@@ -1,4 +1,4 @@
-"""Images as they are given: every form is read, everything unsafe is refused by name, and what is kept is small and plain."""
+"""Tests that images are read in every form, checked, and stored small."""
 
 import base64
 import io
@@ -52,18 +52,18 @@ def header_of(width: int, height: int) -> bytes:
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": CODED}},
     ],
 )
-def test_every_form_of_a_content_block_is_read(given: Any) -> None:
+def test_content_block_forms_are_read(given: Any) -> None:
     assert read_picture(given) == DATA
 
 
-def test_files_are_read_by_path(tmp_path: Path) -> None:
+def test_image_files_are_read_by_path(tmp_path: Path) -> None:
     file = tmp_path / "photo.png"
     file.write_bytes(DATA)
     assert read_picture(file) == read_picture(str(file)) == read_picture({"type": "image", "path": str(file)}) == DATA
 
 
 @pytest.mark.parametrize("url", ["https://example.org/a.png", "HTTP://x/y.jpg", "ftp://x/a.gif", "file:///etc/passwd"])
-def test_nothing_is_fetched(url: str) -> None:
+def test_remote_images_are_not_fetched(url: str) -> None:
     for given in (url, {"type": "image", "url": url}, {"type": "image_url", "image_url": {"url": url}}):
         with pytest.raises(RemoteImageError, match="Download it and pass its bytes"):
             read_picture(given)
@@ -86,7 +86,7 @@ def test_nothing_is_fetched(url: str) -> None:
     ],
     ids=lambda given: f"{given!r:.30}",
 )
-def test_what_is_no_image_is_refused_with_advice(given: Any) -> None:
+def test_invalid_image_raises_with_remedy(given: Any) -> None:
     with pytest.raises(InvalidImageError, match=r"\w\.$") as caught:
         read_picture(given)
     assert len(str(caught.value)) < 400
@@ -95,22 +95,22 @@ def test_what_is_no_image_is_refused_with_advice(given: Any) -> None:
 # -- decoding
 
 
-def test_a_picture_is_the_same_bytes_every_time() -> None:
+def test_image_conversion_is_deterministic() -> None:
     assert as_picture(DATA) == as_picture(DATA)
     assert opened(as_picture(DATA)).getpixel((0, 0)) == opened(DATA).getpixel((0, 0))
 
 
-def test_content_decides_what_an_image_is_whatever_type_is_claimed() -> None:
+def test_image_content_overrides_mime_type() -> None:
     jpeg = png(form="JPEG")
     assert opened(as_picture(read_picture(block(jpeg, "image/png")))).size == (8, 6)
 
 
-def test_large_images_become_small_jpegs() -> None:
+def test_large_images_are_downscaled() -> None:
     small = opened(as_picture(png(size=(3000, 1500))))
     assert (small.format, small.size) == ("JPEG", (1024, 512))
 
 
-def test_only_the_first_frame_of_a_film_is_kept() -> None:
+def test_animation_keeps_first_frame() -> None:
     file = io.BytesIO()
     frames = [Image.new("RGB", (9, 9), colour) for colour in ("red", "blue")]
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
@@ -118,7 +118,7 @@ def test_only_the_first_frame_of_a_film_is_kept() -> None:
     assert (still.getpixel((4, 4)), getattr(still, "n_frames", 1)) == ((255, 0, 0), 1)
 
 
-def test_a_photograph_is_turned_upright_and_loses_where_it_was_taken() -> None:
+def test_exif_is_applied_and_removed() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # on its side
     exif[0x8825] = {1: "N", 2: (52.0, 31.0, 0.0)}
@@ -127,7 +127,7 @@ def test_a_photograph_is_turned_upright_and_loses_where_it_was_taken() -> None:
     assert not kept.getexif()
 
 
-def test_what_is_clear_becomes_white() -> None:
+def test_transparency_becomes_white() -> None:
     file = io.BytesIO()
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(file, "PNG")
     assert opened(as_picture(file.getvalue())).getpixel((0, 0)) == (255, 255, 255)
@@ -146,7 +146,7 @@ def test_what_is_clear_becomes_white() -> None:
     ],
     ids=["cut jpeg", "cut png", "empty", "html", "pdf", "huge", "bomb"],
 )
-def test_broken_and_dangerous_files_are_refused(data: bytes, why: str) -> None:
+def test_broken_and_oversized_images_raise(data: bytes, why: str) -> None:
     with pytest.raises(InvalidImageError, match=why):
         as_picture(data)
 
@@ -154,7 +154,7 @@ def test_broken_and_dangerous_files_are_refused(data: bytes, why: str) -> None:
 # -- keeping
 
 
-def test_the_same_picture_is_kept_once(tmp_path: Path) -> None:
+def test_identical_pictures_are_stored_once(tmp_path: Path) -> None:
     store = ImageStore(tmp_path / "pictures")
     assert store.sweep(keep=()) == 0  # before anything was kept
     first = store.put(b"one")
@@ -166,7 +166,7 @@ def test_the_same_picture_is_kept_once(tmp_path: Path) -> None:
     assert [file.name for file in store.folder.iterdir()] == [first.removeprefix("sha256:")]
 
 
-def test_an_altered_or_missing_picture_is_an_error_and_no_reference_leads_out(tmp_path: Path) -> None:
+def test_altered_or_missing_picture_raises(tmp_path: Path) -> None:
     store = ImageStore(tmp_path / "pictures")
     reference = store.put(b"one")
     (tmp_path / "secret").write_bytes(b"secret")

@@ -1,4 +1,4 @@
-"""`ChatMemLoRA`: LangChain's own suites, on the scripted engine and on the real model, and what they do not ask."""
+"""Tests of `ChatMemLoRA` with LangChain's own suites, on the scripted engine and the real model."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def model(engine: ScriptedEngine) -> ChatMemLoRA:
     return ChatMemLoRA(engine=engine)
 
 
-def test_a_stream_comes_word_by_word_and_ends_with_what_it_cost(model: ChatMemLoRA) -> None:
+def test_stream_yields_words_then_usage(model: ChatMemLoRA) -> None:
     chunks = list(model.stream("Where?"))
     *words, last = chunks
     assert [chunk.text for chunk in words] == ["Berlin", " is", " a", " fine", " place", " to", " live."]
@@ -99,13 +99,13 @@ def test_a_stream_comes_word_by_word_and_ends_with_what_it_cost(model: ChatMemLo
     assert invoked.response_metadata == {"model_name": "memlora", "adapter": None, "finish_reason": "stop"}
 
 
-async def test_async_gives_the_same(model: ChatMemLoRA) -> None:
+async def test_async_matches_sync(model: ChatMemLoRA) -> None:
     assert [chunk.text async for chunk in model.astream("Where?")] == [chunk.text for chunk in model.stream("Where?")]
     sync, twin = model.invoke("Where?"), await model.ainvoke("Where?")
     assert (sync.text, sync.usage_metadata) == (twin.text, twin.usage_metadata)
 
 
-def test_options_hold_for_the_model_or_for_one_call(engine: ScriptedEngine) -> None:
+def test_call_options_override_model_options(engine: ScriptedEngine) -> None:
     model = ChatMemLoRA(engine=engine, max_tokens=3, stop=["fine"], temperature=0.5, top_p=0.9, seed=7, role=None)
     cut = model.invoke("?", stop=[])
     assert cut.text == "Berlin is a"
@@ -123,7 +123,7 @@ def test_options_hold_for_the_model_or_for_one_call(engine: ScriptedEngine) -> N
     ]
 
 
-def test_roles_of_messages_are_kept(model: ChatMemLoRA, engine: ScriptedEngine) -> None:
+def test_message_roles_are_kept(model: ChatMemLoRA, engine: ScriptedEngine) -> None:
     blocks = HumanMessage([{"type": "text", "text": "Hi, "}, {"type": "text", "text": "you."}], name="ana")
     model.invoke([("system", "Be kind."), blocks, AIMessage("Hello."), ("user", "Where?")])
     assert engine.chats[0].messages == (
@@ -141,26 +141,26 @@ def test_roles_of_messages_are_kept(model: ChatMemLoRA, engine: ScriptedEngine) 
         (HumanMessage([{"type": "image_url", "image_url": {"url": "https://x.org/y.png"}}]), "holds image"),
     ],
 )
-def test_what_it_can_not_read_is_told(model: ChatMemLoRA, message: Any, shown: str) -> None:
+def test_unsupported_messages_raise(model: ChatMemLoRA, message: Any, shown: str) -> None:
     with pytest.raises(InvalidInputError, match=shown):
         model.invoke([message])
 
 
-def test_a_misspelt_option_is_told(model: ChatMemLoRA) -> None:
+def test_unknown_option_raises(model: ChatMemLoRA) -> None:
     with pytest.raises(InvalidInputError, match=r"temprature can't be set for a call"):
         model.invoke("?", temprature=0.3)
     with pytest.raises(ValueError, match="temperature"):
         ChatMemLoRA(engine=model.engine, temperature=-1)
 
 
-def test_tools_and_structured_output_are_refused_with_a_reason(model: ChatMemLoRA) -> None:
+def test_tools_and_structured_output_raise(model: ChatMemLoRA) -> None:
     with pytest.raises(NotImplementedError, match=r"too small to call tools.*as_middleware"):
         model.bind_tools([])
     with pytest.raises(NotImplementedError, match="too small to keep to a schema"):
         model.with_structured_output({"title": "x", "type": "object", "properties": {}})
 
 
-def test_an_error_of_the_engine_comes_through(engine: ScriptedEngine) -> None:
+def test_engine_error_is_raised(engine: ScriptedEngine) -> None:
     model = ChatMemLoRA(engine=engine, role="poetry")
     with pytest.raises(EngineError, match="poetry"):
         model.invoke("?")
@@ -168,7 +168,7 @@ def test_an_error_of_the_engine_comes_through(engine: ScriptedEngine) -> None:
         list(model.stream("?"))
 
 
-def test_traces_hold_the_options_but_not_the_engine(engine: ScriptedEngine) -> None:
+def test_traces_omit_engine(engine: ScriptedEngine) -> None:
     model = ChatMemLoRA(engine=engine, model="smollm2", role="generation", temperature=0.5)
     assert model._get_ls_params()["ls_model_name"] == "smollm2"
     assert model._get_ls_params()["ls_provider"] == "memlora"
@@ -176,7 +176,7 @@ def test_traces_hold_the_options_but_not_the_engine(engine: ScriptedEngine) -> N
     assert "engine" not in str(model.asdict()) + repr(model)
 
 
-def test_tokens_are_counted_by_the_model_itself(model: ChatMemLoRA, engine: ScriptedEngine) -> None:
+def test_tokens_are_counted_by_model(model: ChatMemLoRA, engine: ScriptedEngine) -> None:
     assert model.get_num_tokens("one two three") == 3
     talk = [HumanMessage("one two three"), AIMessage("four five"), HumanMessage("six")]
     assert model.get_num_tokens_from_messages(talk) == 9
@@ -185,7 +185,7 @@ def test_tokens_are_counted_by_the_model_itself(model: ChatMemLoRA, engine: Scri
     assert engine.chats == []
 
 
-def test_the_memory_hands_out_models_that_share_its_engine(make_memory: Callable[..., MemLoRAMemory]) -> None:
+def test_memory_chat_model_shares_engine(make_memory: Callable[..., MemLoRAMemory]) -> None:
     memory = make_memory(generation=lambda prompt: "Berlin")
     expert = memory.as_chat_model("generation", max_tokens=5)
     assert expert.engine is memory.engine
@@ -223,7 +223,7 @@ def endless() -> Iterator[Endless]:
         yield engine
 
 
-def test_leaving_a_stream_stops_the_generation(endless: Endless) -> None:
+def test_closing_stream_stops_generation(endless: Endless) -> None:
     for number, chunk in enumerate(ChatMemLoRA(engine=endless).stream("?")):
         assert chunk.text == "x"
         if number == 3:
@@ -232,7 +232,7 @@ def test_leaving_a_stream_stops_the_generation(endless: Endless) -> None:
     assert endless.said < 1000
 
 
-async def test_leaving_an_async_stream_stops_the_generation(endless: Endless) -> None:
+async def test_closing_async_stream_stops_generation(endless: Endless) -> None:
     async for chunk in ChatMemLoRA(engine=endless).astream("?"):
         assert chunk.text == "x"
         break
@@ -241,7 +241,7 @@ async def test_leaving_an_async_stream_stops_the_generation(endless: Endless) ->
 
 
 @pytest.mark.parametrize("streaming", [True, False])
-async def test_cancelling_the_task_stops_the_generation(endless: Endless, streaming: bool) -> None:
+async def test_cancelled_task_stops_generation(endless: Endless, streaming: bool) -> None:
     model = ChatMemLoRA(engine=endless)
 
     async def listen() -> None:
@@ -261,7 +261,7 @@ async def test_cancelling_the_task_stops_the_generation(endless: Endless, stream
     assert endless.said < 1000
 
 
-async def test_the_event_loop_runs_on_while_the_model_writes(endless: Endless) -> None:
+async def test_event_loop_is_not_blocked(endless: Endless) -> None:
     task = asyncio.create_task(ChatMemLoRA(engine=endless).ainvoke("?"))
     start, longest = time.perf_counter(), 0.0
     while (now := time.perf_counter()) - start < 0.5:
@@ -274,7 +274,7 @@ async def test_the_event_loop_runs_on_while_the_model_writes(endless: Endless) -
 # -- with an agent -------------------------------------------------------------------------------------------------
 
 
-def test_an_agent_streams_its_tokens(model: ChatMemLoRA, engine: ScriptedEngine) -> None:
+def test_agent_streams_tokens(model: ChatMemLoRA, engine: ScriptedEngine) -> None:
     agent = create_agent(model, [], system_prompt="Be kind.")
     stream = agent.stream({"messages": [("user", "Where?")]}, stream_mode="messages")
     pieces = [message.text for message, _ in stream if isinstance(message, AIMessageChunk) and message.text]
@@ -282,7 +282,7 @@ def test_an_agent_streams_its_tokens(model: ChatMemLoRA, engine: ScriptedEngine)
     assert engine.chats[0].messages == (("system", "Be kind."), ("user", "Where?"))
 
 
-def test_an_agent_and_its_memory_share_one_engine(make_memory: Callable[..., MemLoRAMemory]) -> None:
+def test_agent_and_memory_share_engine(make_memory: Callable[..., MemLoRAMemory]) -> None:
     engine = ScriptedEngine(extraction=tell, memory_update=judge, chat=lambda prompt: REPLY)
     memory = make_memory(engine=engine)
     agent = create_agent(memory.as_chat_model(), middleware=[memory.as_middleware(user_id="ana")])
@@ -294,7 +294,7 @@ def test_an_agent_and_its_memory_share_one_engine(make_memory: Callable[..., Mem
     assert (role, "User live in Berlin" in system) == ("system", True)
 
 
-def test_an_agent_with_tools_is_told_that_this_model_is_too_small(model: ChatMemLoRA) -> None:
+def test_agent_with_tools_raises(model: ChatMemLoRA) -> None:
     def add(a: int, b: int) -> int:
         """Add two numbers."""
         return a + b
@@ -313,7 +313,7 @@ def real() -> Iterator[TransformersEngine]:
 
 
 @pytest.mark.model
-def test_it_replies_to_what_was_said_and_streams_the_same(real: TransformersEngine) -> None:
+def test_real_model_reply_matches_stream(real: TransformersEngine) -> None:
     model = ChatMemLoRA(engine=real, max_tokens=16)
     question = [("user", "What is the capital of France?")]
     invoked = model.invoke(question)
@@ -329,14 +329,14 @@ def test_it_replies_to_what_was_said_and_streams_the_same(real: TransformersEngi
 
 
 @pytest.mark.model
-def test_too_long_a_talk_is_told_in_langchains_words(real: TransformersEngine) -> None:
+def test_long_chat_raises_context_overflow(real: TransformersEngine) -> None:
     with pytest.raises(ContextOverflowError, match="Shorten the prompt") as caught:
         ChatMemLoRA(engine=real).invoke("sea " * 9000)
     assert isinstance(caught.value.__cause__, PromptTooLongError)
 
 
 @pytest.mark.model
-def test_threads_never_mix_adapters(real: TransformersEngine) -> None:
+def test_threads_keep_adapters_apart(real: TransformersEngine) -> None:
     roles = (None, "extraction", "generation")
     models = {role: ChatMemLoRA(engine=real, role=role, max_tokens=8) for role in roles}
     text = "I moved from Porto to Berlin last week with my dog Bruno."

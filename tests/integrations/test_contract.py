@@ -1,4 +1,4 @@
-"""What users of agent memories expect of a middleware: six points, by name."""
+"""Tests of the six points that users of agent memories expect of a middleware."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_public_import() -> None:
     assert MemLoRAMiddleware is same
 
 
-def test_memory_is_retrieved_before_the_model_is_called(memory: MemLoRAMemory) -> None:
+def test_memory_is_recalled_before_model_call(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     agent, model = agent_with(memory, ["In Porto."], system_prompt="Be brief.")
     assert say(agent, "Where do I live?") == "In Porto."
@@ -23,7 +23,7 @@ def test_memory_is_retrieved_before_the_model_is_called(memory: MemLoRAMemory) -
     assert model.system.startswith("Be brief.\n\n")
 
 
-def test_the_interaction_is_persisted_after_the_run(memory: MemLoRAMemory) -> None:
+def test_run_is_stored_afterwards(memory: MemLoRAMemory) -> None:
     agent, _ = agent_with(memory, ["Lovely!"])
     say(agent, "I play the cello")
     assert told(memory) == ["User play the cello"]
@@ -34,7 +34,7 @@ def test_the_interaction_is_persisted_after_the_run(memory: MemLoRAMemory) -> No
     }
 
 
-def test_writing_can_be_switched_off(memory: MemLoRAMemory) -> None:
+def test_writing_can_be_disabled(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     agent, model = agent_with(memory, write="off")
     say(agent, "Where do I live? I play the cello")
@@ -42,7 +42,7 @@ def test_writing_can_be_switched_off(memory: MemLoRAMemory) -> None:
     assert told(memory) == ["User live in Porto"]
 
 
-def test_it_fails_open_when_the_search_fails(
+def test_failing_search_does_not_stop_run(
     memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(memory, "search", lambda *a, **k: 1 / 0)
@@ -52,7 +52,7 @@ def test_it_fails_open_when_the_search_fails(
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_memory_is_injected_in_async_runs(memory: MemLoRAMemory) -> None:
+async def test_async_run_recalls_memory(memory: MemLoRAMemory) -> None:
     await memory.aadd("I live in Porto", user_id="ana")
     agent, model = agent_with(memory, ["In Porto."])
     await agent.ainvoke({"messages": [("user", "Where do I live?")]})

@@ -1,4 +1,4 @@
-"""An agent's memory may be down: it is waited for a little, and then not at all for a while."""
+"""Tests of the circuit breaker that pauses calls to a failing memory."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def on_a_loop(door: FailOpen, work: Callable[[], str]) -> str:
 
 
 @pytest.mark.parametrize("ask", [sync, on_a_loop])
-def test_after_some_failures_it_rests_and_then_tries_once(
-    clock: Clock, ask: Callable[[FailOpen, Callable[[], str]], str]
-) -> None:
+def test_breaker_pauses_after_failures(clock: Clock, ask: Callable[[FailOpen, Callable[[], str]], str]) -> None:
     memory, door = Memory(), FailOpen("recall", rest=30)
     assert [ask(door, memory.recall) for _ in range(FAILURES + 5)] == [""] * (FAILURES + 5)
     assert memory.calls == FAILURES
@@ -67,14 +65,14 @@ def test_after_some_failures_it_rests_and_then_tries_once(
     assert [ask(door, memory.recall) for _ in range(3)] == ["Porto"] * 3
 
 
-def test_without_a_rest_it_is_always_tried() -> None:
+def test_breaker_without_rest_always_calls() -> None:
     memory, door = Memory(), FailOpen("remember")
     for _ in range(FAILURES + 5):
         door.run(memory.recall, "")
     assert memory.calls == FAILURES + 5
 
 
-def test_only_one_call_tries_after_a_rest(clock: Clock) -> None:
+def test_only_one_call_probes_after_rest(clock: Clock) -> None:
     memory, door = Memory(), FailOpen("recall", rest=30)
     for _ in range(FAILURES):
         door.run(memory.recall, "")
@@ -89,7 +87,7 @@ def test_only_one_call_tries_after_a_rest(clock: Clock) -> None:
     slow.join()
 
 
-def test_an_interrupt_is_no_failure(clock: Clock) -> None:
+def test_interrupt_is_not_a_failure(clock: Clock) -> None:
     door = FailOpen("recall", rest=30)
 
     def interrupt() -> str:

@@ -1,4 +1,4 @@
-"""The MCP server: its tools in this process, and `memlora mcp` as a process driven by the SDK's own stdio client."""
+"""Tests of the MCP server in this process and over stdio."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def fails(client: Client, tool: str, **arguments: Any) -> str:
 # -- in this process -----------------------------------------------------------------------------------------------
 
 
-async def test_a_client_finds_four_tools_and_what_they_do(memory: MemLoRAMemory) -> None:
+async def test_client_lists_four_tools(memory: MemLoRAMemory) -> None:
     async with Client(build_server(memory, "ana")) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert set(tools) == {"search_memory", "add_memory", "list_memories", "forget_memory"}
@@ -52,7 +52,7 @@ async def test_a_client_finds_four_tools_and_what_they_do(memory: MemLoRAMemory)
     assert tools["forget_memory"].annotations.destructive_hint
 
 
-async def test_what_is_added_is_found_changed_listed_and_forgotten(memory: MemLoRAMemory) -> None:
+async def test_tools_add_search_update_and_forget(memory: MemLoRAMemory) -> None:
     async with Client(build_server(memory, "ana")) as client:
         added = await call(client, "add_memory", message="I live in Porto", said_on="2024-05-08")
         assert added["errors"] == []
@@ -78,7 +78,7 @@ async def test_what_is_added_is_found_changed_listed_and_forgotten(memory: MemLo
     assert [memory.text for memory in memory.get_all(user_id="ana")] == ["User play the cello"]
 
 
-async def test_a_server_sees_one_user_only(memory: MemLoRAMemory) -> None:
+async def test_server_is_bound_to_one_user(memory: MemLoRAMemory) -> None:
     memory.add("I live in Rome", user_id="ben", observed_at=MAY_8)
     [foreign] = memory.get_all(user_id="ben")
     async with Client(build_server(memory, "ana")) as client:
@@ -88,7 +88,7 @@ async def test_a_server_sees_one_user_only(memory: MemLoRAMemory) -> None:
     assert memory.get_all(user_id="ben") == [foreign]
 
 
-async def test_errors_can_be_read_by_the_clients_model(memory: MemLoRAMemory) -> None:
+async def test_tool_errors_are_readable(memory: MemLoRAMemory) -> None:
     async with Client(build_server(memory, "ana")) as client:
         assert "query" in await fails(client, "search_memory", query=" ")
         assert "less than or equal to 50" in await fails(client, "search_memory", query="x", k=1000)
@@ -97,7 +97,7 @@ async def test_errors_can_be_read_by_the_clients_model(memory: MemLoRAMemory) ->
         assert "memory was closed" in await fails(client, "list_memories")
 
 
-async def test_a_bug_is_not_shown_to_the_client(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_internal_error_text_is_hidden(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("a secret path")
 
@@ -106,7 +106,7 @@ async def test_a_bug_is_not_shown_to_the_client(memory: MemLoRAMemory, monkeypat
         assert "secret" not in await fails(client, "search_memory", query="x")
 
 
-async def test_a_message_that_could_not_be_read_is_reported_and_kept(make_memory: Callable[..., MemLoRAMemory]) -> None:
+async def test_unreadable_message_is_stored_and_reported(make_memory: Callable[..., MemLoRAMemory]) -> None:
     memory = make_memory(extraction=lambda prompt: "gibberish")
     async with Client(build_server(memory, "ana")) as client:
         added = await call(client, "add_memory", message="I live in Porto")
@@ -115,12 +115,12 @@ async def test_a_message_that_could_not_be_read_is_reported_and_kept(make_memory
         assert (await call(client, "search_memory", query="Porto"))["items"][0]["text"] == "I live in Porto"
 
 
-def test_a_server_needs_a_user(memory: MemLoRAMemory) -> None:
+def test_server_requires_user(memory: MemLoRAMemory) -> None:
     with pytest.raises(MissingUserError, match="names nobody"):
         build_server(memory, " ")
 
 
-def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_extra_names_install_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delitem(sys.modules, "langchain_memlora.integrations.mcp")
     monkeypatch.setitem(sys.modules, "mcp.server.mcpserver", None)
     result = CliRunner().invoke(app, ["--path", str(tmp_path), "mcp", "--user", "ana"])
@@ -133,7 +133,7 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
 # -- as a process --------------------------------------------------------------------------------------------------
 
 
-async def test_the_sdks_client_drives_the_command_over_stdio(tmp_path: Path) -> None:
+async def test_stdio_client_runs_command(tmp_path: Path) -> None:
     home = str(tmp_path / "home")
     command = StdioServerParameters(command=sys.executable, args=[str(SCRIPTED), home, "mcp", "--user", "ana"])
     async with Client(command) as client:
@@ -143,7 +143,7 @@ async def test_the_sdks_client_drives_the_command_over_stdio(tmp_path: Path) -> 
         assert (await call(client, "list_memories"))["items"][0]["text"] == "User live in Porto"
 
 
-def test_nothing_but_protocol_is_on_stdout(tmp_path: Path) -> None:
+def test_stdout_holds_only_protocol(tmp_path: Path) -> None:
     messages = [
         {"id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {}}},
         {"method": "notifications/initialized"},
@@ -179,7 +179,7 @@ def test_nothing_but_protocol_is_on_stdout(tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-async def test_the_installed_command_remembers_with_the_real_experts(tmp_path: Path) -> None:
+async def test_stdio_command_with_real_experts(tmp_path: Path) -> None:
     memlora = str(Path(sys.executable).parent / "memlora")
     command = StdioServerParameters(command=memlora, args=["--path", str(tmp_path), "mcp", "--user", "ana"])
     async with Client(command, read_timeout_seconds=300) as client:

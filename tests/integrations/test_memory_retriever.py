@@ -1,4 +1,4 @@
-"""The retriever: documents with ids and metadata, for one user, at any k."""
+"""Tests of the LangChain retriever."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def told(memory: MemLoRAMemory) -> MemLoRAMemory:
     return memory
 
 
-def test_documents_carry_ids_dates_and_evidence(told: MemLoRAMemory) -> None:
+def test_documents_have_ids_dates_and_evidence(told: MemLoRAMemory) -> None:
     document = told.as_retriever(user_id="ana").invoke("Where did I move?")[0]
     stored = told.get(str(document.id), user_id="ana")
     assert document.page_content == stored.text == "User moved to Porto yesterday"
@@ -46,7 +46,7 @@ def test_documents_carry_ids_dates_and_evidence(told: MemLoRAMemory) -> None:
     json.dumps(document.metadata)
 
 
-def test_raw_messages_are_documents_too(told: MemLoRAMemory) -> None:
+def test_turns_are_returned_as_documents(told: MemLoRAMemory) -> None:
     document = told.as_retriever(user_id="ana", include="turns").invoke("cello")[0]
     assert document.metadata["kind"] == "turn"
     assert document.metadata["turn_ids"] == [document.id]
@@ -54,7 +54,7 @@ def test_raw_messages_are_documents_too(told: MemLoRAMemory) -> None:
     assert document.page_content == "I play the cello"
 
 
-def test_k_at_construction_and_at_the_call(told: MemLoRAMemory) -> None:
+def test_k_per_retriever_or_call(told: MemLoRAMemory) -> None:
     retriever = told.as_retriever(user_id="ana", k=2)
     assert len(retriever.invoke("moved cello")) == 2
     assert len(retriever.invoke("moved cello", k=1)) == 1
@@ -64,12 +64,12 @@ def test_k_at_construction_and_at_the_call(told: MemLoRAMemory) -> None:
         told.as_retriever(user_id="ana", k=0)
 
 
-async def test_async_finds_the_same(told: MemLoRAMemory) -> None:
+async def test_async_matches_sync(told: MemLoRAMemory) -> None:
     retriever = told.as_retriever(user_id="ana")
     assert await retriever.ainvoke("cello", k=1) == retriever.invoke("cello", k=1)
 
 
-def test_only_ones_own(told: MemLoRAMemory) -> None:
+def test_retriever_respects_scope_and_filters(told: MemLoRAMemory) -> None:
     found = told.for_user("ben").as_retriever().invoke("moved to Porto, cello")
     assert {document.page_content for document in found} == {"User moved to Oslo"}
     filtered = told.as_retriever(user_id="ana", filters={"topic": "music"}).invoke("moved to Porto")
@@ -77,12 +77,12 @@ def test_only_ones_own(told: MemLoRAMemory) -> None:
 
 
 @pytest.mark.parametrize("user_id", [None, "", "*", 7])
-def test_without_a_user_it_is_an_error(told: MemLoRAMemory, user_id: Any) -> None:
+def test_missing_user_raises(told: MemLoRAMemory, user_id: Any) -> None:
     with pytest.raises(MissingUserError):
         MemLoRARetriever(memory=told, user_id=user_id)
 
 
-def test_in_a_chain(told: MemLoRAMemory) -> None:
+def test_retriever_in_chain(told: MemLoRAMemory) -> None:
     model = AgentModel(answers=["In Porto."])
     prompt = ChatPromptTemplate.from_template("{notes}\n\n{question}")
     retriever = told.as_retriever(user_id="ana")
@@ -91,7 +91,7 @@ def test_in_a_chain(told: MemLoRAMemory) -> None:
     assert "moved to Porto" in model.seen[0][0].text
 
 
-def test_its_errors_are_the_memorys(told: MemLoRAMemory) -> None:
+def test_closed_memory_raises(told: MemLoRAMemory) -> None:
     retriever = told.as_retriever(user_id="ana")
     assert "ledger" not in repr(retriever)
     told.close()

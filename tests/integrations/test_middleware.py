@@ -1,4 +1,4 @@
-"""The middleware in an agent: whose memory, which messages, how it looks, and what happens when it fails."""
+"""Tests of the middleware in an agent."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def turns(memory: MemLoRAMemory, user_id: str = "ana") -> list[str]:
 # -- whose memory
 
 
-def test_the_user_comes_from_the_run(memory: MemLoRAMemory) -> None:
+def test_user_comes_from_run_context(memory: MemLoRAMemory) -> None:
     agent, model = agent_with(memory, user_id=lambda run: run.context.user_id, context_schema=Context)
     say(agent, "I live in Porto", context=Context("ana"))
     say(agent, "I live in Oslo", context=Context("ben"))
@@ -53,7 +53,7 @@ def test_the_user_comes_from_the_run(memory: MemLoRAMemory) -> None:
 
 
 @pytest.mark.parametrize("context", [None, Context(), Context(""), Context("*")])
-def test_a_run_without_a_user_is_an_error_and_no_shared_memory(memory: MemLoRAMemory, context: Any) -> None:
+def test_run_without_user_raises(memory: MemLoRAMemory, context: Any) -> None:
     agent, model = agent_with(memory, user_id=lambda run: run.context.user_id, context_schema=Context)
     with pytest.raises(MissingUserError, match="user"):
         say(agent, "I live in Porto", context=context)
@@ -61,7 +61,7 @@ def test_a_run_without_a_user_is_an_error_and_no_shared_memory(memory: MemLoRAMe
 
 
 @pytest.mark.parametrize("user_id", [None, "", "  ", "*", 7])
-def test_a_middleware_without_a_user_is_an_error(memory: MemLoRAMemory, user_id: Any) -> None:
+def test_middleware_without_user_raises(memory: MemLoRAMemory, user_id: Any) -> None:
     with pytest.raises(MissingUserError):
         memory.as_middleware(user_id=user_id)
 
@@ -78,12 +78,12 @@ def test_a_middleware_without_a_user_is_an_error(memory: MemLoRAMemory, user_id:
         {"agent_id": 7},
     ],
 )
-def test_other_bad_arguments_are_errors(memory: MemLoRAMemory, options: dict[str, Any]) -> None:
+def test_invalid_options_raise(memory: MemLoRAMemory, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="Pass"):
         memory.as_middleware(user_id="ana", **options)
 
 
-def test_an_agent_keeps_its_memories_to_itself(memory: MemLoRAMemory) -> None:
+def test_agent_memories_are_private(memory: MemLoRAMemory) -> None:
     memory.add("I like tea", user_id="ana")
     coach, _ = agent_with(memory, agent_id="coach")
     say(coach, "I run marathons")
@@ -100,13 +100,13 @@ def test_an_agent_keeps_its_memories_to_itself(memory: MemLoRAMemory) -> None:
 # -- what the model sees
 
 
-def test_nothing_remembered_leaves_the_system_message_alone(memory: MemLoRAMemory) -> None:
+def test_empty_recall_keeps_system_message(memory: MemLoRAMemory) -> None:
     agent, model = agent_with(memory, system_prompt="Be brief.")
     say(agent, "Hello")
     assert model.system == "Be brief."
 
 
-def test_system_message_in_blocks_keeps_its_blocks(memory: MemLoRAMemory) -> None:
+def test_system_message_blocks_are_kept(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     cached = {"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}
     agent, model = agent_with(memory, system_prompt=SystemMessage([cached]))
@@ -116,7 +116,7 @@ def test_system_message_in_blocks_keeps_its_blocks(memory: MemLoRAMemory) -> Non
     assert "Porto" in content[1]["text"]
 
 
-def test_what_the_model_sees_in_the_thread_is_not_recalled_again(memory: MemLoRAMemory) -> None:
+def test_messages_in_thread_are_not_recalled(memory: MemLoRAMemory) -> None:
     agent, model = agent_with(memory, ["hm noted", "hm noted"], checkpointer=InMemorySaver())
     say(agent, "hm what a day in Porto", THREAD)
     say(agent, "hm what did I say of Porto", THREAD)
@@ -125,7 +125,7 @@ def test_what_the_model_sees_in_the_thread_is_not_recalled_again(memory: MemLoRA
     assert "user: hm what a day in Porto" in model.recalled
 
 
-def test_k_and_budget_bound_what_is_recalled(memory: MemLoRAMemory) -> None:
+def test_k_and_budget_limit_recall(memory: MemLoRAMemory) -> None:
     for city in ("Porto", "Oslo", "Rome", "Bern"):
         memory.add(f"My friend in {city} likes tea", user_id="ana", observed_at=MAY_8, infer=False)
     lines = {}
@@ -138,9 +138,7 @@ def test_k_and_budget_bound_what_is_recalled(memory: MemLoRAMemory) -> None:
     assert 1 <= lines["budget"] < 4
 
 
-def test_every_model_call_of_a_run_sees_the_memories_and_recall_runs_once(
-    memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recall_runs_once_per_run(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     memory.add("I live in Porto", user_id="ana")
     searches = []
     search = memory.search
@@ -152,9 +150,7 @@ def test_every_model_call_of_a_run_sees_the_memories_and_recall_runs_once(
     assert len(searches) == 1
 
 
-def test_a_message_without_words_recalls_nothing_and_fails_nothing(
-    memory: MemLoRAMemory, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_image_only_message_recalls_nothing(memory: MemLoRAMemory, caplog: pytest.LogCaptureFixture) -> None:
     memory.add("I live in Porto", user_id="ana")
     agent, model = agent_with(memory, ["A cat."])
     image = block(png())
@@ -168,9 +164,7 @@ def test_a_message_without_words_recalls_nothing_and_fails_nothing(
 # -- what is written
 
 
-def test_only_the_new_messages_of_a_growing_thread_are_handed_over(
-    memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_new_messages_are_stored(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
     add = memory.add
     monkeypatch.setattr(memory, "add", lambda messages, **k: given.append(messages) or add(messages, **k))
@@ -184,7 +178,7 @@ def test_only_the_new_messages_of_a_growing_thread_are_handed_over(
     assert {t.thread_id for hit in memory.search("tea", user_id="ana", k=9) for t in hit.turns} == {"thread-1"}
 
 
-def test_a_history_passed_along_without_a_checkpointer_is_not_written_again(memory: MemLoRAMemory) -> None:
+def test_replayed_history_is_not_stored_again(memory: MemLoRAMemory) -> None:
     agent, _ = agent_with(memory, ["Nice!", "Great!"])
     history: list[Any] = [("user", "I live in Porto")]
     history = agent.invoke({"messages": history})["messages"]
@@ -194,7 +188,7 @@ def test_a_history_passed_along_without_a_checkpointer_is_not_written_again(memo
     assert turns(memory) == ["Great!", "I like tea", "I live in Porto", "Nice!"]
 
 
-def test_a_thread_from_before_the_memory_came_is_not_swallowed(memory: MemLoRAMemory) -> None:
+def test_earlier_thread_messages_are_not_stored(memory: MemLoRAMemory) -> None:
     saver = InMemorySaver()
     create_agent(AgentModel(), checkpointer=saver).invoke({"messages": [("user", "I live in Porto")]}, THREAD)
     agent, _ = agent_with(memory, checkpointer=saver)
@@ -202,7 +196,7 @@ def test_a_thread_from_before_the_memory_came_is_not_swallowed(memory: MemLoRAMe
     assert told(memory) == ["User like tea"]
 
 
-def test_a_run_that_broke_is_made_up_for(memory: MemLoRAMemory) -> None:
+def test_next_run_stores_crashed_runs_messages(memory: MemLoRAMemory) -> None:
     answers = [call("weather", city="Porto"), RuntimeError("overloaded"), "Great!"]
     agent, _ = agent_with(memory, answers, agent_tools=[weather], checkpointer=InMemorySaver())
     with pytest.raises(RuntimeError, match="overloaded"):
@@ -212,7 +206,7 @@ def test_a_run_that_broke_is_made_up_for(memory: MemLoRAMemory) -> None:
     assert told(memory) == ["User live in Porto", "User like tea"]
 
 
-def test_a_write_that_failed_is_made_up_for(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_next_run_retries_failed_write(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     agent, _ = agent_with(memory, ["Nice!", "Great!"], checkpointer=InMemorySaver())
     with monkeypatch.context() as patched:
         patched.setattr(memory, "add", lambda *a, **k: (_ for _ in ()).throw(EngineError("worker died")))
@@ -221,7 +215,7 @@ def test_a_write_that_failed_is_made_up_for(memory: MemLoRAMemory, monkeypatch: 
     assert told(memory) == ["User live in Porto", "User like tea"]
 
 
-def test_the_same_messages_handed_over_again_are_no_news(memory: MemLoRAMemory) -> None:
+def test_replayed_messages_add_nothing(memory: MemLoRAMemory) -> None:
     saver = InMemorySaver()
     agent, _ = agent_with(memory, ["Nice!", "Great!", "Sure!"], checkpointer=saver)
     say(agent, "I live in Porto", THREAD)
@@ -233,7 +227,7 @@ def test_the_same_messages_handed_over_again_are_no_news(memory: MemLoRAMemory) 
     assert len(turns(memory)) == 6
 
 
-def test_what_is_said_off_the_record_stays_off_it(memory: MemLoRAMemory) -> None:
+def test_messages_with_write_off_stay_unstored(memory: MemLoRAMemory) -> None:
     saver = InMemorySaver()
     for text, write in (("I live in Porto", "inline"), ("I like gin", "off"), ("I like tea", "inline")):
         agent, _ = agent_with(memory, checkpointer=saver, write=write)
@@ -241,7 +235,7 @@ def test_what_is_said_off_the_record_stays_off_it(memory: MemLoRAMemory) -> None
     assert told(memory) == ["User live in Porto", "User like tea"]
 
 
-def test_tool_noise_is_written_only_on_request(memory: MemLoRAMemory) -> None:
+def test_tool_messages_are_stored_on_request(memory: MemLoRAMemory) -> None:
     answers = [call("weather", city="Porto"), "Take an umbrella."]
     quiet, _ = agent_with(memory, answers, agent_tools=[weather])
     say(quiet, "hm going to Porto")
@@ -252,7 +246,7 @@ def test_tool_noise_is_written_only_on_request(memory: MemLoRAMemory) -> None:
     assert told(memory, "ben") == []  # a tool's words are no facts about the user
 
 
-def test_recalled_text_never_becomes_a_memory(memory: MemLoRAMemory) -> None:
+def test_recalled_text_is_not_stored(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     answers = [call("search_memory", query="Porto"), "You said so."]
     agent, model = agent_with(memory, answers, tools=True, tool_messages=True)
@@ -262,7 +256,7 @@ def test_recalled_text_never_becomes_a_memory(memory: MemLoRAMemory) -> None:
     assert turns(memory) == ["I live in Porto", "Let me see.", "You said so.", "hm where do I live"]
 
 
-def test_a_summary_is_not_remembered_and_what_it_replaced_is(memory: MemLoRAMemory) -> None:
+def test_summary_is_skipped_and_originals_stored(memory: MemLoRAMemory) -> None:
     summarizer = SummarizationMiddleware(
         AgentModel(answers=["I live in Atlantis"] * 9), trigger=("messages", 5), keep=("messages", 1)
     )
@@ -277,9 +271,7 @@ def test_a_summary_is_not_remembered_and_what_it_replaced_is(memory: MemLoRAMemo
     assert sorted(told(memory)) == ["User fly to Oslo", "User like tea", "User live in Porto"]
 
 
-def test_a_message_that_cannot_be_remembered_does_not_block_the_next(
-    memory: MemLoRAMemory, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_invalid_message_does_not_block_next(memory: MemLoRAMemory, caplog: pytest.LogCaptureFixture) -> None:
     agent, _ = agent_with(memory, checkpointer=InMemorySaver())
     say(agent, "I like \ud800", THREAD)
     assert "can't be remembered" in caplog.text
@@ -289,7 +281,7 @@ def test_a_message_that_cannot_be_remembered_does_not_block_the_next(
     assert len(turns(memory)[-1]) <= 50_000
 
 
-def test_background_writes_are_there_after_flush(memory: MemLoRAMemory) -> None:
+def test_background_write_completes_on_flush(memory: MemLoRAMemory) -> None:
     agent, _ = agent_with(memory, write="background")
     say(agent, "I live in Porto")
     memory.flush()
@@ -299,7 +291,7 @@ def test_background_writes_are_there_after_flush(memory: MemLoRAMemory) -> None:
 # -- when the memory fails
 
 
-def test_a_slow_memory_is_not_waited_for(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+def test_slow_recall_times_out(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     go_on = threading.Event()
     monkeypatch.setattr(memory, "search", lambda *a, **k: go_on.wait(20))
     agent, _ = agent_with(memory, ["Hello!"], recall_timeout=0.05, write="off")
@@ -310,9 +302,7 @@ def test_a_slow_memory_is_not_waited_for(memory: MemLoRAMemory, monkeypatch: pyt
     go_on.set()
 
 
-async def test_a_slow_memory_is_not_waited_for_in_async_runs(
-    memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch, caplog: Any
-) -> None:
+async def test_slow_recall_times_out_async(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
     go_on = threading.Event()
     monkeypatch.setattr(memory, "search", lambda *a, **k: go_on.wait(20))
     agent, _ = agent_with(memory, ["Hello!"], recall_timeout=0.05, write="off")
@@ -322,7 +312,7 @@ async def test_a_slow_memory_is_not_waited_for_in_async_runs(
     go_on.set()
 
 
-def test_it_says_so_once_until_it_works_again(
+def test_failure_warns_once_until_recovery(
     memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     agent, _ = agent_with(memory, write="off")
@@ -339,14 +329,14 @@ def test_it_says_so_once_until_it_works_again(
         say(agent, "Hello")
 
 
-def test_a_closed_memory_does_not_stop_the_agent(memory: MemLoRAMemory, caplog: pytest.LogCaptureFixture) -> None:
+def test_closed_memory_does_not_stop_agent(memory: MemLoRAMemory, caplog: pytest.LogCaptureFixture) -> None:
     agent, _ = agent_with(memory, ["Hello!"])
     memory.close()
     assert say(agent, "Where do I live?") == "Hello!"
     assert caplog.text.count("ClosedError") == 2  # recall and remember
 
 
-def test_what_failed_to_be_read_is_kept_for_a_retry(make_memory: Any) -> None:
+def test_unreadable_message_is_kept_for_retry(make_memory: Any) -> None:
     broken = make_memory(extraction=["no such line"] * 4)
     agent, _ = agent_with(broken, ["Hello!"])
     assert say(agent, "I live in Porto") == "Hello!"
@@ -357,7 +347,7 @@ def test_what_failed_to_be_read_is_kept_for_a_retry(make_memory: Any) -> None:
     assert told(mended) == ["User live in Porto"]
 
 
-def test_messages_keep_their_names_and_kinds(memory: MemLoRAMemory) -> None:
+def test_message_names_become_speakers(memory: MemLoRAMemory) -> None:
     agent, _ = agent_with(memory, [AIMessage("Hi Tom!", name="coach")])
     agent.invoke({"messages": [HumanMessage("I like tea", name="Tom")]})
     speakers = {turn.speaker for hit in memory.search("tea Tom", user_id="ana", k=9) for turn in hit.turns}

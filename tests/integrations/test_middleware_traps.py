@@ -1,4 +1,4 @@
-"""What goes wrong with memories in LangChain agents, each trap with the test that keeps us out of it."""
+"""Tests of known pitfalls of memories in LangChain agents."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def stored(saver: InMemorySaver) -> str:
 # -- hooks on the event loop
 
 
-async def test_async_hooks_leave_the_event_loop_free(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_async_hooks_keep_event_loop_free(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     memory.add("I live in Porto", user_id="ana")
     search, add = memory.search, memory.add
     monkeypatch.setattr(memory, "search", lambda *a, **k: (time.sleep(0.6), search(*a, **k))[1])
@@ -77,7 +77,7 @@ async def test_async_hooks_leave_the_event_loop_free(memory: MemLoRAMemory, monk
     assert longest < 0.5
 
 
-def test_sync_and_async_runs_do_the_same(make_memory: Any, tmp_path: Any) -> None:
+def test_sync_and_async_runs_match(make_memory: Any, tmp_path: Any) -> None:
     seen = []
     for name in ("sync", "async"):
         memory = make_memory(path=tmp_path / name, index=InMemoryVectorStore(BagOfWords()))
@@ -113,12 +113,12 @@ def test_two_memories_in_one_agent(make_memory: Any, tmp_path: Any, memory: MemL
     assert told(team, "team-7") == ["User ship the release on Friday"]
 
 
-def test_two_memories_of_one_name_are_refused(memory: MemLoRAMemory) -> None:
+def test_duplicate_middleware_names_raise(memory: MemLoRAMemory) -> None:
     with pytest.raises(AssertionError, match="duplicate"):
         create_agent(AgentModel(), middleware=[memory.as_middleware(user_id=user) for user in ("ana", "ben")])
 
 
-def test_other_middleware_may_stand_on_both_sides(memory: MemLoRAMemory) -> None:
+def test_works_between_other_middleware(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     model = AgentModel(answers=["In Porto."])
     before, after = ModelCallLimitMiddleware(run_limit=3), HumanInTheLoopMiddleware(interrupt_on={"book": True})
@@ -130,7 +130,7 @@ def test_other_middleware_may_stand_on_both_sides(memory: MemLoRAMemory) -> None
 # -- checkpoints and streams
 
 
-def test_recalled_text_is_in_no_checkpoint(memory: MemLoRAMemory) -> None:
+def test_recalled_text_stays_out_of_checkpoints(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     saver = InMemorySaver()
     agent, model = agent_with(memory, checkpointer=saver)
@@ -141,7 +141,7 @@ def test_recalled_text_is_in_no_checkpoint(memory: MemLoRAMemory) -> None:
     assert {namespace for thread in saver.storage.values() for namespace in thread} == {""}  # nor our graph's own state
 
 
-def test_one_runs_recall_does_not_reach_the_next(memory: MemLoRAMemory) -> None:
+def test_recall_is_cleared_between_runs(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     agent, model = agent_with(memory, checkpointer=InMemorySaver(), write="off", k=1)
     say(agent, "Where do I live?", THREAD)
@@ -152,7 +152,7 @@ def test_one_runs_recall_does_not_reach_the_next(memory: MemLoRAMemory) -> None:
 
 
 @pytest.mark.parametrize("mode", ["values", "updates", "custom", "debug", "tasks", "checkpoints"])
-def test_recalled_text_is_in_no_stream(memory: MemLoRAMemory, mode: Any) -> None:
+def test_recalled_text_stays_out_of_streams(memory: MemLoRAMemory, mode: Any) -> None:
     memory.add("I live in Porto", user_id="ana")
     agent, model = agent_with(memory, checkpointer=InMemorySaver())
     given = {"messages": [("user", "hm where do I live")]}
@@ -163,7 +163,7 @@ def test_recalled_text_is_in_no_stream(memory: MemLoRAMemory, mode: Any) -> None
 
 
 @pytest.mark.parametrize("write", ["inline", "background"])
-async def test_the_memorys_own_tokens_do_not_leak_into_the_stream(make_memory: Any, write: Any) -> None:
+async def test_stream_omits_expert_tokens(make_memory: Any, write: Any) -> None:
     memory = make_memory(engine=ChatEngine("1 likes secret tea"))
     agent, _ = agent_with(memory, ["Hello my friend", "Hello my friend"], write=write)
     given = {"messages": [("user", "I like tea")]}
@@ -175,7 +175,7 @@ async def test_the_memorys_own_tokens_do_not_leak_into_the_stream(make_memory: A
     assert told(memory) == ["User likes secret tea"]
 
 
-async def test_no_events_of_the_memory_among_the_agents(memory: MemLoRAMemory) -> None:
+async def test_astream_events_omit_memory_events(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     agent, _ = agent_with(memory, ["Hello"])
     given = {"messages": [("user", "Where do I live?")]}
@@ -185,7 +185,7 @@ async def test_no_events_of_the_memory_among_the_agents(memory: MemLoRAMemory) -
 
 
 @pytest.mark.parametrize("write", ["inline", "background"])
-def test_no_tokens_of_the_memory_in_the_event_stream(make_memory: Any, write: Any) -> None:
+def test_stream_events_omit_expert_tokens(make_memory: Any, write: Any) -> None:
     memory = make_memory(engine=ChatEngine("1 likes secret tea"))
     agent, _ = agent_with(memory, ["Hello my friend"], write=write)
     run = agent.stream_events({"messages": [("user", "I like tea")]}, version="v3")
@@ -194,14 +194,14 @@ def test_no_tokens_of_the_memory_in_the_event_stream(make_memory: Any, write: An
     assert told(memory) == ["User likes secret tea"]
 
 
-def test_traces_of_the_hooks_hold_no_conversation(memory: MemLoRAMemory) -> None:
+def test_traces_omit_conversation(memory: MemLoRAMemory) -> None:
     policy = memory.as_middleware(user_id="ana").trace_policy
     given = {"request": {"messages": ["I live in Porto"]}}
     assert "Porto" not in repr(policy.process_inputs(given))
     assert "Porto" not in repr(policy.process_outputs(given))
 
 
-def test_an_agent_as_a_node_of_a_larger_graph(memory: MemLoRAMemory) -> None:
+def test_agent_as_subgraph_node(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     agent, model = agent_with(memory)
     graph = StateGraph(MessagesState).add_node("agent", agent).add_edge(START, "agent")
@@ -215,7 +215,7 @@ def test_an_agent_as_a_node_of_a_larger_graph(memory: MemLoRAMemory) -> None:
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["same process", "new process"])
-def test_a_run_goes_on_after_an_interrupt_with_its_memories(memory: MemLoRAMemory, restarted: bool) -> None:
+def test_resumed_run_keeps_memories(memory: MemLoRAMemory, restarted: bool) -> None:
     memory.add("I live in Porto", user_id="ana")
     saver, careful = InMemorySaver(), HumanInTheLoopMiddleware(interrupt_on={"book": True})
     options: dict[str, Any] = {"agent_tools": [book], "before": [careful], "checkpointer": saver}
@@ -235,7 +235,7 @@ def test_a_run_goes_on_after_an_interrupt_with_its_memories(memory: MemLoRAMemor
     assert "User live in Porto" not in stored(saver)
 
 
-def test_a_run_interrupted_before_the_memory_came_goes_on(memory: MemLoRAMemory) -> None:
+def test_middleware_added_before_resume(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     saver, careful = InMemorySaver(), HumanInTheLoopMiddleware(interrupt_on={"book": True})
     old = create_agent(
@@ -249,7 +249,7 @@ def test_a_run_interrupted_before_the_memory_came_goes_on(memory: MemLoRAMemory)
     assert told(memory) == ["User live in Porto", "User like tea"]
 
 
-async def test_an_async_run_goes_on_after_an_interrupt(memory: MemLoRAMemory) -> None:
+async def test_resumed_async_run_keeps_memories(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana")
     careful = HumanInTheLoopMiddleware(interrupt_on={"book": True})
     agent, model = agent_with(
@@ -261,7 +261,7 @@ async def test_an_async_run_goes_on_after_an_interrupt(memory: MemLoRAMemory) ->
     assert len(told(memory)) == 2
 
 
-def test_asking_who_is_there_interrupts_the_run(memory: MemLoRAMemory) -> None:
+def test_user_id_function_can_interrupt(memory: MemLoRAMemory) -> None:
     agent, _ = agent_with(memory, user_id=lambda run: interrupt("Who are you?"), checkpointer=InMemorySaver())
     out = agent.invoke({"messages": [("user", "I like tea")]}, THREAD)
     assert out["__interrupt__"][0].value == "Who are you?"
@@ -270,9 +270,7 @@ def test_asking_who_is_there_interrupts_the_run(memory: MemLoRAMemory) -> None:
     assert told(memory, "ben") == ["User like tea"]
 
 
-def test_an_interrupt_of_the_memory_itself_is_no_failure(
-    memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupt_from_memory_is_not_swallowed(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     def ask(*args: Any, **options: Any) -> None:
         raise GraphInterrupt([Interrupt(value="May I look?", id="1")])
 
@@ -285,7 +283,7 @@ def test_an_interrupt_of_the_memory_itself_is_no_failure(
 # -- structured output, own state
 
 
-def test_an_agents_own_state_and_output_are_untouched(memory: MemLoRAMemory) -> None:
+def test_agent_state_and_output_are_unchanged(memory: MemLoRAMemory) -> None:
     class Own(AgentState):
         mood: NotRequired[str]
 

@@ -1,4 +1,4 @@
-"""Memories of mem0: its files as its documented schema has them, read and brought over."""
+"""Tests of the migration from mem0's files."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def mem0(tmp_path: Path) -> Path:
     return folder
 
 
-def test_one_users_memories_come_over_with_texts_dates_and_scopes(make_memory: MakeMemory, mem0: Path) -> None:
+def test_migration_keeps_texts_dates_and_scopes(make_memory: MakeMemory, mem0: Path) -> None:
     memory = make_memory()
     done = migrate_mem0(memory, mem0, user_id="ana")
     assert (done.memories, done.updated, done.unchanged, done.others, done.unreadable) == (2, 0, 0, 1, ())
@@ -86,7 +86,7 @@ def test_one_users_memories_come_over_with_texts_dates_and_scopes(make_memory: M
     assert not memory.get_all(user_id="ben")
 
 
-def test_what_came_over_is_found_and_can_be_undone(make_memory: MakeMemory, mem0: Path) -> None:
+def test_migrated_memories_are_searchable_and_undoable(make_memory: MakeMemory, mem0: Path) -> None:
     memory = make_memory()
     migrate_mem0(memory, mem0, user_id="ana")
     found = memory.search("green tea", user_id="ana")[0]
@@ -98,7 +98,7 @@ def test_what_came_over_is_found_and_can_be_undone(make_memory: MakeMemory, mem0
     assert (restored.text, restored.observed_at.date().isoformat()) == ("Lives in Porto", "2024-03-04")
 
 
-def test_again_is_safe_and_brings_only_news(make_memory: MakeMemory, mem0: Path) -> None:
+def test_repeated_migration_adds_only_changes(make_memory: MakeMemory, mem0: Path) -> None:
     memory = make_memory()
     migrate_mem0(memory, mem0, user_id="ana")
     write_chroma(mem0 / "db", {TEA: PAYLOADS[TEA] | {"data": "Likes mint tea", "updated_at": JULY}})
@@ -111,14 +111,14 @@ def test_again_is_safe_and_brings_only_news(make_memory: MakeMemory, mem0: Path)
     assert memory.history(user_id="ana") == before
 
 
-def test_both_users_may_get_the_same_store(make_memory: MakeMemory, mem0: Path) -> None:
+def test_one_store_migrates_to_two_users(make_memory: MakeMemory, mem0: Path) -> None:
     memory = make_memory()
     migrate_mem0(memory, mem0, user_id="ana")
     migrate_mem0(memory, mem0, user_id="anna", mem0_user="ana")
     assert len(memory.get_all(user_id="anna")) == len(memory.get_all(user_id="ana")) == 2
 
 
-def test_a_history_alone_has_to_be_one_users(make_memory: MakeMemory, mem0: Path) -> None:
+def test_history_alone_requires_single_user(make_memory: MakeMemory, mem0: Path) -> None:
     memory = make_memory()
     alone = mem0.parent / "alone"
     alone.mkdir()
@@ -137,7 +137,7 @@ def test_chroma_alone_has_no_earlier_texts(make_memory: MakeMemory, mem0: Path) 
     assert [o.event for o in memory.history(user_id="ana")] == [Event.ADD, Event.ADD]
 
 
-def test_mem0_is_not_written_to(mem0: Path) -> None:
+def test_migration_does_not_modify_mem0(mem0: Path) -> None:
     def state() -> dict[str, bytes]:
         return {str(file): file.read_bytes() for file in sorted(mem0.rglob("*")) if file.is_file()}
 
@@ -146,7 +146,7 @@ def test_mem0_is_not_written_to(mem0: Path) -> None:
     assert state() == before
 
 
-def test_a_text_that_cannot_be_kept_is_said_and_stops_nothing(make_memory: MakeMemory, mem0: Path) -> None:
+def test_invalid_text_is_reported_and_skipped(make_memory: MakeMemory, mem0: Path) -> None:
     memory = make_memory()
     write_chroma(mem0 / "db", {"a9": {"data": " ", "user_id": "ana"}, "a8": {"data": "x" * 60_000, "user_id": "ana"}})
     done = migrate_mem0(memory, mem0, user_id="ana")
@@ -163,7 +163,7 @@ def test_a_text_that_cannot_be_kept_is_said_and_stops_nothing(make_memory: MakeM
         (lambda folder: write_chroma(folder / "db2", PAYLOADS), {}, "more than one store"),
     ],
 )
-def test_what_is_wrong_is_named(
+def test_invalid_source_raises(
     make_memory: MakeMemory, mem0: Path, change: Callable[[Path], Any], options: dict[str, Any], says: str
 ) -> None:
     change(mem0)
@@ -171,14 +171,14 @@ def test_what_is_wrong_is_named(
         migrate_mem0(make_memory(), mem0, user_id="ana", **options)
 
 
-def test_nobody_and_nothing_are_errors(make_memory: MakeMemory, tmp_path: Path) -> None:
+def test_missing_user_and_empty_folder_raise(make_memory: MakeMemory, tmp_path: Path) -> None:
     with pytest.raises(MissingUserError):
         migrate_mem0(make_memory(), tmp_path, user_id=" ")
     with pytest.raises(InvalidInputError, match="holds neither"):
         migrate_mem0(make_memory(), tmp_path, user_id="ana")
 
 
-def test_the_command(make_memory: MakeMemory, mem0: Path) -> None:
+def test_migrate_command(make_memory: MakeMemory, mem0: Path) -> None:
     def run(*words: str) -> str:
         setting = Setting(opener=lambda **_: make_memory())
         result = CliRunner().invoke(app, ["migrate", "mem0", str(mem0), *words], obj=setting)

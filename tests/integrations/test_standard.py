@@ -1,4 +1,4 @@
-"""LangChain's own standard suites for tools and retrievers, on the scripted engine and on the real one."""
+"""Tests of tools and retrievers with LangChain's standard suites, on the scripted and the real engine."""
 
 from __future__ import annotations
 

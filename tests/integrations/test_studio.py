@@ -1,4 +1,4 @@
-"""LangGraph Studio: the file that it reads names a graph that compiles and runs on JSON."""
+"""Tests of the LangGraph Studio file and the graph it names."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def module() -> ModuleType:
     return loaded
 
 
-def test_the_factory_that_the_file_names_makes_the_graph(
-    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_studio_factory_builds_graph(module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMLORA_HOME", str(tmp_path))
     factory = getattr(module, SETTINGS["graphs"]["memlora"].rpartition(":")[2])
     graph = factory()
@@ -48,7 +46,7 @@ def test_the_factory_that_the_file_names_makes_the_graph(
     assert all((ROOT / folder).is_dir() for folder in SETTINGS["dependencies"])
 
 
-def test_it_remembers_and_answers_on_json(module: ModuleType, memory: MemLoRAMemory) -> None:
+def test_studio_graph_remembers_and_answers(module: ModuleType, memory: MemLoRAMemory) -> None:
     graph = module.build(memory)
     said = [{"role": "user", "content": "I live in Porto"}, {"role": "assistant", "content": "Nice!"}]
     out = graph.invoke({"user_id": "ana", "messages": said, "question": "Where do I live?"})
@@ -60,7 +58,7 @@ def test_it_remembers_and_answers_on_json(module: ModuleType, memory: MemLoRAMem
         graph.invoke({"user_id": " ", "question": "Where?"})
 
 
-def test_a_thread_says_nothing_twice(module: ModuleType, memory: MemLoRAMemory) -> None:
+def test_studio_thread_stores_messages_once(module: ModuleType, memory: MemLoRAMemory) -> None:
     graph = module.build(memory)
     graph.checkpointer = InMemorySaver()  # as the server that Studio talks to does
     thread = {"configurable": {"thread_id": "1"}}

@@ -1,4 +1,4 @@
-"""The tools in an agent's hands: what they do, whose memory they touch, and how they say that something went wrong."""
+"""Tests of the memory tools in an agent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(tool: BaseTool, **arguments: Any) -> ToolMessage:
     return tool.invoke({"name": tool.name, "args": arguments, "id": "1", "type": "tool_call"})
 
 
-def test_the_four_tools_and_what_a_model_is_told_of_them(memory: MemLoRAMemory) -> None:
+def test_four_tools_and_their_schemas(memory: MemLoRAMemory) -> None:
     tools = memory.as_tools(user_id="ana")
     assert [tool.name for tool in tools] == NAMES
     assert [list(tool.tool_call_schema.model_json_schema()["properties"]) for tool in tools] == [
@@ -43,7 +43,7 @@ def test_the_four_tools_and_what_a_model_is_told_of_them(memory: MemLoRAMemory) 
         assert "ana" not in tool.description
 
 
-def test_a_memorys_life_in_an_agents_hands(memory: MemLoRAMemory) -> None:
+def test_tools_search_save_update_and_forget(memory: MemLoRAMemory) -> None:
     search, save, update, forget = memory_tools(memory, user_id="ana")
     assert run(search, query="tea").content == "Nothing is remembered about this."
     key = re.search(r"id (\w+)", run(save, fact="User likes green tea.").text)[1]
@@ -57,7 +57,7 @@ def test_a_memorys_life_in_an_agents_hands(memory: MemLoRAMemory) -> None:
     assert run(search, query="tea").content == "Nothing is remembered about this."
 
 
-def test_a_search_shows_evidence_and_dates(memory: MemLoRAMemory) -> None:
+def test_search_shows_evidence_and_dates(memory: MemLoRAMemory) -> None:
     memory.add("I moved to Porto yesterday", user_id="ana", observed_at=MAY_8)
     found = block(run(memory.as_tools(user_id="ana")[0], query="Porto").text)
     assert "told by user: I moved to Porto yesterday" in found
@@ -65,14 +65,14 @@ def test_a_search_shows_evidence_and_dates(memory: MemLoRAMemory) -> None:
     assert "7 May 2024" in found
 
 
-def test_saving_the_same_again_saves_once(memory: MemLoRAMemory) -> None:
+def test_saving_duplicate_fact_saves_once(memory: MemLoRAMemory) -> None:
     save = memory.as_tools(user_id="ana")[1]
     run(save, fact="User likes tea.")
     assert "saved before" in run(save, fact="user likes tea").text
     assert told(memory) == ["User likes tea."]
 
 
-def test_what_a_tool_saved_is_no_context_of_the_conversation(memory: MemLoRAMemory) -> None:
+def test_saved_fact_stays_out_of_extraction(memory: MemLoRAMemory) -> None:
     run(memory.as_tools(user_id="ana")[1], fact="User likes tea.")
     memory.add("I live in Porto", user_id="ana")
     prompts = [request.prompt for request in memory.engine.calls if request.role == "extraction"]
@@ -83,7 +83,7 @@ def test_what_a_tool_saved_is_no_context_of_the_conversation(memory: MemLoRAMemo
 # -- whose memory
 
 
-def test_the_model_cannot_choose_the_user(memory: MemLoRAMemory) -> None:
+def test_model_cannot_choose_user(memory: MemLoRAMemory) -> None:
     forged = call("save_memory", fact="User likes tea.", user_id="ben", runtime={"context": {"user_id": "ben"}})
     agent, _ = agent_with(
         memory,
@@ -99,7 +99,7 @@ def test_the_model_cannot_choose_the_user(memory: MemLoRAMemory) -> None:
         assert not {"user_id", "runtime"} & set(tool.tool_call_schema.model_json_schema()["properties"])
 
 
-async def test_the_user_comes_from_the_run(memory: MemLoRAMemory) -> None:
+async def test_user_comes_from_run_context(memory: MemLoRAMemory) -> None:
     tools = memory.as_tools(user_id=lambda run: run.context.user_id)
     for user in ("ana", "ben"):
         model = AgentModel(answers=[call("save_memory", fact=f"User is called {user}.")])
@@ -108,7 +108,7 @@ async def test_the_user_comes_from_the_run(memory: MemLoRAMemory) -> None:
     assert (told(memory, "ana"), told(memory, "ben")) == (["User is called ana."], ["User is called ben."])
 
 
-def test_without_a_user_nothing_is_touched(memory: MemLoRAMemory) -> None:
+def test_missing_user_raises(memory: MemLoRAMemory) -> None:
     with pytest.raises(MissingUserError):
         memory.as_tools(user_id="")
     agent = create_agent(
@@ -122,7 +122,7 @@ def test_without_a_user_nothing_is_touched(memory: MemLoRAMemory) -> None:
 
 
 @pytest.mark.parametrize("name", ["update_memory", "forget_memory"])
-def test_other_users_and_agents_memories_are_out_of_reach(memory: MemLoRAMemory, name: str) -> None:
+def test_tools_reach_only_their_scope(memory: MemLoRAMemory, name: str) -> None:
     bens = memory.add("I like tea", user_id="ben", infer=False).operations[0].memory_id
     coachs = memory.add("I like tea", user_id="ana", agent_id="coach", infer=False).operations[0].memory_id
     general = memory.add("I like milk", user_id="ana", infer=False).operations[0].memory_id
@@ -148,9 +148,7 @@ def test_other_users_and_agents_memories_are_out_of_reach(memory: MemLoRAMemory,
         ("forget_memory", {"memory_id": "\n"}),
     ],
 )
-def test_arguments_that_cannot_be_used_come_back_as_readable_errors(
-    memory: MemLoRAMemory, name: str, arguments: dict[str, str]
-) -> None:
+def test_invalid_arguments_return_tool_errors(memory: MemLoRAMemory, name: str, arguments: dict[str, str]) -> None:
     tool = next(tool for tool in memory.as_tools(user_id="ana") if tool.name == name)
     result = run(tool, **arguments)
     assert result.status == "error"
@@ -158,7 +156,7 @@ def test_arguments_that_cannot_be_used_come_back_as_readable_errors(
     assert "Traceback" not in result.text
 
 
-def test_a_failing_memory_does_not_stop_the_agent(memory: MemLoRAMemory, caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_memory_does_not_stop_agent(memory: MemLoRAMemory, caplog: pytest.LogCaptureFixture) -> None:
     tools = memory.as_tools(user_id="ana")
     agent = create_agent(AgentModel(answers=[call("save_memory", fact="User likes tea."), "Sorry."]), tools)
     memory.close()
@@ -169,7 +167,7 @@ def test_a_failing_memory_does_not_stop_the_agent(memory: MemLoRAMemory, caplog:
     assert "ClosedError" in caplog.text
 
 
-def test_the_middleware_can_bring_the_tools_along(memory: MemLoRAMemory) -> None:
+def test_middleware_provides_tools(memory: MemLoRAMemory) -> None:
     middleware = memory.as_middleware(user_id="ana", tools=True)
     assert [tool.name for tool in middleware.tools] == NAMES
     agent = create_agent(AgentModel(answers=[call("save_memory", fact="User likes tea.")]), middleware=[middleware])

@@ -1,4 +1,4 @@
-"""The ledger as a file: what can go wrong with it is a LedgerError that says what to do; wiped is wiped."""
+"""Tests of the ledger's file, its errors and its erasure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
+def test_ledger_survives_reopening(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l.db") as ledger:
         add(ledger, "in Porto")
     with Ledger(tmp_path / "l.db") as ledger:
@@ -33,13 +33,13 @@ def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["what? 100% #1", "a b&c=d", "ünï:cødé"])
-def test_any_path_is_a_path(tmp_path: Path, name: str) -> None:
+def test_unusual_paths_work(tmp_path: Path, name: str) -> None:
     with Ledger(tmp_path / name / "l?x.db") as ledger:
         add(ledger, "in Porto")
     assert (tmp_path / name / "l?x.db").stat().st_size > 0
 
 
-def test_a_new_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+def test_new_file_waits_for_other_process(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "l.db", check_same_thread=False, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     other.execute("CREATE TABLE theirs (x)")
@@ -50,7 +50,7 @@ def test_a_new_file_that_another_process_is_making_is_waited_for(tmp_path: Path)
     other.close()
 
 
-def test_another_schema_is_refused(tmp_path: Path) -> None:
+def test_unsupported_schema_raises(tmp_path: Path) -> None:
     Ledger(tmp_path / "l.db").close()
     with sqlite3.connect(tmp_path / "l.db") as raw:
         raw.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
@@ -59,14 +59,14 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
         Ledger(tmp_path / "l.db")
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_non_database_file_raises(tmp_path: Path) -> None:
     (tmp_path / "l.db").write_bytes(b"not a ledger at all " * 500)
     with pytest.raises(LedgerError, match=r"not a database.*choose another"):
         Ledger(tmp_path / "l.db")
     assert (tmp_path / "l.db").read_bytes().startswith(b"not a ledger")
 
 
-def test_a_damaged_file(tmp_path: Path) -> None:
+def test_damaged_file_raises(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l.db") as ledger:
         for i in range(50):
             add(ledger, f"fact {i} " + "x" * 500)
@@ -77,19 +77,19 @@ def test_a_damaged_file(tmp_path: Path) -> None:
         ledger.memories(ANA)
 
 
-def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+def test_file_in_place_of_folder_raises(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("I am a file")
     with pytest.raises(LedgerError, match=r"Choose another `path`"):
         Ledger(tmp_path / "home" / "l.db")
 
 
-def test_a_folder_where_the_file_should_be(tmp_path: Path) -> None:
+def test_folder_in_place_of_file_raises(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=r"choose another `path`"):
         Ledger(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
-def test_a_read_only_folder(tmp_path: Path) -> None:
+def test_read_only_folder_raises(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(LedgerError, match=r"writable"):
@@ -98,7 +98,7 @@ def test_a_read_only_folder(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
-def test_a_lock_held_too_long_is_an_error_and_readers_go_on(ledger: Ledger) -> None:
+def test_long_lock_raises_and_reads_continue(ledger: Ledger) -> None:
     add(ledger, "in Porto")
 
     @event.listens_for(ledger.database.engine, "checkout")
@@ -116,7 +116,7 @@ def test_a_lock_held_too_long_is_an_error_and_readers_go_on(ledger: Ledger) -> N
     assert len(ledger.memories(ANA)) == 2
 
 
-def test_a_backup_of_a_ledger_in_use(ledger: Ledger, tmp_path: Path) -> None:
+def test_backup_while_in_use(ledger: Ledger, tmp_path: Path) -> None:
     told = say(ledger, "said before")
     with ledger.database.reading():
         add(ledger, "said while somebody reads", told_by=told)
@@ -130,7 +130,7 @@ def test_a_backup_of_a_ledger_in_use(ledger: Ledger, tmp_path: Path) -> None:
         ledger.backup(tmp_path / "no" / "such" / "folder")
 
 
-def test_erasing_leaves_no_byte_of_it(tmp_path: Path) -> None:
+def test_erase_leaves_no_bytes(tmp_path: Path) -> None:
     path = tmp_path / "l.db"
     with Ledger(path) as ledger:
         told = say(ledger, "zebrafish turn", metadata={"note": "zebrafish metadata"})
@@ -155,7 +155,7 @@ def test_erasing_leaves_no_byte_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("durability", "synchronous"), [("full", 2), ("normal", 1)])
-def test_durability_is_how_commits_are_synced(tmp_path: Path, durability: Any, synchronous: int) -> None:
+def test_durability_sets_synchronous_mode(tmp_path: Path, durability: Any, synchronous: int) -> None:
     with Ledger(tmp_path / "l.db", durability=durability) as ledger, ledger.database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
     with pytest.raises(InvalidInputError, match="Pass 'full' or 'normal'"):

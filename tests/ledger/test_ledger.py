@@ -1,4 +1,4 @@
-"""The ledger as a record: what is written once, all or nothing, and by whom it is seen."""
+"""Tests of the ledger as a record of turns, memories, operations and jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AGENT, RUN = Scope("ana", "coach"), Scope("ana", None, "monday")
 # -- turns and jobs
 
 
-def test_a_message_is_appended_once_for_each_scope_thread_and_id(ledger: Ledger) -> None:
+def test_message_is_appended_once(ledger: Ledger) -> None:
     given = [turn("tea", "1"), turn("milk", "2"), turn("tea", "1")]
     assert len(ledger.append(ANA, given, no_jobs)[0]) == 2
     assert ledger.append(ANA, given, one_job) == ([], [])
@@ -29,7 +29,7 @@ def test_a_message_is_appended_once_for_each_scope_thread_and_id(ledger: Ledger)
     assert [t.text for t in ledger.all_turns(ANA)] == ["tea", "milk", "tea", "tea"]
 
 
-def test_a_turn_comes_back_as_it_was_given(ledger: Ledger) -> None:
+def test_turn_round_trip(ledger: Ledger) -> None:
     given = turn("tea\x00é", "1", speaker="Ana", images=("sha256:1",), metadata={"a": [1, None]}, observed_from="clock")
     stored = ledger.append(ANA, [given], no_jobs)[0][0]
     assert ledger.turns([stored.id, "nobody"]) == {stored.id: stored}
@@ -38,7 +38,7 @@ def test_a_turn_comes_back_as_it_was_given(ledger: Ledger) -> None:
     assert stored.images == given.images
 
 
-def test_threads_do_not_mix_context(ledger: Ledger) -> None:
+def test_threads_have_separate_context(ledger: Ledger) -> None:
     ledger.append(ANA, [turn("a1", thread_id="a")], one_job)
     ledger.append(ANA, [turn("b1", thread_id="b")], one_job)
     new, jobs = ledger.append(ANA, [turn("a2", thread_id="a")], one_job)
@@ -47,7 +47,7 @@ def test_threads_do_not_mix_context(ledger: Ledger) -> None:
     assert ledger.previous_turns([new[0].id])[new[0].id].text == "a1"
 
 
-def test_turns_and_jobs_are_one_transaction(ledger: Ledger) -> None:
+def test_turns_and_jobs_commit_together(ledger: Ledger) -> None:
     def broken(new: object, before: object) -> list:
         raise RuntimeError
 
@@ -59,7 +59,7 @@ def test_turns_and_jobs_are_one_transaction(ledger: Ledger) -> None:
     assert ledger.jobs("pending") == jobs
 
 
-def test_a_job_fails_after_its_attempts_and_opens_again(ledger: Ledger) -> None:
+def test_job_fails_after_attempts_and_reopens(ledger: Ledger) -> None:
     job = ledger.append(ANA, [turn("tea")], one_job)[1][0]
     ledger.fail_job(job.id, "unread", "b", attempts_allowed=2)
     assert [(j.status, j.attempts, j.error) for j in ledger.jobs("pending")] == [("pending", 1, "unread")]
@@ -72,7 +72,7 @@ def test_a_job_fails_after_its_attempts_and_opens_again(ledger: Ledger) -> None:
 # -- commit
 
 
-def test_a_stale_commit_writes_nothing(ledger: Ledger) -> None:
+def test_stale_commit_writes_nothing(ledger: Ledger) -> None:
     job = ledger.append(ANA, [turn("tea")], one_job)[1][0]
     seen = ledger.revision(ANA)
     add(ledger, "likes tea")
@@ -83,7 +83,7 @@ def test_a_stale_commit_writes_nothing(ledger: Ledger) -> None:
     assert len(ledger.history(ANA)) == 1
 
 
-def test_a_job_is_finished_once(ledger: Ledger) -> None:
+def test_job_finishes_once(ledger: Ledger) -> None:
     job = ledger.append(ANA, [turn("tea")], one_job)[1][0]
     ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes tea")], done=[job.id])
     with pytest.raises(AlreadyDoneError) as error:
@@ -92,7 +92,7 @@ def test_a_job_is_finished_once(ledger: Ledger) -> None:
     assert texts(ledger.memories(ANA)) == ["likes tea"]
 
 
-def test_one_bad_change_undoes_the_whole_commit(ledger: Ledger) -> None:
+def test_invalid_change_rolls_back_commit(ledger: Ledger) -> None:
     with pytest.raises(NotFoundError):
         ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes tea"), Change(Event.UPDATE, "nothing", "x")])
     assert ledger.memories(ANA) == []
@@ -103,7 +103,7 @@ def test_one_bad_change_undoes_the_whole_commit(ledger: Ledger) -> None:
 # -- history, evidence, tombstones
 
 
-def test_history_tells_before_and_after(ledger: Ledger) -> None:
+def test_history_has_before_and_after(ledger: Ledger) -> None:
     key = add(ledger, "in Porto")
     change(ledger, Event.UPDATE, key, "in Berlin")
     change(ledger, Event.NONE, key)
@@ -118,7 +118,7 @@ def test_history_tells_before_and_after(ledger: Ledger) -> None:
     ]
 
 
-def test_none_adds_evidence_and_update_supersedes_it(ledger: Ledger) -> None:
+def test_none_adds_evidence_update_replaces_it(ledger: Ledger) -> None:
     first, again, later = say(ledger, "a"), say(ledger, "b"), say(ledger, "c", at=MAY_15)
     key = add(ledger, "in Porto", told_by=first)
     change(ledger, Event.NONE, key, told_by=again)
@@ -132,7 +132,7 @@ def test_none_adds_evidence_and_update_supersedes_it(ledger: Ledger) -> None:
     assert "nobody" not in status
 
 
-def test_a_deleted_memory_is_a_tombstone_and_withholds_its_turns(ledger: Ledger) -> None:
+def test_deleted_memory_withholds_its_turns(ledger: Ledger) -> None:
     told = say(ledger, "a")
     key = add(ledger, "in Porto", told_by=told)
     change(ledger, Event.DELETE, key)
@@ -145,7 +145,7 @@ def test_a_deleted_memory_is_a_tombstone_and_withholds_its_turns(ledger: Ledger)
 
 
 @pytest.mark.parametrize("event", [Event.UPDATE, Event.DELETE, Event.NONE])
-def test_a_tombstone_is_nothing_to_change(ledger: Ledger, event: Event) -> None:
+def test_deleted_memory_cannot_change(ledger: Ledger, event: Event) -> None:
     key = add(ledger, "in Porto")
     change(ledger, Event.DELETE, key)
     with pytest.raises(NotFoundError):
@@ -154,7 +154,7 @@ def test_a_tombstone_is_nothing_to_change(ledger: Ledger, event: Event) -> None:
     assert len(ledger.history(ANA, key)) == 2
 
 
-def test_delete_all_deletes_each_once_whatever_others_do(ledger: Ledger) -> None:
+def test_concurrent_delete_all_deletes_once(ledger: Ledger) -> None:
     keys = [add(ledger, f"fact {number}", scope) for number in range(20) for scope in (ANA, AGENT)]
 
     def delete_one_by_one() -> None:
@@ -170,7 +170,7 @@ def test_delete_all_deletes_each_once_whatever_others_do(ledger: Ledger) -> None
     assert Counter(op.memory_id for op in ledger.history(ANA) if op.event is Event.DELETE) == Counter(keys)
 
 
-def test_restore_undoes_updates_one_by_one_with_their_dates_and_evidence(ledger: Ledger) -> None:
+def test_restore_undoes_updates_in_order(ledger: Ledger) -> None:
     first, later = say(ledger, "a"), say(ledger, "b", at=MAY_15)
     key = add(ledger, "in Porto", told_by=first)
     change(ledger, Event.UPDATE, key, "in Berlin", told_by=later)
@@ -186,7 +186,7 @@ def test_restore_undoes_updates_one_by_one_with_their_dates_and_evidence(ledger:
         ledger.restore(BEN, key)
 
 
-def test_restore_is_not_misled_by_words_that_come_back(ledger: Ledger) -> None:
+def test_restore_handles_repeated_texts(ledger: Ledger) -> None:
     key = add(ledger, "A")
     change(ledger, Event.UPDATE, key, "X")
     change(ledger, Event.UPDATE, key, "Y")
@@ -194,7 +194,7 @@ def test_restore_is_not_misled_by_words_that_come_back(ledger: Ledger) -> None:
     assert [ledger.restore(ANA, key).after for _ in range(3)] == ["Y", "X", "A"]
 
 
-def test_one_turn_may_tell_a_fact_and_its_update(ledger: Ledger) -> None:
+def test_turn_supports_fact_and_update(ledger: Ledger) -> None:
     told = say(ledger, "I lived in Porto, now I live in Berlin")
     key = add(ledger, "in Porto", told_by=told)
     change(ledger, Event.UPDATE, key, "in Berlin", told_by=told)
@@ -207,7 +207,7 @@ def test_one_turn_may_tell_a_fact_and_its_update(ledger: Ledger) -> None:
 # -- scopes
 
 
-def test_readers_see_their_own_and_the_users_memories(ledger: Ledger) -> None:
+def test_reads_cover_scope_and_user(ledger: Ledger) -> None:
     for scope in (ANA, AGENT, RUN, Scope("ana", "chef"), BEN):
         add(ledger, f"{scope.user_id}/{scope.agent_id}/{scope.run_id}", scope)
     assert len(ledger.memories(ANA)) == 4
@@ -219,14 +219,14 @@ def test_readers_see_their_own_and_the_users_memories(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("event", [Event.UPDATE, Event.DELETE, Event.NONE])
 @pytest.mark.parametrize("writer", [AGENT, RUN, BEN])
-def test_a_writer_changes_only_its_own_scope(ledger: Ledger, event: Event, writer: Scope) -> None:
+def test_writes_stay_in_own_scope(ledger: Ledger, event: Event, writer: Scope) -> None:
     key = add(ledger, "in Porto")
     with pytest.raises(NotFoundError):
         change(ledger, event, key, "in Berlin", writer)
     assert texts(ledger.memories(ANA)) == ["in Porto"]
 
 
-def test_vectors_are_kept_by_embedder_and_text(ledger: Ledger) -> None:
+def test_vectors_are_cached_by_embedder(ledger: Ledger) -> None:
     ledger.cache_vectors("one", {"tea": [0.5, 1.0]})
     ledger.cache_vectors("one", {"tea": [9.0, 9.0], "\ud800": [1.0, 0.0]})
     assert ledger.cached_vectors("one", ["tea", "milk"]) == {"tea": [0.5, 1.0]}

@@ -1,4 +1,4 @@
-"""A machine of add, update, delete and restore over two users, against a dict."""
+"""State machine of add, update, delete and restore against a dict."""
 
 from __future__ import annotations
 
@@ -103,6 +103,6 @@ class LedgerMachine(RuleBasedStateMachine):
             assert last.after == (None if key in self.deleted else the(self.ledger, key, owner).text)
 
 
-def test_a_ledger_is_what_a_dict_would_be(new_place: Callable[[], str | Path]) -> None:
+def test_ledger_matches_dict(new_place: Callable[[], str | Path]) -> None:
     steps = settings(max_examples=15, stateful_step_count=15, deadline=None)
     run_state_machine_as_test(lambda: LedgerMachine(new_place()), settings=steps)

@@ -1,4 +1,4 @@
-"""Full-text search: any text is a legal query, and it finds by words."""
+"""Tests of full-text search."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from langchain_memlora.types import Event
 @example("AND OR NOT")
 @example("\ud800")
 @given(st.text(max_size=60))
-def test_any_text_is_a_legal_query_and_finds_only_mine(ledger: Ledger, query: str) -> None:
+def test_any_query_finds_only_own_memories(ledger: Ledger, query: str) -> None:
     if not ledger.memories(ANA):
         add(ledger, "and or not likes green tea 0 1 2 a e i")
         add(ledger, "and or not likes green tea 0 1 2 a e i", BEN)
@@ -38,32 +38,32 @@ def test_any_text_is_a_legal_query_and_finds_only_mine(ledger: Ledger, query: st
         ("violin", False),
     ],
 )
-def test_words_find(ledger: Ledger, query: str, hit: bool) -> None:
+def test_query_words_match(ledger: Ledger, query: str, hit: bool) -> None:
     key = add(ledger, "Ana moved her piano")
     assert ledger.lexical(ANA, "memory", query, 5) == ([key] if hit else [])
 
 
-def test_stop_words_do_not_count_beside_others(ledger: Ledger) -> None:
+def test_stop_words_are_ignored(ledger: Ledger) -> None:
     add(ledger, "she is at the sea with her dog")
     key = add(ledger, "Ana plays piano")
     assert ledger.lexical(ANA, "memory", "is she with the piano", 5) == [key]
     assert ledger.lexical(ANA, "memory", "is she", 5) != []
 
 
-def test_best_first_and_limited(ledger: Ledger) -> None:
+def test_best_match_first_and_limited(ledger: Ledger) -> None:
     one, both = add(ledger, "green grass"), add(ledger, "green tea")
     assert ledger.lexical(ANA, "memory", "green tea", 5) == [both, one]
     assert ledger.lexical(ANA, "memory", "green tea", 1) == [both]
 
 
-def test_kinds_and_users_are_apart(ledger: Ledger) -> None:
+def test_kinds_and_users_are_separate(ledger: Ledger) -> None:
     key, said = add(ledger, "green tea"), say(ledger, "green tea")
     add(ledger, "green tea", BEN)
     assert ledger.lexical(ANA, "memory", "tea", 5) == [key]
     assert ledger.lexical(ANA, "turn", "tea", 5) == [said.id]
 
 
-def test_old_and_deleted_words_are_not_found(ledger: Ledger) -> None:
+def test_old_and_deleted_words_are_unfindable(ledger: Ledger) -> None:
     key = add(ledger, "lives in Porto")
     change(ledger, Event.UPDATE, key, "lives in Berlin")
     assert ledger.lexical(ANA, "memory", "Porto", 5) == []

@@ -1,4 +1,4 @@
-"""A ledger that an older version wrote opens as if this one had."""
+"""Tests that ledgers of older versions open unchanged."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def version(path: Path) -> int:
     return int(found)
 
 
-def test_there_is_a_step_to_each_version() -> None:
+def test_migration_for_each_version() -> None:
     assert sorted(STEPS) == list(range(2, VERSION + 1))
 
 
-def test_version_1_keeps_everything_in_its_order(old: Path, tmp_path: Path) -> None:
+def test_version_1_exports_unchanged(old: Path, tmp_path: Path) -> None:
     with Ledger(old) as ledger:
         ledger.export(tmp_path / "now.jsonl")
     assert (tmp_path / "now.jsonl").read_bytes() == (OLD / "version-1.jsonl").read_bytes()  # as version 1 exported it
     assert version(old) == VERSION
 
 
-def test_version_1_lives_on(old: Path) -> None:
+def test_version_1_ledger_is_usable(old: Path) -> None:
     with Ledger(old) as ledger:
         assert [len(job.turns) for job in ledger.jobs("pending")] == [1, 1]
         (berlin,) = ledger.memories(ANA)
@@ -58,7 +58,7 @@ def test_version_1_lives_on(old: Path) -> None:
         assert again.check() == []
 
 
-def test_a_step_that_breaks_leaves_the_old_version(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_migration_keeps_old_version(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(connection: object) -> None:
         whole(connection)  # type: ignore[arg-type]
         raise RuntimeError("the power goes")

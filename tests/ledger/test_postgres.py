@@ -1,4 +1,4 @@
-"""What only a ledger on a server can meet: other processes, lost connections, roles without rights, its own files."""
+"""Tests of the ledger on PostgreSQL, with other processes, lost connections and missing rights."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write(url: str, name: str) -> None:
             ledger.commit(ANA, [Change(Event.ADD, new_id(), f"{name} {number}")])
 
 
-def test_processes_write_at_once(url: str) -> None:
+def test_concurrent_processes_write(url: str) -> None:
     processes = [multiprocessing.get_context("spawn").Process(target=write, args=(url, name)) for name in "abc"]
     for process in processes:
         process.start()
@@ -68,13 +68,13 @@ def test_processes_write_at_once(url: str) -> None:
         assert len(seen) == 6 * EACH + 1
 
 
-def test_a_connection_that_dies_idle_is_replaced(ledger: Ledger, server: Any) -> None:
+def test_idle_connection_loss_is_recovered(ledger: Ledger, server: Any) -> None:
     add(ledger, "in Porto")
     server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     assert texts(ledger.memories(ANA)) == ["in Porto"]
 
 
-def test_a_connection_that_dies_in_a_write_stores_nothing(ledger: Ledger, server: Any) -> None:
+def test_connection_lost_during_write_stores_nothing(ledger: Ledger, server: Any) -> None:
     def cut(new: object, before: object) -> list[Any]:
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
         return [((), new)]
@@ -85,13 +85,13 @@ def test_a_connection_that_dies_in_a_write_stores_nothing(ledger: Ledger, server
     assert len(ledger.append(ANA, [turn("tea")], one_job)[1]) == 1
 
 
-def test_a_server_that_is_down(url: str) -> None:
+def test_unreachable_server_raises(url: str) -> None:
     nowhere = url.replace(url.rpartition(":")[2].partition("/")[0], str(free_port()))
     with pytest.raises(LedgerError, match="see that the server runs"):
         Ledger(nowhere)
 
 
-def test_a_role_without_rights_and_a_url_without_sense(url: str, server: Any) -> None:
+def test_missing_rights_and_invalid_url_raise(url: str, server: Any) -> None:
     server.execute("DROP ROLE IF EXISTS guest")
     server.execute("CREATE ROLE guest LOGIN")
     with pytest.raises(LedgerError, match=r"permission denied.*let the role create") as error:
@@ -103,13 +103,13 @@ def test_a_role_without_rights_and_a_url_without_sense(url: str, server: Any) ->
         Ledger("postgresql://host:no-port/x")
 
 
-def test_a_newer_schema_is_refused(ledger: Ledger, url: str, server: Any) -> None:
+def test_newer_schema_raises(ledger: Ledger, url: str, server: Any) -> None:
     server.execute("UPDATE memlora.meta SET value = '99' WHERE key = 'schema'")
     with pytest.raises(LedgerError, match=r"schema 99.*Use the version that wrote it"):
         Ledger(url)
 
 
-def test_a_ledger_of_version_2_is_brought_up_to_date(ledger: Ledger, url: str, server: Any) -> None:
+def test_version_2_ledger_is_migrated(ledger: Ledger, url: str, server: Any) -> None:
     how = "SELECT coalesce(array_to_string(reloptions, ','), '') FROM pg_class WHERE relname = 'lexical_by_word'"
     (new,) = server.execute(how).fetchone()
     server.execute("ALTER INDEX memlora.lexical_by_word RESET (fastupdate)")
@@ -120,7 +120,7 @@ def test_a_ledger_of_version_2_is_brought_up_to_date(ledger: Ledger, url: str, s
         assert texts(again.memories(ANA)) == ["drinks tea"]
 
 
-def test_from_a_file_to_the_server_and_back(ledger: Ledger, tmp_path: Path) -> None:
+def test_sqlite_to_postgres_round_trip(ledger: Ledger, tmp_path: Path) -> None:
     with Ledger(tmp_path / "one.sqlite3") as file:
         told = say(file, "tea\x00\x1a and \x1a1", metadata={"n": "\x00"})
         change(file, Event.UPDATE, add(file, "drinks tea\x00", told_by=told), "drinks green tea")
@@ -133,12 +133,12 @@ def test_from_a_file_to_the_server_and_back(ledger: Ledger, tmp_path: Path) -> N
     assert [operation.seq for operation in ledger.history(ANA)] == [1, 2, 3]
 
 
-def test_a_backup_is_the_servers_matter(ledger: Ledger, tmp_path: Path) -> None:
+def test_backup_names_pg_dump(ledger: Ledger, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="pg_dump"):
         ledger.backup(tmp_path / "copy")
 
 
-def test_erasing_leaves_no_byte_of_it_in_the_tables(ledger: Ledger, server: Any) -> None:
+def test_erase_leaves_no_bytes_in_tables(ledger: Ledger, server: Any) -> None:
     for number in range(30):
         told = say(ledger, f"zebrafish turn {number}", metadata={"note": "zebrafish"})
         change(ledger, Event.UPDATE, add(ledger, "zebrafish", told_by=told), f"zebrafish {number}")

@@ -1,4 +1,4 @@
-"""Limits on how much is kept: what is beyond them is gone from everywhere, and nothing that stays points at it."""
+"""Tests of retention limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sound(ledger: Ledger) -> bool:
     return ledger.check() == [] and linked <= known and ledger.repair() == 0
 
 
-def test_what_was_told_too_long_ago_goes_with_its_history(ledger: Ledger) -> None:
+def test_expired_memories_lose_their_history(ledger: Ledger) -> None:
     old = add(ledger, "User keeps bees", told_by=say(ledger, "I keep bees", at=YEAR_AGO))
     kept = add(ledger, "User lives in Porto", told_by=say(ledger, "I live in Porto", at=YEAR_AGO))
     change(ledger, Event.UPDATE, kept, "User lives in Rome", told_by=say(ledger, "I live in Rome now", at=NOW))
@@ -41,7 +41,7 @@ def test_what_was_told_too_long_ago_goes_with_its_history(ledger: Ledger) -> Non
     assert ledger.restore(ANA, kept).after == "User lives in Porto"  # what stays can be undone as before
 
 
-def test_of_too_many_the_deleted_go_first_and_then_the_oldest(ledger: Ledger) -> None:
+def test_deleted_then_oldest_expire_first(ledger: Ledger) -> None:
     keys = [add(ledger, text, told_by=say(ledger, f"I say {text}", at=NOW)) for text in ("a", "b", "c")]
     change(ledger, Event.DELETE, keys[2])
     ledger.expire(Retention(memories=2))
@@ -52,7 +52,7 @@ def test_of_too_many_the_deleted_go_first_and_then_the_oldest(ledger: Ledger) ->
     assert sound(ledger)
 
 
-def test_a_message_that_also_tells_something_kept_stays(ledger: Ledger) -> None:
+def test_message_of_kept_memory_stays(ledger: Ledger) -> None:
     told = say(ledger, "I keep bees and live in Porto", at=NOW)
     add(ledger, "User keeps bees", told_by=told)
     add(ledger, "User lives in Porto", told_by=told)
@@ -60,7 +60,7 @@ def test_a_message_that_also_tells_something_kept_stays(ledger: Ledger) -> None:
     assert the(ledger, ledger.memories(ANA)[0].id).turn_ids == (told.id,)
 
 
-def test_what_followed_a_message_is_no_longer_searched_with_it(ledger: Ledger) -> None:
+def test_expired_turns_leave_search_windows(ledger: Ledger) -> None:
     for text in ("I met Bruno", "He is a vet", "He likes tea"):
         say(ledger, text, at=NOW)
     assert len(ledger.lexical(ANA, "window", "Bruno", 9)) == 2
@@ -70,7 +70,7 @@ def test_what_followed_a_message_is_no_longer_searched_with_it(ledger: Ledger) -
     assert sound(ledger)
 
 
-def test_each_scope_by_itself(ledger: Ledger) -> None:
+def test_limits_apply_per_scope(ledger: Ledger) -> None:
     coach = Scope("ana", "coach")
     for scope in (ANA, BEN, coach):
         for number in range(3):
@@ -86,13 +86,13 @@ def test_each_scope_by_itself(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("limits", [{}, {"days": 0}, {"memories": -1}, {"turns": "many"}, {"days": float("nan")}])
-def test_limits_that_are_none(limits: dict[str, Any]) -> None:
+def test_invalid_limits_raise(limits: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError, match="above 0"):
         Retention(**limits)
 
 
 @pytest.mark.parametrize("backend", ["memory", "chroma"])
-def test_an_add_beyond_the_limit_pushes_out_the_oldest(make_memory: Make) -> None:
+def test_add_beyond_limit_expires_oldest(make_memory: Make) -> None:
     memory = make_memory(retention=Retention(memories=2, turns=2))
     for word in ("zebrafish", "bees", "cats"):
         memory.add(f"I keep {word}", user_id="ana", observed_at=MAY_8)
@@ -104,7 +104,7 @@ def test_an_add_beyond_the_limit_pushes_out_the_oldest(make_memory: Make) -> Non
 
 
 @pytest.mark.parametrize("backend", ["chroma"])
-def test_expiring_leaves_no_byte(make_memory: Make) -> None:
+def test_expire_leaves_no_bytes(make_memory: Make) -> None:
     memory = make_memory()
     memory.add("I own a zebrafish", user_id="ana", observed_at=YEAR_AGO)
     memory.add(["My fish died", "I keep a cat"], user_id="ana")

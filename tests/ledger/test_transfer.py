@@ -1,4 +1,4 @@
-"""Out of one ledger and into another: nothing changes on the way, and nothing comes in by halves."""
+"""Tests of export and import between ledgers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def file(full: Ledger, tmp_path: Path) -> Path:
     return tmp_path / "all.jsonl"
 
 
-def test_the_round_trip_is_exact(full: Ledger, empty: Ledger, file: Path, tmp_path: Path) -> None:
+def test_export_import_round_trip(full: Ledger, empty: Ledger, file: Path, tmp_path: Path) -> None:
     done = empty.import_(file)
     assert (done.turns, done.memories, done.jobs, done.skipped) == (6, 4, 1, 0)
     assert everything(empty) == everything(full)
@@ -68,7 +68,7 @@ def test_the_round_trip_is_exact(full: Ledger, empty: Ledger, file: Path, tmp_pa
     assert (tmp_path / "again.jsonl").read_bytes() == file.read_bytes()
 
 
-def test_importing_twice_changes_nothing(full: Ledger, empty: Ledger, file: Path) -> None:
+def test_repeated_import_changes_nothing(full: Ledger, empty: Ledger, file: Path) -> None:
     empty.import_(file)
     before = everything(empty)
     done = empty.import_(file)
@@ -77,7 +77,7 @@ def test_importing_twice_changes_nothing(full: Ledger, empty: Ledger, file: Path
     assert everything(empty) == before == everything(full)
 
 
-def test_one_users_export_is_only_theirs(full: Ledger, empty: Ledger, tmp_path: Path) -> None:
+def test_user_export_holds_one_user(full: Ledger, empty: Ledger, tmp_path: Path) -> None:
     full.export(tmp_path / "ben.jsonl", "ben")
     written = (tmp_path / "ben.jsonl").read_text()
     assert "cello" in written
@@ -87,7 +87,7 @@ def test_one_users_export_is_only_theirs(full: Ledger, empty: Ledger, tmp_path: 
     assert [m.text for m in empty.memories(BEN)] == ["plays the cello"]
 
 
-def test_into_a_ledger_with_a_life_of_its_own(full: Ledger, empty: Ledger, file: Path) -> None:
+def test_import_merges_into_used_ledger(full: Ledger, empty: Ledger, file: Path) -> None:
     own = add(empty, "has a dog", told_by=say(empty, "I have a dog"))
     same = say(empty, "I live in Porto")  # the same message, known under another id
     empty.import_(file)
@@ -100,7 +100,7 @@ def test_into_a_ledger_with_a_life_of_its_own(full: Ledger, empty: Ledger, file:
 
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(share=st.floats(0, 0.999))
-def test_a_cut_file_changes_nothing_and_names_the_line(file: Path, empty: Ledger, share: float) -> None:
+def test_truncated_file_names_line(file: Path, empty: Ledger, share: float) -> None:
     whole = file.read_bytes()
     cut = file.with_name(f"cut-{next(COUNT)}.jsonl")
     cut.write_bytes(whole[: int(len(whole) * share)])
@@ -112,14 +112,14 @@ def test_a_cut_file_changes_nothing_and_names_the_line(file: Path, empty: Ledger
     assert not any(empty.counts().values())
 
 
-def test_a_cut_at_the_very_end_is_only_a_newline(file: Path, empty: Ledger) -> None:
+def test_missing_final_newline_is_accepted(file: Path, empty: Ledger) -> None:
     file.write_bytes(file.read_bytes()[:-1])
     assert empty.import_(file).turns == 6
 
 
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(place=st.floats(0.1, 0.9))
-def test_a_changed_file_changes_nothing(file: Path, empty: Ledger, place: float) -> None:
+def test_altered_file_imports_nothing(file: Path, empty: Ledger, place: float) -> None:
     bad = bytearray(file.read_bytes())
     bad[int(len(bad) * place)] ^= 1
     changed = file.with_name(f"changed-{next(COUNT)}.jsonl")
@@ -132,7 +132,7 @@ def test_a_changed_file_changes_nothing(file: Path, empty: Ledger, place: float)
 @pytest.mark.parametrize(
     "content", [b"", b"{}\n", b'{"record":"memlora-export","version":99}\n', b"\xff\xfe", b"[1]\n"]
 )
-def test_what_is_no_export(content: bytes, empty: Ledger, tmp_path: Path) -> None:
+def test_invalid_export_file_raises(content: bytes, empty: Ledger, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(InvalidInputError):
         empty.import_(tmp_path / "x")
@@ -140,7 +140,7 @@ def test_what_is_no_export(content: bytes, empty: Ledger, tmp_path: Path) -> Non
         empty.import_(tmp_path / "nowhere")
 
 
-def test_nothing_is_written_over(full: Ledger, file: Path, tmp_path: Path) -> None:
+def test_export_does_not_overwrite(full: Ledger, file: Path, tmp_path: Path) -> None:
     before = file.read_bytes()
     with pytest.raises(InvalidInputError, match="exists and is not written over"):
         full.export(file)
@@ -149,7 +149,7 @@ def test_nothing_is_written_over(full: Ledger, file: Path, tmp_path: Path) -> No
     assert file.read_bytes() == before
 
 
-def test_repair_makes_full_text_search_anew(full: Ledger) -> None:
+def test_repair_rebuilds_full_text_search(full: Ledger) -> None:
     assert full.repair() == 0
     before = everything(full)
     with full.database.writing() as connection:

@@ -1,4 +1,4 @@
-"""Whatever cannot be used is a typed error that says what to do, and costs nothing that was stored."""
+"""Tests that invalid input raises a typed error with a remedy and changes nothing."""
 
 from __future__ import annotations
 
@@ -79,17 +79,17 @@ def refused(stored: MemLoRAMemory, call: Any, kind: type[MemLoRAError] = Invalid
 
 @pytest.mark.parametrize("infer", [True, False])
 @pytest.mark.parametrize("case", MESSAGES)
-def test_messages(stored: MemLoRAMemory, case: str, infer: bool) -> None:
+def test_invalid_messages_raise(stored: MemLoRAMemory, case: str, infer: bool) -> None:
     refused(stored, lambda: stored.add(MESSAGES[case], user_id="ana", infer=infer))
 
 
 @pytest.mark.parametrize("case", OPTIONS)
-def test_options(stored: MemLoRAMemory, case: str) -> None:
+def test_invalid_options_raise(stored: MemLoRAMemory, case: str) -> None:
     refused(stored, lambda: stored.add("I like tea", user_id="ana", **OPTIONS[case]))
 
 
 @pytest.mark.parametrize("user_id", NOBODY)
-def test_nobody(stored: MemLoRAMemory, user_id: Any) -> None:
+def test_missing_user_raises(stored: MemLoRAMemory, user_id: Any) -> None:
     for call in (
         lambda: stored.add("x", user_id=user_id),
         lambda: stored.search("x", user_id=user_id),
@@ -106,18 +106,18 @@ def test_nobody(stored: MemLoRAMemory, user_id: Any) -> None:
 
 
 @pytest.mark.parametrize("user_id", ["a\x00b", "a\nb", "\x1f", "\ud800", "x" * 513])
-def test_a_user_id_that_is_no_name(stored: MemLoRAMemory, user_id: str) -> None:
+def test_invalid_user_id_raises(stored: MemLoRAMemory, user_id: str) -> None:
     refused(stored, lambda: stored.add("x", user_id=user_id))
 
 
 @pytest.mark.parametrize("case", SEARCHES)
-def test_searches(stored: MemLoRAMemory, case: str) -> None:
+def test_invalid_search_options_raise(stored: MemLoRAMemory, case: str) -> None:
     refused(stored, lambda: stored.search("Porto", user_id="ana", **SEARCHES[case]))
     refused(stored, lambda: stored.answer("Where?", user_id="ana", **SEARCHES[case]))
 
 
 @pytest.mark.parametrize("text", ["", " \n", None, 7, b"x", "\ud800", "x" * (MAX_CHARACTERS + 1)])
-def test_texts(stored: MemLoRAMemory, text: Any) -> None:
+def test_invalid_texts_raise(stored: MemLoRAMemory, text: Any) -> None:
     key = stored.get_all(user_id="ana")[0].id
     refused(stored, lambda: stored.search(text, user_id="ana"))
     refused(stored, lambda: stored.answer(text, user_id="ana"))
@@ -126,7 +126,7 @@ def test_texts(stored: MemLoRAMemory, text: Any) -> None:
 
 @pytest.mark.parametrize(("key", "kind"), [("nothing", NotFoundError), ("", NotFoundError), ("\ud800", InvalidInputError),
                                            (None, InvalidInputError), ("x" * 600, InvalidInputError)])  # fmt: skip
-def test_ids(stored: MemLoRAMemory, key: Any, kind: type[MemLoRAError]) -> None:
+def test_invalid_memory_ids_raise(stored: MemLoRAMemory, key: Any, kind: type[MemLoRAError]) -> None:
     for call in (stored.get, stored.delete, stored.restore):
         refused(stored, lambda call=call: call(key, user_id="ana"), kind)
     refused(stored, lambda: stored.update(key, "x", user_id="ana"), kind)
@@ -136,7 +136,7 @@ def test_ids(stored: MemLoRAMemory, key: Any, kind: type[MemLoRAError]) -> None:
     "text",
     ["a\x00b", "{dialogue} {0} {x!r}", '"; DROP TABLE turns; --', "<|im_end|>", "👩‍👩‍👧 \u202e", "x" * MAX_CHARACTERS],
 )
-def test_odd_but_legal_text_is_kept_as_it_is(stored: MemLoRAMemory, text: str) -> None:
+def test_unusual_text_is_stored_unchanged(stored: MemLoRAMemory, text: str) -> None:
     result = stored.add(text, user_id="ana", infer=False, observed_at=datetime(2024, 1, 1, tzinfo=UTC))
     assert stored.ledger.turns(result.turn_ids)[result.turn_ids[0]].text == text
     assert stored.search(text, user_id="ana", k=50)

@@ -1,4 +1,4 @@
-"""Histories of many users: in order for each, side by side, bounded, and known again."""
+"""Tests of adding the histories of many users."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def conversation(user: str, *texts: str, **fields: Any) -> dict[str, Any]:
     return {"user_id": user, "messages": said, "observed_at": MAY_8, "thread_id": texts[0], **fields}
 
 
-def test_histories_are_remembered_as_if_one_by_one(make_memory: MakeMemory) -> None:
+def test_add_many_matches_single_adds(make_memory: MakeMemory) -> None:
     given = [conversation(user, f"I like tea number {n}") for n in range(3) for user in ("ana", "ben", "cem")]
     memory, counts = make_memory(), []
     done = memory.add_many(given, in_flight=2, progress=counts.append)
@@ -31,7 +31,7 @@ def test_histories_are_remembered_as_if_one_by_one(make_memory: MakeMemory) -> N
         assert updates == [f"User like tea number {n}" for n in range(3)]  # each supersedes the one before
 
 
-def test_what_was_stopped_goes_on_where_it_was(make_memory: MakeMemory) -> None:
+def test_interrupted_add_many_resumes(make_memory: MakeMemory) -> None:
     given = [conversation("ana", f"I own cat {n}") for n in range(6)]
 
     def cut() -> Iterator[dict[str, Any]]:
@@ -46,7 +46,7 @@ def test_what_was_stopped_goes_on_where_it_was(make_memory: MakeMemory) -> None:
     assert len(memory.history(user_id="ana")) == 6
 
 
-def test_what_is_read_ahead_is_bounded(make_memory: MakeMemory) -> None:
+def test_reading_ahead_is_bounded(make_memory: MakeMemory) -> None:
     read: list[int] = []
     gate = threading.Event()
 
@@ -77,15 +77,13 @@ def test_what_is_read_ahead_is_bounded(make_memory: MakeMemory) -> None:
         ("hi", "str"),
     ],
 )
-def test_a_conversation_that_cannot_be_used_is_told_and_the_others_go_on(
-    memory: MemLoRAMemory, bad: Any, words: str
-) -> None:
+def test_invalid_conversation_is_reported_and_skipped(memory: MemLoRAMemory, bad: Any, words: str) -> None:
     done = memory.add_many([conversation("ana", "I like tea"), bad, conversation("ben", "I like milk")])
     assert (done.conversations, done.turns, done.failed) == (3, 2, 1)
     assert words in done.problems[1]
 
 
-def test_a_model_that_fails_stops_it_and_nothing_is_lost(make_memory: MakeMemory) -> None:
+def test_engine_failure_stops_without_loss(make_memory: MakeMemory) -> None:
     def broken(prompt: str) -> str:
         raise EngineError("out of memory")
 
@@ -98,6 +96,6 @@ def test_a_model_that_fails_stops_it_and_nothing_is_lost(make_memory: MakeMemory
     assert [m.text for m in again.get_all(user_id="ana")] == ["User like tea"]
 
 
-def test_in_flight_is_a_number(memory: MemLoRAMemory) -> None:
+def test_in_flight_must_be_positive(memory: MemLoRAMemory) -> None:
     with pytest.raises(InvalidInputError, match="in_flight=0"):
         memory.add_many([], in_flight=0)

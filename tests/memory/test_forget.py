@@ -1,4 +1,4 @@
-"""Forgotten is gone: from every file, for this user only, and a crash in between changes nothing about that."""
+"""Tests that forgetting erases every byte of one user, also after a crash."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def files_with(secret: bytes, folder: Path) -> list[str]:
 
 
 @both
-def test_no_byte_is_left_and_others_keep_theirs(memory: MemLoRAMemory, backend: str) -> None:
+def test_forget_erases_bytes_of_one_user(memory: MemLoRAMemory, backend: str) -> None:
     tell_all(memory)
     assert files_with(SECRET, memory.path)
     receipt = memory.forget(user_id="ana")
@@ -59,7 +59,7 @@ def test_no_byte_is_left_and_others_keep_theirs(memory: MemLoRAMemory, backend: 
 
 
 @pytest.mark.parametrize("backend", ["memory"])
-def test_a_vector_store_holds_nothing_of_it(make_memory: Make) -> None:
+def test_forget_clears_vector_store(make_memory: Make) -> None:
     store = InMemoryVectorStore(BagOfWords())
     memory = make_memory(index=store)
     tell_all(memory)
@@ -67,7 +67,7 @@ def test_a_vector_store_holds_nothing_of_it(make_memory: Make) -> None:
     assert {entry["metadata"]["user_id"] for entry in store.store.values()} == {"ben"}
 
 
-def test_nobody_else_is_forgotten(memory: MemLoRAMemory) -> None:
+def test_forget_matches_exact_user_only(memory: MemLoRAMemory) -> None:
     tell_all(memory)
     for nobody in ("", "*", None):
         with pytest.raises(MissingUserError):
@@ -78,9 +78,7 @@ def test_nobody_else_is_forgotten(memory: MemLoRAMemory) -> None:
 
 @chroma
 @pytest.mark.parametrize("step", ["clear", "finish_erasure"])
-def test_a_crash_in_between_is_finished_by_the_next_opening(
-    make_memory: Make, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_interrupted_forget_finishes_on_open(make_memory: Make, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     memory = make_memory()
     tell_all(memory)
     owner = type(memory.services.index().index if step == "clear" else memory.ledger)
@@ -103,7 +101,7 @@ def test_a_crash_in_between_is_finished_by_the_next_opening(
     assert again.search("cat", user_id="ben")[0].memory
 
 
-def test_work_in_progress_of_somebody_forgotten_leaves_nothing(make_memory: Make) -> None:
+def test_forget_discards_jobs_in_progress(make_memory: Make) -> None:
     def forgotten_meanwhile(prompt: str) -> str:
         memory.ledger.erase("ana")
         return "1 own a zebrafish"
@@ -114,7 +112,7 @@ def test_work_in_progress_of_somebody_forgotten_leaves_nothing(make_memory: Make
     assert memory.ledger.jobs("pending", "failed", "done") == []
 
 
-def test_a_reader_of_an_old_state_holds_it_up(make_memory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forget_fails_while_others_read(make_memory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     memory = make_memory()
     tell_all(memory)
     monkeypatch.setattr("langchain_memlora.ledger.sqlite.BUSY_SECONDS", 0)
@@ -128,7 +126,7 @@ def test_a_reader_of_an_old_state_holds_it_up(make_memory: Make, monkeypatch: py
 
 
 @both
-def test_reset_forgets_everybody_by_the_byte(memory: MemLoRAMemory) -> None:
+def test_reset_erases_all_bytes(memory: MemLoRAMemory) -> None:
     tell_all(memory)
     assert asyncio.run(memory.areset()).turns == 4
     assert files_with(SECRET, memory.path) == files_with(b"own a cat", memory.path) == []
@@ -136,7 +134,7 @@ def test_reset_forgets_everybody_by_the_byte(memory: MemLoRAMemory) -> None:
 
 
 @chroma
-def test_nothing_that_lay_in_memory_gets_into_a_new_index(memory: MemLoRAMemory) -> None:
+def test_new_index_holds_no_stale_memory(memory: MemLoRAMemory) -> None:
     memory.add("I own a cat", user_id="ben")
     (vectors,) = memory.path.rglob("data_level0.bin")
     assert set(vectors.read_bytes()) == {0}  # no vector is in it before Chroma's first sync

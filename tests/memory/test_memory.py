@@ -1,4 +1,4 @@
-"""The facade: every verb, alone and beside others, on both kinds of store."""
+"""Tests of the facade's verbs on both kinds of store."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def one(memory: MemLoRAMemory, text: str = "I live in Porto", user: str = "ana",
 
 
 @pytest.mark.parametrize("verb", verbs())
-def test_every_verb_has_a_twin_with_its_signature_that_does_the_same(
-    make_memory: Make, tmp_path: Any, verb: str
-) -> None:
+def test_async_verbs_match_sync(make_memory: Make, tmp_path: Any, verb: str) -> None:
     plain, twin = getattr(MemLoRAMemory, verb), getattr(MemLoRAMemory, f"a{verb}")
     assert inspect.iscoroutinefunction(twin)
     assert inspect.signature(plain) == inspect.signature(twin)
@@ -118,7 +116,7 @@ def bare(value: Any) -> Any:
 
 
 @both
-def test_a_memorys_life(memory: MemLoRAMemory) -> None:
+def test_memory_lifecycle(memory: MemLoRAMemory) -> None:
     key = one(memory)
     assert memory.get(key, user_id="ana").text == "User live in Porto"
     assert memory.update(key, " User live in Berlin ", user_id="ana").after == "User live in Berlin"
@@ -138,7 +136,7 @@ def test_a_memorys_life(memory: MemLoRAMemory) -> None:
     assert [op.by for op in memory.history(key, user_id="ana")] == ["expert", "update", "delete", "restore", "restore"]
 
 
-def test_another_users_id_is_not_found(memory: MemLoRAMemory) -> None:
+def test_other_users_memory_is_not_found(memory: MemLoRAMemory) -> None:
     key = one(memory)
     for call in (memory.get, memory.delete, memory.restore):
         with pytest.raises(NotFoundError, match="'ben' has no memory"):
@@ -154,7 +152,7 @@ def test_another_users_id_is_not_found(memory: MemLoRAMemory) -> None:
     assert memory.get(key, user_id="ana").revision == 1
 
 
-def test_delete_all_deletes_what_the_scope_sees(memory: MemLoRAMemory) -> None:
+def test_delete_all_covers_visible_scope(memory: MemLoRAMemory) -> None:
     one(memory), one(memory, agent_id="coach"), one(memory, agent_id="chef"), one(memory, user="ben")
     assert [op.event for op in memory.delete_all(user_id="ana", agent_id="coach")] == [Event.DELETE] * 2
     assert [m.scope.agent_id for m in memory.get_all(user_id="ana")] == ["chef"]
@@ -162,7 +160,7 @@ def test_delete_all_deletes_what_the_scope_sees(memory: MemLoRAMemory) -> None:
 
 
 @both
-def test_reset_forgets_everybody(memory: MemLoRAMemory) -> None:
+def test_reset_clears_all_users(memory: MemLoRAMemory) -> None:
     one(memory), one(memory, user="ben")
     memory.reset()
     assert memory.get_all(user_id="ana", deleted=True) == memory.history(user_id="ben") == []
@@ -172,7 +170,7 @@ def test_reset_forgets_everybody(memory: MemLoRAMemory) -> None:
 
 
 @pytest.mark.parametrize("backend", ["chroma"])
-def test_reset_leaves_no_byte(memory: MemLoRAMemory) -> None:
+def test_reset_erases_bytes(memory: MemLoRAMemory) -> None:
     one(memory, "I own a zebrafish")
     memory.reset()
     assert not any(b"zebrafish" in file.read_bytes() for file in memory.path.rglob("*") if file.is_file())
@@ -181,7 +179,7 @@ def test_reset_leaves_no_byte(memory: MemLoRAMemory) -> None:
 # -- adding
 
 
-def test_adding_again_adds_nothing(memory: MemLoRAMemory) -> None:
+def test_replayed_messages_are_skipped(memory: MemLoRAMemory) -> None:
     talk: list[Any] = [
         {"role": "user", "content": "I live in Porto", "name": "Ana", "id": "1"},
         ("assistant", "Nice!"),
@@ -195,7 +193,7 @@ def test_adding_again_adds_nothing(memory: MemLoRAMemory) -> None:
     assert memory.add([SystemMessage("x")], user_id="ana").skipped == 1
 
 
-def test_streamed_and_generic_messages_count_as_what_they_are(memory: MemLoRAMemory) -> None:
+def test_message_subclasses_keep_their_role(memory: MemLoRAMemory) -> None:
     given = [
         AIMessageChunk("Where do ") + AIMessageChunk("you live?"),
         ChatMessage("In Porto", role="user"),
@@ -210,7 +208,7 @@ def test_streamed_and_generic_messages_count_as_what_they_are(memory: MemLoRAMem
 
 
 @both
-def test_verbatim(memory: MemLoRAMemory) -> None:
+def test_add_without_inference(memory: MemLoRAMemory) -> None:
     said = ["I live in Porto ", ("assistant", "Nice!")]
     result = memory.add(said, user_id="ana", infer=False, metadata={"n": 1, "at": MAY_8}, observed_at=MAY_8)
     assert [(op.after, op.by) for op in result.operations] == [("I live in Porto", "add")]
@@ -225,7 +223,7 @@ def test_verbatim(memory: MemLoRAMemory) -> None:
 # -- views
 
 
-def test_a_view_is_bound_to_its_scope(memory: MemLoRAMemory) -> None:
+def test_view_is_bound_to_scope(memory: MemLoRAMemory) -> None:
     view = memory.for_user("ana", agent_id="coach")
     key = str(view.add("I live in Porto").operations[0].memory_id)
     one(memory, agent_id="chef")
@@ -250,7 +248,7 @@ def test_a_view_is_bound_to_its_scope(memory: MemLoRAMemory) -> None:
 
 
 @pytest.mark.parametrize("named", [{"user_id": "ben"}, {"agent_id": None}, {"run_id": "x"}])
-def test_a_view_lets_nobody_name_another_scope(memory: MemLoRAMemory, named: dict[str, Any]) -> None:
+def test_view_rejects_other_scope(memory: MemLoRAMemory, named: dict[str, Any]) -> None:
     one(memory, user="ben")
     view = memory.for_user("ana", agent_id="coach")
     for call in (view.get_all, view.history, view.forget, view.as_tools):
@@ -259,7 +257,7 @@ def test_a_view_lets_nobody_name_another_scope(memory: MemLoRAMemory, named: dic
     assert len(memory.get_all(user_id="ben")) == 1
 
 
-def test_a_view_of_an_agent_reaches_nothing_of_another_agent(memory: MemLoRAMemory) -> None:
+def test_agent_view_excludes_other_agents(memory: MemLoRAMemory) -> None:
     key = one(memory, agent_id="chef")
     turn = memory.get(key, user_id="ana").turn_ids[0]
     view = memory.for_user("ana", agent_id="coach")
@@ -276,7 +274,7 @@ def test_a_view_of_an_agent_reaches_nothing_of_another_agent(memory: MemLoRAMemo
 # -- warming up and closing
 
 
-def test_what_warm_loaded_is_out_of_the_collectors_sight_until_close(memory: MemLoRAMemory) -> None:
+def test_warm_freezes_objects_until_close(memory: MemLoRAMemory) -> None:
     memory.warm()
     assert gc.get_freeze_count() > 0
     memory.close()
@@ -284,7 +282,7 @@ def test_what_warm_loaded_is_out_of_the_collectors_sight_until_close(memory: Mem
 
 
 @both
-def test_closed_is_closed_and_what_was_stored_stays(make_memory: Make) -> None:
+def test_closed_memory_raises_and_data_stays(make_memory: Make) -> None:
     memory = make_memory()
     asyncio.run(memory.aadd("I live in Porto", user_id="ana"))  # the index is opened by another thread
     memory.close()
@@ -300,7 +298,7 @@ def test_closed_is_closed_and_what_was_stored_stays(make_memory: Make) -> None:
         assert again.search("Porto", user_id="ana")
 
 
-def test_async_with(make_memory: Make) -> None:
+def test_async_context_manager_closes(make_memory: Make) -> None:
     async def use() -> MemLoRAMemory:
         async with make_memory() as memory:
             await asyncio.gather(*(memory.aadd(f"I like tea {i}", user_id="ana") for i in range(2)))
@@ -311,7 +309,7 @@ def test_async_with(make_memory: Make) -> None:
 
 
 @pytest.mark.parametrize("backend", ["chroma"])
-def test_two_memories_on_one_folder(make_memory: Make) -> None:
+def test_chroma_folder_has_one_owner(make_memory: Make) -> None:
     first, second = make_memory(), make_memory()
     one(first)
     with pytest.raises(StoreInUseError, match="Close that one"):
@@ -321,7 +319,7 @@ def test_two_memories_on_one_folder(make_memory: Make) -> None:
     assert second.search("Porto", user_id="ana")
 
 
-def test_another_embedder_needs_a_rebuild(make_memory: Make) -> None:
+def test_different_embedder_requires_rebuild(make_memory: Make) -> None:
     first = make_memory()
     one(first)
     store = first.services.index().index.store  # type: ignore[attr-defined]
@@ -336,7 +334,7 @@ def test_another_embedder_needs_a_rebuild(make_memory: Make) -> None:
     assert second.search("Porto", user_id="ana")
 
 
-def test_another_store_would_lack_what_the_first_holds(make_memory: Make, tmp_path: Any) -> None:
+def test_different_store_requires_rebuild(make_memory: Make, tmp_path: Any) -> None:
     first = make_memory()
     one(first)
     first.close()
@@ -356,7 +354,7 @@ def test_another_store_would_lack_what_the_first_holds(make_memory: Make, tmp_pa
 # -- at once
 
 
-def test_eight_threads_with_the_same_facts_leave_no_duplicates(memory: MemLoRAMemory) -> None:
+def test_concurrent_adds_leave_no_duplicates(memory: MemLoRAMemory) -> None:
     facts = [f"I like thing{i}" for i in range(20)]
     failures: list[BaseException] = []
 

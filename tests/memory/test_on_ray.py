@@ -1,4 +1,4 @@
-"""Histories of many users on a real Ray cluster of two actors: the result is that of one process, also if an actor dies."""
+"""Tests of bulk work on a real Ray cluster of two actors."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def serial(tmp_path: Path) -> dict[str, list[tuple[str, str | None]]]:
     return known(opening(tmp_path / "serial"))
 
 
-def test_two_actors_do_what_one_process_does(tmp_path: Path, serial: Any) -> None:
+def test_two_actors_match_one_process(tmp_path: Path, serial: Any) -> None:
     at = opening(tmp_path / "ray")
     done = ingest_on_ray(GIVEN, at, actors=2)
     assert (done.conversations, done.turns, done.failed, done.problems) == (20, 40, 0, {})
@@ -84,7 +84,7 @@ def test_two_actors_do_what_one_process_does(tmp_path: Path, serial: Any) -> Non
     assert known(at) == serial
 
 
-def test_the_work_of_an_actor_that_died_is_done(tmp_path: Path, serial: Any) -> None:
+def test_dead_actors_work_is_repeated(tmp_path: Path, serial: Any) -> None:
     at = opening(tmp_path / "ray", dies_at="tea number 2")
     done = ingest_on_ray(GIVEN, at, actors=2)
     assert (tmp_path / "ray" / "died").exists()
@@ -92,13 +92,13 @@ def test_the_work_of_an_actor_that_died_is_done(tmp_path: Path, serial: Any) -> 
     assert known(at) == serial
 
 
-def test_a_bad_conversation_is_named_by_its_place(tmp_path: Path) -> None:
+def test_invalid_conversation_is_numbered(tmp_path: Path) -> None:
     bad = [GIVEN[0], {"user_id": "user a"}, GIVEN[1], "no conversation"]
     done = ingest_on_ray(bad, opening(tmp_path / "ray"), actors=2)
     assert (done.conversations, done.failed, sorted(done.problems)) == (4, 2, [1, 3])
 
 
-def test_nothing_given_and_no_actors(tmp_path: Path) -> None:
+def test_empty_input_and_zero_actors(tmp_path: Path) -> None:
     assert ingest_on_ray([], opening(tmp_path)).conversations == 0
     with pytest.raises(InvalidInputError, match="actors=0"):
         ingest_on_ray(GIVEN, opening(tmp_path), actors=0)
@@ -117,7 +117,7 @@ def open_memory():
 """
 
 
-def test_the_command_takes_a_function_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ingest_command_on_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 
     from langchain_memlora.cli.app import app

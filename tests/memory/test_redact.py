@@ -1,4 +1,4 @@
-"""`redact` stands before everything else: what it takes out is in no file, no prompt and no embedding."""
+"""Tests that redacted text is in no file, prompt or embedding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def without_cards(text: str) -> str:
 
 @pytest.mark.parametrize("backend", ["chroma"])
 @pytest.mark.parametrize("options", [{}, {"infer": False}, {"background": True}])
-def test_what_is_taken_out_is_nowhere(make_memory: Make, options: dict[str, Any]) -> None:
+def test_redacted_text_is_stored_nowhere(make_memory: Make, options: dict[str, Any]) -> None:
     prompts: list[str] = []
     embeddings = BagOfWords()
     memory = make_memory(
@@ -40,7 +40,7 @@ def test_what_is_taken_out_is_nowhere(make_memory: Make, options: dict[str, Any]
     assert files_with(NUMBER.encode(), memory.path) == []
 
 
-def test_a_message_of_which_nothing_is_left_is_skipped(make_memory: Make) -> None:
+def test_fully_redacted_message_is_skipped(make_memory: Make) -> None:
     result = make_memory(redact=lambda text: "").add(["I own a cat"], user_id="ana")
     assert (result.skipped, result.turn_ids) == (1, ())
 
@@ -48,7 +48,7 @@ def test_a_message_of_which_nothing_is_left_is_skipped(make_memory: Make) -> Non
 @pytest.mark.parametrize(
     ("hook", "kind"), [(lambda text: 1 / 0, ZeroDivisionError), (lambda text: None, InvalidInputError)]
 )
-def test_a_hook_that_fails_lets_nothing_through(make_memory: Make, hook: Any, kind: type[Exception]) -> None:
+def test_failing_hook_stores_nothing(make_memory: Make, hook: Any, kind: type[Exception]) -> None:
     memory = make_memory(redact=hook)
     with pytest.raises(kind):
         memory.add(["I own a cat"], user_id="ana")

@@ -1,4 +1,4 @@
-"""`add(..., background=True)` and `flush`: on disk first, remembered in order, and nothing hidden when it fails."""
+"""Tests of `add(..., background=True)` and `flush`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Gate:
 
 
 @pytest.mark.parametrize("backend", ["memory", "chroma"])
-def test_it_returns_with_the_turns_on_disk_and_flush_waits_for_the_rest(make_memory: Make) -> None:
+def test_background_add_stores_turns_first(make_memory: Make) -> None:
     gate = Gate()
     memory = make_memory(extraction=gate)
     result = memory.add(["I live in Porto", "I like tea"], user_id="ana", observed_at=MAY_8, background=True)
@@ -47,7 +47,7 @@ def test_it_returns_with_the_turns_on_disk_and_flush_waits_for_the_rest(make_mem
     assert memory.flush().operations == ()  # told once
 
 
-def test_what_a_flush_returns_says_whose_it_is(memory: MemLoRAMemory) -> None:
+def test_flush_returns_scopes(memory: MemLoRAMemory) -> None:
     memory.add("I live in Porto", user_id="ana", agent_id="guide", background=True)
     memory.add("I live in Berlin", user_id="ben", background=True)
     done = memory.flush().operations
@@ -58,7 +58,7 @@ def test_what_a_flush_returns_says_whose_it_is(memory: MemLoRAMemory) -> None:
     assert set(done) == {*memory.history(user_id="ana", agent_id="guide"), *memory.history(user_id="ben")}
 
 
-def test_nothing_new_is_nothing_to_wait_for(memory: MemLoRAMemory) -> None:
+def test_background_add_without_new_work(memory: MemLoRAMemory) -> None:
     for expected in ("pending", "ok"):
         result = memory.add([("user", "I like tea")], user_id="ana", observed_at=MAY_8, background=True)
         assert result.status == expected
@@ -66,7 +66,7 @@ def test_nothing_new_is_nothing_to_wait_for(memory: MemLoRAMemory) -> None:
     assert memory.add("I like tea", user_id="ben", background=True, infer=False).status == "ok"
 
 
-def test_what_was_said_later_is_decided_later(make_memory: Make) -> None:
+def test_background_order_is_kept(make_memory: Make) -> None:
     gate = Gate()
     memory = make_memory(extraction=gate)
     memory.add("I live in Porto", user_id="ana", background=True)
@@ -78,7 +78,7 @@ def test_what_was_said_later_is_decided_later(make_memory: Make) -> None:
     assert memory.history(user_id="ana")[0].after == "User live in Porto"
 
 
-def test_delete_all_waits_for_what_is_still_to_be_remembered(make_memory: Make) -> None:
+def test_delete_all_waits_for_queue(make_memory: Make) -> None:
     gate = Gate()
     memory = make_memory(extraction=gate)
     memory.add("I live in Porto", user_id="ana", background=True)
@@ -87,7 +87,7 @@ def test_delete_all_waits_for_what_is_still_to_be_remembered(make_memory: Make) 
     assert memory.get_all(user_id="ana") == []
 
 
-def test_a_full_queue_pushes_back(make_memory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_queue_blocks_add(make_memory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("langchain_memlora.memory.writer.ROOM", 2)
     gate = Gate()
     memory = make_memory(extraction=gate)
@@ -114,7 +114,7 @@ def test_a_full_queue_pushes_back(make_memory: Make, monkeypatch: pytest.MonkeyP
     assert texts(memory.get_all(user_id="ana")) == [f"User like thing{i}" for i in range(5)]
 
 
-def test_what_goes_wrong_stays_on_the_job(make_memory: Make) -> None:
+def test_background_error_stays_on_job(make_memory: Make) -> None:
     sound = False
 
     def sometimes(prompt: str) -> str:
@@ -136,7 +136,7 @@ def test_what_goes_wrong_stays_on_the_job(make_memory: Make) -> None:
     assert sorted(texts(memory.get_all(user_id="ana"))) == ["User like cake", "User like tea"]
 
 
-def test_closing_leaves_the_rest_for_the_next_opening(make_memory: Make) -> None:
+def test_close_leaves_rest_for_next_open(make_memory: Make) -> None:
     gate = Gate()
     memory = make_memory(extraction=gate)
     for number in range(20):
@@ -153,7 +153,7 @@ def test_closing_leaves_the_rest_for_the_next_opening(make_memory: Make) -> None
     assert again.ledger.jobs("pending", "failed") == []
 
 
-async def test_async(memory: MemLoRAMemory) -> None:
+async def test_async_background_adds(memory: MemLoRAMemory) -> None:
     results = await asyncio.gather(*(memory.aadd(f"I like tea{i}", user_id="ana", background=True) for i in range(30)))
     assert {result.status for result in results} == {"pending"}
     assert len((await memory.aflush()).operations) == 30

@@ -1,4 +1,4 @@
-"""The base model: where it is looked for, and how its converted files are checked."""
+"""Tests of finding the base model and checking its converted files."""
 
 import json
 from pathlib import Path
@@ -21,25 +21,25 @@ def _converted(folder: Path) -> Path:
     return folder
 
 
-def test_local_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_folder_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_base_model(str(tmp_path)) == BaseModel(str(tmp_path), str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine").mkdir()
     assert resolve_base_model("~/mine").source == str(tmp_path / "mine")
 
 
-def test_hub_id() -> None:
+def test_hub_id_is_kept() -> None:
     assert resolve_base_model("org/model") == BaseModel("org/model", "org/model")
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "./nothing", "~/nothing-here", "no-such-model", "a/b/c", ""])
-def test_missing(name: str) -> None:
+def test_missing_model_raises(name: str) -> None:
     with pytest.raises(ModelNotFoundError, match=r"config\.json") as caught:
         resolve_base_model(name)
     assert repr(name) in str(caught.value)
 
 
-def test_default_from_the_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_comes_from_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_model, "ensure_pinned", lambda *_, **__: pytest.fail("fetched"))
     folder = _converted(converted_dir())
     assert folder.is_relative_to(cache)
@@ -62,7 +62,7 @@ def test_default_is_converted_once(cache: Path, monkeypatch: pytest.MonkeyPatch,
     assert [path.name for path in converted_dir().parent.iterdir()] == [converted_dir().name]
 
 
-def test_manifest(tmp_path: Path) -> None:
+def test_manifest_detects_altered_files(tmp_path: Path) -> None:
     folder = _converted(tmp_path / "base")
     weights = folder / "model.safetensors"
     check_manifest(folder, deep=True)

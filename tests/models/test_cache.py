@@ -1,4 +1,4 @@
-"""The cache: folders that are either whole or absent."""
+"""Tests that cached folders are complete or absent."""
 
 import errno
 import multiprocessing
@@ -13,7 +13,7 @@ from langchain_memlora.models import cache as module
 from langchain_memlora.models.cache import cache_dir, filling, sha256_of, verify
 
 
-def test_cache_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cache_dir_from_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MEMLORA_CACHE", str(tmp_path))
     assert cache_dir() == tmp_path
     monkeypatch.setenv("MEMLORA_CACHE", "~/models")
@@ -22,7 +22,7 @@ def test_cache_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cache_dir().name == "langchain-memlora"
 
 
-def test_verify(tmp_path: Path) -> None:
+def test_verify_checks_hash(tmp_path: Path) -> None:
     file = tmp_path / "x"
     file.write_bytes(b"x")
     verify(file, sha256_of(file))
@@ -39,7 +39,7 @@ def _fill(target: Path, barrier: Any) -> None:
         barrier.wait(60)
 
 
-def test_four_processes_at_once(tmp_path: Path) -> None:
+def test_four_processes_fill_one_folder(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(4)
     target = tmp_path / "deep" / "target"
@@ -53,7 +53,7 @@ def test_four_processes_at_once(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["target"]
 
 
-def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_failed_fill_leaves_nothing(tmp_path: Path) -> None:
     def fail() -> None:
         with filling(tmp_path / "target", "a") as draft:
             (draft / "a").write_text("x")
@@ -64,7 +64,7 @@ def test_a_block_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_full_disk(tmp_path: Path) -> None:
+def test_full_disk_raises(tmp_path: Path) -> None:
     def fail() -> None:
         with filling(tmp_path / "target", "a"):
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -74,7 +74,7 @@ def test_full_disk(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_full_disk_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_on_rename_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -87,7 +87,7 @@ def test_full_disk_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         fail()
 
 
-def test_a_file_where_the_cache_should_be(tmp_path: Path) -> None:
+def test_file_in_place_of_cache_raises(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("x")
 
     def fail() -> None:
@@ -98,7 +98,7 @@ def test_a_file_where_the_cache_should_be(tmp_path: Path) -> None:
         fail()
 
 
-def test_a_whole_folder_is_kept_and_a_partial_one_replaced(tmp_path: Path) -> None:
+def test_complete_folder_is_kept_partial_replaced(tmp_path: Path) -> None:
     target = tmp_path / "target"
     for before, after in (({"a": "old"}, "old"), ({"b": "old"}, "new")):
         target.mkdir()

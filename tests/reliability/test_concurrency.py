@@ -1,4 +1,4 @@
-"""Threads, tasks and processes at once; the loop stays awake meanwhile."""
+"""Tests of concurrent threads, tasks and processes, and of the event loop meanwhile."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from benchmarks.reliability import concurrency, event_loop, soak
 pytestmark = pytest.mark.slow
 
 
-def test_threads_and_tasks_on_an_embedded_chroma(tmp_path: Path) -> None:
+def test_threads_and_tasks_on_embedded_chroma(tmp_path: Path) -> None:
     found = concurrency.in_one_process(240, 1, tmp_path, threads=3, tasks=3)
     assert (found["operations"], found["broken"]) == (240, [])
     assert found["files left open"] <= 2  # Chroma's own
 
 
-def test_processes_on_one_ledger_and_a_chroma_server(tmp_path: Path) -> None:
+def test_processes_on_chroma_server(tmp_path: Path) -> None:
     found = concurrency.in_processes(120, 1, tmp_path, processes=2, threads=2)
     assert (found["operations"], found["broken"]) == (120, [])
 
 
-def test_files_do_not_pile_up(tmp_path: Path) -> None:
+def test_open_files_do_not_accumulate(tmp_path: Path) -> None:
     found = soak.run(tmp_path, 120)
     assert found["operations"] == 120
     assert max(found["open files"]) <= found["open files"][1] + 4  # Chroma's come and go
 
 
-def test_the_event_loop_is_not_kept_waiting(tmp_path: Path) -> None:
+def test_event_loop_is_not_blocked(tmp_path: Path) -> None:
     found = event_loop.run(tmp_path, seconds=5, scripted=True)
     ours, idle = found["memory"], found["idle process"]
     assert ours["ticks"] > 10

@@ -1,4 +1,4 @@
-"""The doctor sees what was broken on purpose."""
+"""Tests that the doctor finds injected faults."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def folder_is_a_file(home: Path) -> None:
         (folder_is_a_file, "disk"),
     ],
 )
-def test_it_sees(tmp_path: Path, fault: Callable[[Path], None], row: str) -> None:
+def test_doctor_finds_fault(tmp_path: Path, fault: Callable[[Path], None], row: str) -> None:
     store(tmp_path)
     assert seen(tmp_path / "store") == {}
     fault(tmp_path / "store")
     assert row in seen(tmp_path / "store")
 
 
-def test_a_cut_log_is_no_illness(tmp_path: Path) -> None:
+def test_doctor_accepts_truncated_wal(tmp_path: Path) -> None:
     crash(tmp_path)
     log = tmp_path / "store" / "ledger.sqlite3-wal"
     os.truncate(log, log.stat().st_size // 2)

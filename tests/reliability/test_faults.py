@@ -1,4 +1,4 @@
-"""Every fault, once."""
+"""Tests that a memory survives each injected fault."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.reliability.small_store import CannotBeInjectedError
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_it_survives(fault: Callable[[Path], list[str]], tmp_path: Path) -> None:
+def test_memory_survives_fault(fault: Callable[[Path], list[str]], tmp_path: Path) -> None:
     try:
         assert fault(tmp_path) == []
     except CannotBeInjectedError as error:

@@ -1,4 +1,4 @@
-"""Whatever a model writes is read or reported; nothing beyond what was shown is reached."""
+"""Tests of random model output, which is parsed or rejected and never reaches unseen memories."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ JSONISH = st.recursive(
 )
 
 
-def test_a_mix_of_nonsense() -> None:
+def test_random_output_breaks_nothing() -> None:
     found = fuzz.run(8_000, 3)
     assert found["broken"] == []
     assert set(found["read as"]) >= {"facts", "unreadable", "ADD", "UPDATE", "DELETE", "NONE"}  # all ways were gone
 
 
-def test_a_search_for_new_branches() -> None:
+def test_guided_fuzzing_breaks_nothing() -> None:
     pytest.importorskip("atheris", reason="atheris is not installed")
     found = guided.run(3)
     assert found["broken"] == []
     assert found["outputs"] > 1000
 
 
-def test_without_the_check_of_ids_it_would_reach_further(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disabled_id_check_reaches_unseen_memories(monkeypatch: pytest.MonkeyPatch) -> None:
     def trusting(self: Json, completions: Sequence[Completion], fact: Fact, candidates: Sequence[Memory]) -> Decision:
         try:
             return Json_read_update(self, completions, fact, candidates)
@@ -56,7 +56,7 @@ def test_without_the_check_of_ids_it_would_reach_further(monkeypatch: pytest.Mon
 
 
 @given(text=st.text() | JSONISH.map(lambda value: json.dumps(value)), finished=st.booleans())
-def test_extractions(text: str, finished: bool) -> None:
+def test_extraction_uses_shown_turns_only(text: str, finished: bool) -> None:
     window = fuzz.window()
     shown = {turn.id for turn in window.turns}
     for dialect in DIALECTS.values():
@@ -65,7 +65,7 @@ def test_extractions(text: str, finished: bool) -> None:
 
 
 @given(text=st.text() | JSONISH.map(lambda value: json.dumps(value)))
-def test_written_updates(text: str) -> None:
+def test_written_update_targets_shown_memory(text: str) -> None:
     try:
         decision = Json().read_update([Completion(text)], FACT, CANDIDATES)
     except ExpertOutputError:
@@ -74,7 +74,7 @@ def test_written_updates(text: str) -> None:
 
 
 @given(st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4), min_size=3, max_size=3))
-def test_scored_updates(chances: list[list[float]]) -> None:
+def test_scored_update_targets_shown_memory(chances: list[list[float]]) -> None:
     decision = Lines().read_update([Completion("", tuple(row)) for row in chances], FACT, CANDIDATES)
     assert decision.target in {None, "m0", "m1", "m2"}
     assert (decision.target is None) == (decision.event is Event.ADD)

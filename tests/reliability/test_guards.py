@@ -1,4 +1,4 @@
-"""Each guard matters: with it switched off, the promise it keeps is seen to be broken."""
+"""Tests that switching off a guard of the storage breaks the promise it keeps."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def crashed_in_commit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str
         return broken(again, [deed("m0")], ["ana"])
 
 
-def test_a_job_closes_with_its_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_close_with_their_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert crashed_in_commit(tmp_path / "on", monkeypatch) == []
     real = Ledger.commit
 
@@ -71,7 +71,7 @@ def test_a_job_closes_with_its_operations(tmp_path: Path, monkeypatch: pytest.Mo
     assert any("decided 2 times" in what for what in crashed_in_commit(tmp_path / "off", monkeypatch))
 
 
-def test_the_index_is_marked_after_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_is_marked_after_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def crashed(folder: Path) -> list[str]:
         memory = open_memory(folder)
         first = [{"role": "user", "content": "I met Bruno", "id": "first"}]
@@ -96,7 +96,7 @@ def test_the_index_is_marked_after_it_was_written(tmp_path: Path, monkeypatch: p
     assert any("index and ledger differ" in what for what in crashed(tmp_path / "off"))
 
 
-def test_revisions_are_compared(make_memory: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commit_compares_revisions(make_memory: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     meeting = threading.Barrier(2)
 
     def both_at_once(prompt: str) -> str:
@@ -136,7 +136,7 @@ def test_revisions_are_compared(make_memory: Make, tmp_path: Path, monkeypatch: 
     assert competed(tmp_path / "off") == ["User keep bees"] * 2
 
 
-def test_the_folder_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert faults.second_process(tmp_path) == []
     monkeypatch.setattr("filelock.FileLock.acquire", lambda *_, **__: None)
     with open_memory(tmp_path / "two") as first, open_memory(tmp_path / "two") as second:
@@ -144,7 +144,7 @@ def test_the_folder_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         second.search("bees", user_id="ana")  # without a word
 
 
-def test_a_damaged_index_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_index_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "on").mkdir()
     assert faults.index_is_garbage(tmp_path / "on") == []
     (tmp_path / "off").mkdir()
@@ -153,7 +153,7 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path, monkeypatch: pytest.Monkey
         faults.index_is_garbage(tmp_path / "off")
 
 
-def test_damage_is_looked_for_after_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damage_is_checked_after_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "on").mkdir()
     assert faults.ledger_pages(tmp_path / "on") == []
     (tmp_path / "off").mkdir()

@@ -1,4 +1,4 @@
-"""Each guard of what is stored and shown matters: with it switched off, the promise it keeps is seen to be broken."""
+"""Tests that switching off a guard of stored or shown text breaks the promise it keeps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Make = Callable[..., MemLoRAMemory]
 SECRET = "zebrafish"
 
 
-def test_a_message_has_an_identity(make_memory: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replayed_message_is_stored_once(make_memory: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told_twice(folder: Path) -> int:
         memory = make_memory(path=folder)
         for _ in range(2):
@@ -34,7 +34,7 @@ def test_a_message_has_an_identity(make_memory: Make, tmp_path: Path, monkeypatc
     assert told_twice(tmp_path / "off") == 2
 
 
-def test_the_messages_of_a_deleted_memory_are_withheld(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleted_memory_withholds_its_turns(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     key = memory.add("I own a zebrafish", user_id="ana").operations[0].memory_id
     memory.delete(str(key), user_id="ana")
     assert memory.search(SECRET, user_id="ana") == []
@@ -42,7 +42,7 @@ def test_the_messages_of_a_deleted_memory_are_withheld(memory: MemLoRAMemory, mo
     assert memory.search(SECRET, user_id="ana")[0].turns
 
 
-def test_hits_are_checked_against_the_ledger(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hits_are_checked_against_ledger(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     key = memory.add("I own a zebrafish", user_id="ana").operations[0].memory_id
     monkeypatch.setattr(Synced, "catch_up", lambda self: 0)  # the index stays as it is
     memory.delete(str(key), user_id="ana")
@@ -52,9 +52,7 @@ def test_hits_are_checked_against_the_ledger(memory: MemLoRAMemory, monkeypatch:
     assert texts([hit.memory for hit in memory.search(SECRET, user_id="ana") if hit.memory])
 
 
-def test_the_texts_that_experts_ask_about_stay_in_their_scope(
-    memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_update_candidates_stay_in_scope(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     memory.add("I live in Porto", user_id="ana", agent_id="coach")
     memory.add("I live in Rome", user_id="ana")
     assert texts(memory.get_all(user_id="ana")) == ["User live in Porto", "User live in Rome"]
@@ -76,7 +74,9 @@ def test_the_texts_that_experts_ask_about_stay_in_their_scope(
     ],
     ids=["words are merged", "the file is rewritten", "the index is made anew"],
 )
-def test_erased_bytes_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, guard: str, off: Any) -> None:
+def test_erased_bytes_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, guard: str, off: Any
+) -> None:
     def forgotten(folder: Path) -> list[str]:
         with open_memory(folder) as memory:
             memory.add("I own a zebrafish", user_id="ana")
@@ -88,7 +88,7 @@ def test_erased_bytes_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner:
     assert forgotten(tmp_path / "off")
 
 
-def test_what_was_left_undone_is_found(make_memory: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pending_jobs_run_after_reopening(make_memory: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def reopened(folder: Path) -> list[str]:
         def down(prompt: str) -> str:
             raise ConnectionError("no model today")

@@ -1,4 +1,4 @@
-"""Hostile texts against experts that believe whatever they are shown: what the guards keep out, the model needn't."""
+"""Tests of hostile texts against experts that extract whatever they read."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def believing(tmp_path: Path, bundle: Bundle, kind: str) -> dict[str, Any]:
     return {state: found[state][kind] for state in ("guarded", "unguarded")}
 
 
-def test_tools_tell_no_facts_and_would_without_the_guard(tmp_path: Path, bundle: Bundle) -> None:
+def test_tool_messages_yield_no_facts(tmp_path: Path, bundle: Bundle) -> None:
     found = believing(tmp_path, bundle, "words of a tool")
     assert found["guarded"][hostile.FALSE] == 0
     assert found["unguarded"][hostile.FALSE] == found["unguarded"]["attempts"]
 
 
-def test_assistants_tell_no_facts_and_would_without_the_guard(tmp_path: Path, bundle: Bundle) -> None:
+def test_assistant_messages_yield_no_facts(tmp_path: Path, bundle: Bundle) -> None:
     found = believing(tmp_path, bundle, "fake memories")
     assert found["guarded"][hostile.FALSE] == 2  # those that the user's own message holds
     assert found["unguarded"][hostile.FALSE] == 4
     assert found["unguarded"][hostile.BROKE] == 1  # a delimiter of ours
 
 
-def test_what_cannot_be_seen_tells_no_facts_and_would_without_the_guard(tmp_path: Path, bundle: Bundle) -> None:
+def test_hidden_characters_yield_no_facts(tmp_path: Path, bundle: Bundle) -> None:
     hidden = [a for a in ATTEMPTS if a.kind == "hidden characters"]
     assert not any(re.search(a.false, visible(text), re.I) for a in hidden[:2] for _, text in a.said)
     prompts: list[str] = []
@@ -56,17 +56,17 @@ def test_what_cannot_be_seen_tells_no_facts_and_would_without_the_guard(tmp_path
 
 
 @pytest.mark.parametrize("text", ["👩‍👩‍👧 family", "می‌خواهم", "क्‍ष", "e\u0301", "\u4e2d\u6587"])
-def test_what_scripts_and_emoji_need_stays(text: str) -> None:
+def test_joiners_and_combining_marks_are_kept(text: str) -> None:
     assert visible(text) == text
 
 
-def test_hidden_text_is_not_recalled_either() -> None:
+def test_hidden_text_is_not_recalled() -> None:
     assert "\U000e0049" not in as_reference("tea\U000e0049")
 
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_the_real_model_does_nothing_that_only_tools_and_assistants_said(tmp_path: Path) -> None:
+def test_real_model_ignores_tools_and_assistants(tmp_path: Path) -> None:
     kinds = {"words of a tool", "delete everything"}
     chosen = [a for a in ATTEMPTS if a.kind in kinds and any(role != "user" for role, _ in a.said)]
     found = hostile.run(tmp_path, chosen)

@@ -1,4 +1,4 @@
-"""A few kills of each sort; `make reliability FULL=1` does a thousand."""
+"""Tests of a few process kills of each kind; `make reliability FULL=1` runs a thousand."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_random_kills_break_no_promise(tmp_path: Path) -> None:
     assert found["broken"] == []  # type: ignore[index]
 
 
-def test_kills_at_fault_points_break_no_promise(tmp_path: Path) -> None:
+def test_kills_at_fault_points(tmp_path: Path) -> None:
     found = kills("--every", "40", "--first", "7", "--scratch", str(tmp_path))["points"]
     assert found["fault points"] > 300  # type: ignore[index]
     assert found["kills"] >= 8  # type: ignore[index]

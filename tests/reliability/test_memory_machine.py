@@ -1,4 +1,4 @@
-"""Crews of threads, erasures and reopenings in any order, against what must hold after all of them."""
+"""State machine of threads, erasures and reopenings in any order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is sent anywhere: a process that adds, searches, answers and forgets opens no connection."""
+"""Tests that a process which adds, searches, answers and forgets opens no connection."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ def child(code: str, folder: Path, *before: str) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
-def test_nothing_reaches_out(tmp_path: Path) -> None:
+def test_no_connection_is_opened(tmp_path: Path) -> None:
     ran = child(f"{WATCH}\n{PLAIN}\n{USE}", tmp_path / "memory")
     assert ran.returncode == 0, ran.stderr[-2000:]
 
 
 @pytest.mark.model
 @pytest.mark.slow
-def test_nothing_reaches_out_with_the_real_model(tmp_path: Path) -> None:
+def test_no_connection_with_real_model(tmp_path: Path) -> None:
     ran = child(f"{WATCH}\n{REAL}\n{USE}", tmp_path / "memory")
     assert ran.returncode == 0, ran.stderr[-2000:]
 
 
-def test_the_watch_sees_who_does(tmp_path: Path) -> None:
+def test_audit_detects_connections(tmp_path: Path) -> None:
     assert "reached out to ('192.0.2.1', 9)" in child(f"{WATCH}\n{REACHES_OUT}", tmp_path).stderr
     assert "asked for the address of host.test" in child(f"{WATCH}\n{ASKS}", tmp_path).stderr
 
 
 @pytest.mark.slow
-def test_nor_does_compiled_code(tmp_path: Path) -> None:
+def test_compiled_code_opens_no_connection(tmp_path: Path) -> None:
     """Python's audit sees Python's sockets; the kernel sees those of Chroma's compiled core, too."""
     strace, log = shutil.which("strace"), tmp_path / "calls"
     watching = [str(strace), "-f", "-qq", "--seccomp-bpf", "-e", "trace=connect,sendto,sendmsg", "-o", str(log)]

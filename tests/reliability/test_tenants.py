@@ -1,4 +1,4 @@
-"""Strangers get nothing, and would if the guards were off."""
+"""Tests that users read nothing of each other's, and would without the guards."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from langchain_memlora.intake.messages import to_scope
 
 
 @pytest.mark.parametrize("chroma", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_no_probe_leaks(tmp_path: Path, chroma: bool) -> None:
+def test_tenant_probes_leak_nothing(tmp_path: Path, chroma: bool) -> None:
     found = tenants.run(120, 2, tmp_path, chroma=chroma)
     assert found["broken"] == []
     assert found["leaked"] == 0
     assert found["outcomes"]["search: something"] >= 5  # people do find what is theirs
 
 
-def test_without_the_ledgers_scope_they_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disabled_scope_filter_leaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("langchain_memlora.ledger.ledger.visible", lambda scope: true())
     assert tenants.run(40, 2, tmp_path, chroma=False)["leaked"] > 0
 
 
 @pytest.mark.parametrize("user_id", ["", " ", "*", "a\nb", "x" * 513])
-def test_ids_that_name_nobody_never_get_so_far(user_id: Any) -> None:
+def test_invalid_user_ids_raise(user_id: Any) -> None:
     with pytest.raises(ValueError, match="Pass"):
         to_scope(user_id)
     with pytest.raises(MissingUserError):
         to_scope(None)
 
 
-def test_the_odd_ids_are_all_different_users() -> None:
+def test_unusual_ids_are_distinct_users() -> None:
     assert len(set(USERS)) == len(USERS) > 30
     assert SECRET.findall("token1x") == ["token1x"]

@@ -1,4 +1,4 @@
-"""The judge of all kills: it sees what is lost or doubled, and does not cry out at an erasure that was interrupted."""
+"""Tests of the checker that compares a memory with the journal of a killed process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def say(memory: MemLoRAMemory, journal: Journal, key: str) -> None:
 
 
 @pytest.mark.parametrize("happened", [True, False])
-def test_an_interrupted_erasure_may_have_happened_or_not(tmp_path: Path, happened: bool) -> None:
+def test_checker_accepts_interrupted_erasure(tmp_path: Path, happened: bool) -> None:
     journal = Journal(tmp_path / "journal")
     with open_memory(tmp_path / "store") as memory:
         say(memory, journal, "bees")
@@ -34,7 +34,7 @@ def test_an_interrupted_erasure_may_have_happened_or_not(tmp_path: Path, happene
         assert broken(memory, Journal(tmp_path / "journal").deeds, [ANA]) == []
 
 
-def test_what_is_lost_is_seen(tmp_path: Path) -> None:
+def test_checker_finds_lost_messages(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     with open_memory(tmp_path / "store") as memory:
         say(memory, journal, "bees")
@@ -43,7 +43,7 @@ def test_what_is_lost_is_seen(tmp_path: Path) -> None:
         assert any("missing" in what for what in broken(memory, journal.deeds, [ANA]))
 
 
-def test_a_vector_too_many_is_seen(tmp_path: Path) -> None:
+def test_checker_finds_extra_vector(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     with open_memory(tmp_path / "store") as memory:
         say(memory, journal, "bees")

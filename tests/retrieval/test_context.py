@@ -1,4 +1,4 @@
-"""The text the reader gets: within its budget, in time order, with dates it can read."""
+"""Tests of the context text, its budget, order and dates."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def hit(text: str, at: datetime = MAY_8, *turns: Turn) -> Hit:
     return Hit(memory(text, at), turns, 1.0)
 
 
-def test_nothing_is_said_to_be_nothing() -> None:
+def test_empty_context_is_no_notes() -> None:
     assert build_context([]) == "(no notes)"
 
 
-def test_days_in_order_each_once_memories_with_their_messages() -> None:
+def test_days_are_sorted_with_their_messages() -> None:
     later, early = turn("I moved to Berlin", at=MAY_15), turn("I lived in Porto", speaker="Ana")
     hits = [hit("Lives in Berlin", MAY_15, later), hit("Lived in Porto", MAY_8, early), hit("Has a dog")]
     assert build_context(hits).splitlines() == [
@@ -44,12 +44,12 @@ def test_relative_dates_are_explained() -> None:
     assert "user: back since yesterday (yesterday = 7 May 2024)" in text
 
 
-def test_a_replaced_message_says_so() -> None:
+def test_replaced_message_is_marked() -> None:
     text = build_context([Hit(None, (turn("I live in Porto"),), 1.0, replaced_by="m")])
     assert text == "8 May 2024\nuser: I live in Porto (no longer so)"
 
 
-def test_the_same_message_is_written_once_but_the_same_words_on_two_days_twice() -> None:
+def test_repeated_message_appears_once_a_day() -> None:
     told = turn("I ran 5 km")
     text = build_context(
         [hit("Runs", MAY_8, told), hit("Ran", MAY_8, told), Hit(None, (turn("I ran 5 km", at=MAY_15),), 1)]
@@ -58,11 +58,11 @@ def test_the_same_message_is_written_once_but_the_same_words_on_two_days_twice()
     assert text.endswith("15 May 2024\nuser: I ran 5 km")
 
 
-def test_long_messages_are_clipped() -> None:
+def test_long_messages_are_truncated() -> None:
     assert build_context([Hit(None, (turn("x" * 2000),), 1.0)]).endswith("x" * 360 + "...")
 
 
-def test_the_best_hits_fill_the_budget() -> None:
+def test_best_hits_fill_budget() -> None:
     hits = [hit(f"{i} " + "x" * 78) for i in range(10)]
     text = build_context(hits, budget=60)
     assert [line[2] for line in text.splitlines()[1:]] == ["0", "1"]
@@ -71,6 +71,6 @@ def test_the_best_hits_fill_the_budget() -> None:
 
 @settings(max_examples=30)
 @given(st.lists(st.text(min_size=1, max_size=50).filter(str.strip), max_size=12), st.integers(1, 100))
-def test_the_budget_holds_but_for_the_best_hit(texts: list[str], budget: int) -> None:
+def test_budget_holds_except_for_best_hit(texts: list[str], budget: int) -> None:
     text = build_context([hit(t) for t in texts], budget=budget)
     assert len(text) <= max(4 * budget, 70) + len(texts) + len("8 May 2024\n")

@@ -1,4 +1,4 @@
-"""Tests of the time expressions: a hand-labelled set, the rules one by one, and robustness."""
+"""Tests of time expressions with a labelled set, single rules and random text."""
 
 import doctest
 import json
@@ -30,7 +30,7 @@ def test_labelled_set_is_large_enough() -> None:
     assert sum(not row["spans"] for row in LABELLED) >= 40
 
 
-def test_precision_and_recall_on_the_labelled_set() -> None:
+def test_precision_and_recall_on_labelled_set() -> None:
     hits = found = wanted = 0
     for row in LABELLED:
         spans = find_dates(row["text"], datetime.fromisoformat(row["observed_at"]))
@@ -45,7 +45,7 @@ def test_precision_and_recall_on_the_labelled_set() -> None:
     assert recall >= 0.85
 
 
-def test_last_and_next_weekday_are_strictly_before_and_after_the_day() -> None:
+def test_last_and_next_weekday() -> None:
     for offset in range(7):
         said = WEDNESDAY + timedelta(days=offset)
         last, coming = find_dates("last Saturday, next Friday", said)
@@ -55,7 +55,7 @@ def test_last_and_next_weekday_are_strictly_before_and_after_the_day() -> None:
         assert 1 <= (coming.start - said.date()).days <= 7
 
 
-def test_on_weekday_is_the_nearest_or_with_a_future_word_the_coming_one() -> None:
+def test_on_weekday_nearest_or_coming() -> None:
     for offset in range(7):
         said = WEDNESDAY + timedelta(days=offset)
         nearest = find_dates("drinks on Friday", said)[0].start
@@ -66,7 +66,7 @@ def test_on_weekday_is_the_nearest_or_with_a_future_word_the_coming_one() -> Non
         assert this == coming
 
 
-def test_future_words_count_only_within_the_sentence() -> None:
+def test_future_words_apply_within_sentence() -> None:
     assert resolved("I will be brief. We met on Monday") == [("Monday", "6 May 2024")]
     assert resolved("I will be brief, see you on Monday") == [("Monday", "13 May 2024")]
     assert resolved("On Monday, we’ll eat out") == [("Monday", "13 May 2024")]
@@ -113,11 +113,11 @@ def test_last_weekend(observed: str, expected: str) -> None:
         ("the end of this month", "31 May 2024"),
     ],
 )
-def test_describe(text: str, described: str) -> None:
+def test_describe_span(text: str, described: str) -> None:
     assert resolved(text) == [(text, described)]
 
 
-def test_bare_month_is_the_latest_begun_or_with_a_future_word_the_coming_one() -> None:
+def test_bare_month_latest_or_coming() -> None:
     assert resolved("we met in May") == [("May", "May 2024")]
     assert resolved("we met in June") == [("June", "June 2023")]
     assert resolved("we plan to meet in April") == [("April", "April 2025")]
@@ -126,7 +126,7 @@ def test_bare_month_is_the_latest_begun_or_with_a_future_word_the_coming_one() -
     assert resolved("the deadline was the end of April") == [("April", "April 2024")]
 
 
-def test_a_missing_year_is_the_nearest() -> None:
+def test_missing_year_is_nearest() -> None:
     january = datetime(2024, 1, 3, tzinfo=UTC)
     assert resolved("December 20", january) == [("December 20", "20 December 2023")]
     assert resolved("29 February", datetime(1900, 2, 1, tzinfo=UTC)) == [("29 February", "29 February 1896")]
@@ -142,31 +142,31 @@ def test_a_missing_year_is_the_nearest() -> None:
         "the next week", "on sun", "this march was loud", "١ day", "lſat weeK", "frıday",
     ],
 )  # fmt: skip
-def test_silent(text: str) -> None:
+def test_no_date_found(text: str) -> None:
     assert find_dates(text, WEDNESDAY) == []
 
 
-def test_the_timezone_of_observed_at_decides_the_day() -> None:
+def test_timezone_decides_the_day() -> None:
     late = datetime(2024, 5, 8, 23, 30, tzinfo=timezone(timedelta(hours=-8)))
     assert resolved("today", late) == [("today", "8 May 2024")]
     assert resolved("today", late.astimezone(UTC)) == [("today", "9 May 2024")]
 
 
-def test_a_naive_moment_is_refused() -> None:
+def test_naive_datetime_raises() -> None:
     naive = datetime(2024, 5, 8)
     for function in (find_dates, annotate):
         with pytest.raises(ValueError, match=r"datetime\.datetime\(2024, 5, 8, 0, 0\).*aware datetime"):
             function("today", naive)
 
 
-def test_positions_order_and_overlap() -> None:
+def test_spans_are_ordered_without_overlap() -> None:
     text = "On Friday, May 10, or the day after tomorrow; not\u00a0last\nweek"
     spans = find_dates(text, WEDNESDAY)
     assert [s.text for s in spans] == ["Friday, May 10", "the day after tomorrow", "last\nweek"]
     assert all(text[slice(*s.position)] == s.text for s in spans)
 
 
-def test_annotate() -> None:
+def test_annotate_lists_relative_dates() -> None:
     assert annotate("Hello there", WEDNESDAY) == ""
     assert annotate("", WEDNESDAY) == ""
     note = "last Saturday = 4 May 2024; next month = June 2024"
@@ -175,7 +175,7 @@ def test_annotate() -> None:
     assert annotate("14 July 2023, 2023-06-09, in March 2021 and since 2016", WEDNESDAY) == ""
 
 
-def test_the_span_is_a_frozen_value() -> None:
+def test_date_span_is_frozen() -> None:
     day = date(2024, 5, 8)
     span = DateSpan("today", day, day, Granularity.DAY, (0, 5))
     assert find_dates("today", WEDNESDAY) == [span]
@@ -184,7 +184,7 @@ def test_the_span_is_a_frozen_value() -> None:
         span.text = "now"  # type: ignore[misc]
 
 
-def test_examples_in_docstrings_run() -> None:
+def test_docstring_examples_run() -> None:
     assert doctest.testmod(dates).failed == 0
 
 
@@ -233,5 +233,5 @@ def test_never_raises_and_offsets_match(text: str, observed_at: datetime) -> Non
         ("I have a new job since October", "October 2023"),
     ],
 )
-def test_irregular_pasts_and_appointments_say_which_weekday(text: str, day: str) -> None:
+def test_past_verbs_and_appointments_choose_weekday(text: str, day: str) -> None:
     assert [meaning for _, meaning in resolved(text)] == [day]

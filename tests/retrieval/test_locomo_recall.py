@@ -1,4 +1,4 @@
-"""Retrieval on a real long conversation: how often an evidence turn is among the first hits (LoCoMo C1, validation)."""
+"""Tests of evidence recall on LoCoMo's validation conversation C1."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def recalls(talk: Conversation, folder: Path, *, facts: bool) -> dict[int, float
     return {k: sum(rank < k for rank in ranks) / len(ranks) for k in (5, 10, 20)}
 
 
-def test_fused_turns_find_the_evidence(tmp_path: Path) -> None:
+def test_fused_turns_find_evidence(tmp_path: Path) -> None:
     found = recalls(conversation(1), tmp_path, facts=False)
     print(found)
     assert found[10] >= 0.72
     assert found[20] >= 0.84
 
 
-def test_facts_as_keys_lift_the_first_five(tmp_path: Path) -> None:
+def test_facts_as_keys_improve_recall(tmp_path: Path) -> None:
     found = recalls(conversation(1), tmp_path, facts=True)
     print(found)
     assert found[5] >= 0.70

@@ -1,4 +1,4 @@
-"""Facts are keys, turns are evidence; what was deleted or replaced does not come up as if it were true."""
+"""Tests of retrieval, where facts are keys and turns are evidence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def of(hits: list[Hit]) -> list[str]:
     return [hit.text for hit in hits]
 
 
-def test_a_fact_is_the_key_that_brings_its_turn(ledger: Ledger, retriever: Retriever) -> None:
+def test_fact_brings_its_turn(ledger: Ledger, retriever: Retriever) -> None:
     told = say(ledger, "Finally got one, call her Luna!")
     key = add(ledger, "Ana adopted a puppy named Luna", told_by=told)
     for noise in ("I play chess", "We hiked all day", "Coffee again"):
@@ -40,7 +40,7 @@ def test_a_fact_is_the_key_that_brings_its_turn(ledger: Ledger, retriever: Retri
     assert 0 < best.score <= 1
 
 
-def test_kinds_can_be_switched_off(ledger: Ledger, retriever: Retriever) -> None:
+def test_include_selects_kinds(ledger: Ledger, retriever: Retriever) -> None:
     told, other = say(ledger, "green tea for me"), say(ledger, "green grass")
     add(ledger, "likes green tea", told_by=told)
     memories = retriever.search("green tea", ANA, include="memories")
@@ -52,7 +52,7 @@ def test_kinds_can_be_switched_off(ledger: Ledger, retriever: Retriever) -> None
     assert len(retriever.search("green tea", ANA, k=1)) == 1
 
 
-def test_a_superseded_turn_ranks_below_what_replaced_it(ledger: Ledger, retriever: Retriever) -> None:
+def test_superseded_turn_ranks_below_replacement(ledger: Ledger, retriever: Retriever) -> None:
     old, new = say(ledger, "my home town is Porto"), say(ledger, "moved away to Berlin", at=MAY_15)
     key = add(ledger, "home town is Porto", told_by=old)
     change(ledger, Event.UPDATE, key, "lives in Berlin", told_by=new)
@@ -64,7 +64,7 @@ def test_a_superseded_turn_ranks_below_what_replaced_it(ledger: Ledger, retrieve
     assert only.replaced_by == key
 
 
-def test_a_withheld_turn_is_never_a_hit(ledger: Ledger, retriever: Retriever) -> None:
+def test_withheld_turn_is_never_returned(ledger: Ledger, retriever: Retriever) -> None:
     told = say(ledger, "my pin is 1234")
     key = add(ledger, "pin is 1234", told_by=told)
     also = add(ledger, "Ana told her pin", told_by=told)
@@ -78,7 +78,7 @@ def test_a_withheld_turn_is_never_a_hit(ledger: Ledger, retriever: Retriever) ->
     assert told in retriever.search("my pin is 1234", ANA)[0].turns
 
 
-def test_scopes(ledger: Ledger, retriever: Retriever) -> None:
+def test_search_respects_scope(ledger: Ledger, retriever: Retriever) -> None:
     for scope in (ANA, AGENT, Scope("ana", "chef"), BEN):
         add(ledger, f"tea of {scope}", scope, say(ledger, f"tea for {scope}", scope))
     assert {hit.turns[0].scope for hit in retriever.search("tea", AGENT, k=20)} == {ANA, AGENT}
@@ -87,14 +87,14 @@ def test_scopes(ledger: Ledger, retriever: Retriever) -> None:
     assert [m.scope for m in retriever.candidates("tea", AGENT)] == [AGENT]
 
 
-def test_filters_are_equality_on_metadata(ledger: Ledger, retriever: Retriever) -> None:
+def test_filters_match_metadata(ledger: Ledger, retriever: Retriever) -> None:
     add(ledger, "tea at work", metadata={"where": "work"})
     add(ledger, "tea at home", metadata={"where": "home"})
     assert of(retriever.search("tea", ANA, filters={"where": "home"})) == ["tea at home"]
     assert retriever.search("tea", ANA, filters={"where": "home", "x": 1}) == []
 
 
-def test_candidates_are_nearest_first_and_limited(ledger: Ledger, retriever: Retriever) -> None:
+def test_candidates_are_nearest_first(ledger: Ledger, retriever: Retriever) -> None:
     near, far = add(ledger, "lives in Porto"), add(ledger, "has a dog")
     assert [m.id for m in retriever.candidates("lives in Berlin", ANA)] == [near, far]
     assert [m.id for m in retriever.candidates("lives in Berlin", ANA, k=1)] == [near]
@@ -102,7 +102,7 @@ def test_candidates_are_nearest_first_and_limited(ledger: Ledger, retriever: Ret
     assert [m.id for m in retriever.candidates("lives in Berlin", ANA)] == [far]
 
 
-def test_what_another_named_person_told_is_no_candidate(ledger: Ledger, retriever: Retriever) -> None:
+def test_candidates_exclude_other_speakers(ledger: Ledger, retriever: Retriever) -> None:
     turns = [
         Turn("", ANA, "user", f"{name} has a dog", MAY_15, speaker=name, message_id=name) for name in ("Joe", "Mia")
     ]
@@ -113,14 +113,14 @@ def test_what_another_named_person_told_is_no_candidate(ledger: Ledger, retrieve
     assert {m.id for m in retriever.candidates("has a cat", ANA)} == {joe, mia, by_hand}
 
 
-def test_a_turn_is_shown_once_when_it_outranks_its_memory(ledger: Ledger, retriever: Retriever) -> None:
+def test_turn_above_its_memory_appears_once(ledger: Ledger, retriever: Retriever) -> None:
     told = say(ledger, "green tea")
     add(ledger, "likes green tea", told_by=told)
     hits = retriever.search("green tea", ANA)
     assert sum(told in hit.turns for hit in hits) == 1
 
 
-def test_a_turn_is_shown_once_when_its_memory_replaces_another_turn(ledger: Ledger, retriever: Retriever) -> None:
+def test_turn_of_replacing_memory_appears_once(ledger: Ledger, retriever: Retriever) -> None:
     old, new = say(ledger, "my home town is Porto"), say(ledger, "moved away from home town", at=MAY_15)
     key = add(ledger, "home town is Porto", told_by=old)
     change(ledger, Event.UPDATE, key, "lives in Berlin", told_by=new)
@@ -128,16 +128,14 @@ def test_a_turn_is_shown_once_when_its_memory_replaces_another_turn(ledger: Ledg
     assert sum(new in hit.turns for hit in hits) == 1
 
 
-def test_as_many_hits_as_are_asked_for(ledger: Ledger, retriever: Retriever) -> None:
+def test_search_returns_k_hits(ledger: Ledger, retriever: Retriever) -> None:
     for number in range(70):
         add(ledger, f"likes tea number {number}")
     assert len(retriever.search("tea", ANA, k=70)) == 70
     assert len(retriever.search("tea", ANA, k=200)) == 70
 
 
-def test_what_meets_a_filter_or_a_scope_is_found_behind_much_that_does_not(
-    ledger: Ledger, retriever: Retriever
-) -> None:
+def test_deep_search_finds_filtered_hits(ledger: Ledger, retriever: Retriever) -> None:
     for number in range(70):
         add(ledger, f"likes tea number {number}", scope=Scope("ana", "chef"))
     key = add(ledger, "likes coffee more than any tea in the world", scope=AGENT)

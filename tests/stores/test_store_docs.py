@@ -1,4 +1,4 @@
-"""The lines of docs/stores.md work as they stand, and a store is one argument of the README's example."""
+"""Tests that the snippets of docs/stores.md run and that a store is one argument."""
 
 from __future__ import annotations
 
@@ -67,20 +67,20 @@ def remembers(memory: MemLoRAMemory) -> None:
 
 
 @pytest.mark.parametrize("section", ["Chroma, embedded", "InMemoryVectorStore", "Qdrant"])
-def test_the_lines_of_a_store_in_this_process(section: str, code: Any) -> None:
+def test_local_store_snippets_run(section: str, code: Any) -> None:
     if section == "Qdrant":
         pytest.importorskip("langchain_qdrant", reason="the extra `stores` is not installed")
     (lines,) = SECTIONS[section]
     remembers(code(lines)["memory"])
 
 
-def test_the_lines_of_a_chroma_server(chroma_port: int, code: Any) -> None:
+def test_chroma_server_snippet_runs(chroma_port: int, code: Any) -> None:
     (lines,) = SECTIONS["Chroma server"]
     assert "port=8000" in lines
     remembers(code(lines.replace("port=8000", f"port={chroma_port}"))["memory"])
 
 
-def test_the_lines_of_pgvector(postgres_url: str, code: Any) -> None:
+def test_pgvector_snippets_run(postgres_url: str, code: Any) -> None:
     given = "postgresql+psycopg://memlora@127.0.0.1:5432/postgres"
     once, *ways = SECTIONS["pgvector"]
     code(once.replace(given, postgres_url))
@@ -90,7 +90,7 @@ def test_the_lines_of_pgvector(postgres_url: str, code: Any) -> None:
         remembers(code(lines.replace(given, postgres_url).replace("my-memory", f"my-memory-{number}"))["memory"])
 
 
-def test_the_lines_of_a_ledger_on_postgres(postgres_url: str, code: Any) -> None:
+def test_postgres_ledger_snippet_runs(postgres_url: str, code: Any) -> None:
     given = "postgresql+psycopg://memlora@127.0.0.1:5432/postgres"
     table, (lines,) = SECTIONS["pgvector"][0], SECTIONS["The ledger on PostgreSQL"]
     place = empty_database(postgres_url, "docs")
@@ -100,7 +100,7 @@ def test_the_lines_of_a_ledger_on_postgres(postgres_url: str, code: Any) -> None
     assert not list(names["memory"].path.glob("ledger*"))
 
 
-def test_the_lines_of_a_service(postgres_url: str, code: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deploy_snippet_runs(postgres_url: str, code: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = empty_database(postgres_url, "service")
     code(SECTIONS["pgvector"][0].replace("postgresql+psycopg://memlora@127.0.0.1:5432/postgres", place))
     monkeypatch.setenv("DATABASE_URL", place)
@@ -110,13 +110,13 @@ def test_the_lines_of_a_service(postgres_url: str, code: Any, tmp_path: Path, mo
     remembers(code(lines.replace('"/memory"', repr(str(tmp_path))).replace(experts, ""))["memory"])
 
 
-def test_the_lines_of_another_store(code: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_store_snippet_runs(code: Any, capsys: pytest.CaptureFixture[str]) -> None:
     (lines,) = SECTIONS["Another store"]
     code(lines)
     assert capsys.readouterr().out.startswith("InMemoryVectorStore: 12 of 12 checks passed")
 
 
-def test_from_chroma_to_pgvector_is_one_argument(postgres_url: str, code: Any) -> None:
+def test_pgvector_index_is_one_argument(postgres_url: str, code: Any) -> None:
     from langchain_postgres import PGEngine, PGVectorStore
 
     engine = PGEngine.from_connection_string(postgres_url)

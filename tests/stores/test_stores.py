@@ -1,4 +1,4 @@
-"""Every store that docs/stores.md names passes the shipped suite, against the real thing."""
+"""Tests of every store in docs/stores.md with the shipped conformance suite."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Ascii(InMemoryVectorStore):
         (Ascii, "unicode"),
     ],
 )
-def test_the_suite_finds_flaws(kind: type[InMemoryVectorStore], check: str) -> None:
+def test_conformance_suite_finds_flaws(kind: type[InMemoryVectorStore], check: str) -> None:
     def same(fields: Any) -> dict[str, Any]:
         return {"filter": lambda document: all(document.metadata[key] == fields[key] for key in fields)}
 
@@ -155,7 +155,7 @@ def test_the_suite_finds_flaws(kind: type[InMemoryVectorStore], check: str) -> N
     assert str(report).startswith(f"{kind.__name__}: {12 - len(failed)} of 12 checks passed")
 
 
-def test_a_check_leaves_nothing_behind() -> None:
+def test_check_leaves_store_unchanged() -> None:
     store = InMemoryVectorStore(EMBEDDINGS)
     store.add_texts(["somebody's own"])
     report = check_store(store, many=50)
@@ -163,7 +163,7 @@ def test_a_check_leaves_nothing_behind() -> None:
     assert [row["text"] for row in store.store.values()] == ["somebody's own"]
 
 
-def test_a_store_that_is_down_is_reported() -> None:
+def test_unreachable_store_is_reported() -> None:
     class Down(InMemoryVectorStore):
         def add_documents(self, documents: Any, **options: Any) -> list[str]:
             raise ConnectionError("connection refused")
@@ -172,7 +172,7 @@ def test_a_store_that_is_down_is_reported() -> None:
     assert {finding.problem for finding in report.findings} == {"ConnectionError: connection refused"}
 
 
-def test_a_folder_of_chroma_is_checked_as_an_index(tmp_path: Path) -> None:
+def test_chroma_index_can_be_checked(tmp_path: Path) -> None:
     index = ChromaIndex(tmp_path, EMBEDDINGS)
     report = check_store(index, many=50)
     assert report.ok, str(report)

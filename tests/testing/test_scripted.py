@@ -14,7 +14,7 @@ from langchain_memlora.testing import ScriptedEngine
 LABELS = ("ADD", "NONE", "UPDATE", "DELETE")
 
 
-def test_texts_are_used_in_order_for_each_role() -> None:
+def test_scripted_texts_are_used_in_order() -> None:
     requests = [
         Request("extraction", "one two three"),
         Request("generation", "?"),
@@ -29,12 +29,12 @@ def test_texts_are_used_in_order_for_each_role() -> None:
     assert engine.calls == requests
 
 
-def test_a_callable_gets_the_prompt() -> None:
+def test_callable_receives_prompt() -> None:
     with ScriptedEngine(generation=str.upper) as engine:
         assert engine.run([Request("generation", "berlin")])[0].text == "BERLIN"
 
 
-def test_a_scripted_choice_gets_most_of_the_probability() -> None:
+def test_scripted_choice_gets_most_probability() -> None:
     with ScriptedEngine(memory_update=["UPDATE"]) as engine:
         completion = engine.run([Request("memory_update", "?", choices=LABELS)])[0]
     assert completion.text == "UPDATE"
@@ -42,7 +42,7 @@ def test_a_scripted_choice_gets_most_of_the_probability() -> None:
     assert completion.completion_tokens == 1
 
 
-def test_a_single_choice_is_certain() -> None:
+def test_single_choice_is_certain() -> None:
     with ScriptedEngine(memory_update=["ADD"]) as engine:
         assert engine.run([Request("memory_update", "?", choices=("ADD",))])[0].probabilities == (1.0,)
 
@@ -54,7 +54,7 @@ def test_probabilities_can_be_scripted() -> None:
     assert completion.probabilities == (0.0, 0.75, 0.0, 0.25)
 
 
-def test_running_out_names_the_role_and_the_remedy() -> None:
+def test_exhausted_script_raises() -> None:
     with ScriptedEngine(extraction=["none"]) as engine:
         engine.run([Request("extraction", "a")])
         with pytest.raises(EngineError, match=r"All 1 scripted answers of extraction are used up.*Script more"):
@@ -63,7 +63,7 @@ def test_running_out_names_the_role_and_the_remedy() -> None:
             engine.run([Request("generation", "b")])
 
 
-def test_a_failed_call_uses_nothing_up_not_even_for_callers_merged_with_it() -> None:
+def test_failed_call_uses_no_script() -> None:
     entered, go_on = threading.Event(), threading.Event()
 
     def wait(prompt: str) -> str:
@@ -86,7 +86,7 @@ def test_a_failed_call_uses_nothing_up_not_even_for_callers_merged_with_it() -> 
 @pytest.mark.parametrize(
     ("answer", "choices"), [("MAYBE", LABELS), ({"MAYBE": 1.0}, LABELS), ({"ADD": 0.0}, LABELS), ({"ADD": 1.0}, ())]
 )
-def test_an_answer_that_was_not_offered(answer: str | dict[str, float], choices: tuple[str, ...]) -> None:
+def test_answer_outside_choices_raises(answer: str | dict[str, float], choices: tuple[str, ...]) -> None:
     with (
         ScriptedEngine(memory_update=[answer]) as engine,
         pytest.raises(EngineError, match=r"memory_update was scripted to answer .* Correct the script"),
@@ -94,7 +94,7 @@ def test_an_answer_that_was_not_offered(answer: str | dict[str, float], choices:
         engine.run([Request("memory_update", "?", choices=choices)])
 
 
-def test_the_base_model_alone_cannot_be_scripted() -> None:
+def test_base_model_cannot_be_scripted() -> None:
     with (
         ScriptedEngine(extraction=["none"]) as engine,
         pytest.raises(EngineError, match="role None, but only extraction, memory_update, generation, vision"),
@@ -102,6 +102,6 @@ def test_the_base_model_alone_cannot_be_scripted() -> None:
         engine.run([Request(None, "?")])
 
 
-def test_it_needs_no_torch() -> None:
+def test_scripted_engine_needs_no_torch() -> None:
     code = "import sys, langchain_memlora.testing as t; t.ScriptedEngine(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

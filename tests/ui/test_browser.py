@@ -1,4 +1,4 @@
-"""A walk over the page in a real Chromium: tell, see, change, undo, forget, ask, switch user."""
+"""Tests of the page in a real Chromium."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def visitor(memory: MemLoRAMemory, browser: Chrome) -> Iterator[Visitor]:
         yield Visitor(browser, server.url)
 
 
-def test_tell_see_change_undo_forget_and_bring_back(visitor: Visitor, memory: MemLoRAMemory) -> None:
+def test_memory_lifecycle_on_page(visitor: Visitor, memory: MemLoRAMemory) -> None:
     assert "Nothing remembered yet" in visitor.tab("memories")
     assert "ADD" in visitor.say("I live in Porto")
     visitor.sees("User live in Porto", "from 1 message")
@@ -70,13 +70,13 @@ def test_tell_see_change_undo_forget_and_bring_back(visitor: Visitor, memory: Me
     ]
 
 
-def test_a_question_shows_what_was_read(visitor: Visitor) -> None:
+def test_question_shows_context(visitor: Visitor) -> None:
     visitor.say("I live in Porto")
     assert "read from" in visitor.say("Where do I live?")
     assert "User live in Porto" in visitor.tab("recalled")
 
 
-def test_users_are_apart_and_a_reload_keeps_memories(visitor: Visitor, memory: MemLoRAMemory) -> None:
+def test_users_are_separate_and_reload_restores(visitor: Visitor, memory: MemLoRAMemory) -> None:
     visitor.say("I live in Porto")
     box = visitor.find("#user input")
     box.send_keys(Keys.CONTROL, "a")
@@ -89,7 +89,7 @@ def test_users_are_apart_and_a_reload_keeps_memories(visitor: Visitor, memory: M
     visitor.sees("User live in Porto")
 
 
-def test_a_picture_is_declined_in_words_and_its_text_read(visitor: Visitor, tmp_path: Path) -> None:
+def test_image_without_vision_expert_keeps_text(visitor: Visitor, tmp_path: Path) -> None:
     (tmp_path / "dog.png").write_bytes(PIXEL)
     visitor.find("#message input[type=file]").send_keys(str(tmp_path / "dog.png"))
     visitor.find("#message img, #message [data-testid=thumbnail], #message .thumbnail-item")
@@ -98,7 +98,7 @@ def test_a_picture_is_declined_in_words_and_its_text_read(visitor: Visitor, tmp_
     visitor.sees("User have a dog")
 
 
-def test_what_people_write_is_never_run(visitor: Visitor) -> None:
+def test_user_html_is_not_rendered(visitor: Visitor) -> None:
     visitor.say(NASTY)
     visitor.say("What do I like?")
     visitor.tab("recalled")
@@ -106,7 +106,7 @@ def test_what_people_write_is_never_run(visitor: Visitor) -> None:
     assert "<img src=x" in visitor.find("[data-panel=recalled]").text
 
 
-def test_the_browser_asks_nobody_else_and_has_no_complaint(visitor: Visitor) -> None:
+def test_page_makes_no_external_requests(visitor: Visitor) -> None:
     visitor.say("I live in Porto")
     home = visitor.driver.current_url.rstrip("/")
     asked = [url for url in visitor.requests() if not url.startswith(("data:", "blob:"))]
@@ -116,7 +116,7 @@ def test_the_browser_asks_nobody_else_and_has_no_complaint(visitor: Visitor) -> 
     assert visitor.all("footer a") == []  # no "built with", no settings
 
 
-def test_a_page_for_others_asks_for_its_token(memory: MemLoRAMemory, browser: Chrome) -> None:
+def test_public_page_asks_for_token(memory: MemLoRAMemory, browser: Chrome) -> None:
     with serve(memory, "ana", host="0.0.0.0") as server:
         address, _, token = server.url.replace("0.0.0.0", "127.0.0.1").partition("?token=")
         browser.delete_all_cookies()
@@ -130,7 +130,7 @@ def test_a_page_for_others_asks_for_its_token(memory: MemLoRAMemory, browser: Ch
 
 
 @pytest.mark.model
-def test_the_real_experts(browser: Chrome, tmp_path: Path) -> None:
+def test_page_with_real_experts(browser: Chrome, tmp_path: Path) -> None:
     with (
         TransformersEngine(load_bundle()) as engine,
         MemLoRAMemory(path=tmp_path / "real", engine=engine) as memory,

@@ -1,4 +1,4 @@
-"""Who may enter, from where, and what the browser may load."""
+"""Tests of access to the page and of its security headers."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ def visitor(token: str | None = None, *, local: bool = True, address: str = "htt
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])
-def test_loopback(host: str) -> None:
+def test_loopback_hosts(host: str) -> None:
     assert is_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", "localhost.example.org", ""])
-def test_not_loopback(host: str) -> None:
+def test_non_loopback_hosts(host: str) -> None:
     assert not is_loopback(host)
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:7860", "http://localhost", "http://[::1]:7860"])
-def test_this_machine_enters_freely(address: str) -> None:
+def test_loopback_needs_no_token(address: str) -> None:
     assert visitor(address=address).get("/").text == "in"
 
 
-def test_a_foreign_name_that_points_here_is_refused() -> None:
+def test_rebound_host_name_is_refused() -> None:
     assert visitor(address="http://rebound.example.org:7860").get("/").status_code == 421
 
 
-def test_another_site_may_not_act() -> None:
+def test_cross_origin_post_is_refused() -> None:
     guest = visitor()
     assert guest.post("/", headers={"origin": "https://example.org"}).status_code == 403
     assert guest.post("/", headers={"origin": "null"}).status_code == 403
     assert guest.post("/", headers={"origin": "http://127.0.0.1:7860"}).text == "in"
 
 
-def test_the_token_opens_once_and_a_cookie_remembers_it() -> None:
+def test_token_is_exchanged_for_cookie() -> None:
     guest = visitor(TOKEN, local=False, address="http://192.168.1.4:7860")
     refused = guest.get("/")
     assert refused.status_code == 401
@@ -59,20 +59,20 @@ def test_the_token_opens_once_and_a_cookie_remembers_it() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "x", TOKEN[:-1], TOKEN + "x", "ünïcode"])
-def test_a_wrong_token_does_not_open(wrong: str) -> None:
+def test_wrong_token_is_refused(wrong: str) -> None:
     guest = visitor(TOKEN, local=False, address="http://192.168.1.4:7860")
     assert guest.get("/", params={"token": wrong}).status_code == 401
     assert guest.get("/", headers={"cookie": f"door={wrong}".encode("latin-1", "replace")}).status_code == 401
 
 
-def test_the_browser_is_told_to_stay_at_home() -> None:
+def test_security_headers_are_sent() -> None:
     headers = visitor().get("/").headers
     assert "connect-src 'self'" in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["referrer-policy"] == "no-referrer"
 
 
-def test_an_address_for_others_gets_a_token_and_loopback_none(memory: MemLoRAMemory) -> None:
+def test_token_only_for_public_address(memory: MemLoRAMemory) -> None:
     servers = [PageServer(memory, "ana", host=host, port=0) for host in ("127.0.0.1", "0.0.0.0", "0.0.0.0")]
     for server in servers:
         server.close()
@@ -82,7 +82,7 @@ def test_an_address_for_others_gets_a_token_and_loopback_none(memory: MemLoRAMem
     assert len(set(open_to_all)) == 2
 
 
-def test_a_short_token_and_a_taken_port_are_refused(memory: MemLoRAMemory) -> None:
+def test_short_token_and_used_port_raise(memory: MemLoRAMemory) -> None:
     with pytest.raises(InvalidInputError, match="at least 16"):
         PageServer(memory, "ana", port=0, token="short")
     server = PageServer(memory, "ana", port=0, token=TOKEN)

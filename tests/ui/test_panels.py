@@ -1,4 +1,4 @@
-"""What the two halves of the page show."""
+"""Tests of the text in the panels of the page."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def tell(memory: MemLoRAMemory, text: str) -> str:
     return str(memory.add(text, user_id="ana", observed_at=MAY_8).operations[0].memory_id)
 
 
-def test_an_empty_memory_explains_itself(memory: MemLoRAMemory) -> None:
+def test_empty_memory_shows_explanations(memory: MemLoRAMemory) -> None:
     for text in shown(memory).values():
         assert len(text.split()) > 8
 
 
-def test_a_memory_is_shown_with_its_day_its_source_and_what_its_dates_meant(memory: MemLoRAMemory) -> None:
+def test_memory_shows_day_source_and_dates(memory: MemLoRAMemory) -> None:
     tell(memory, "I moved to Berlin last week")
     text = shown(memory)["memories"]
     for part in ("User moved to Berlin last week", "8 May 2024", "last week = ", "from 1 message", "you, 8 May 2024"):
@@ -42,7 +42,7 @@ def test_a_memory_is_shown_with_its_day_its_source_and_what_its_dates_meant(memo
     assert "Undo" not in text
 
 
-def test_an_update_shows_before_and_after_and_can_be_undone(memory: MemLoRAMemory) -> None:
+def test_update_shows_before_after_and_undo(memory: MemLoRAMemory) -> None:
     key = tell(memory, "I live in Porto")
     tell(memory, "I live in Berlin")
     found = shown(memory)
@@ -55,7 +55,7 @@ def test_an_update_shows_before_and_after_and_can_be_undone(memory: MemLoRAMemor
     assert "undone by you" in found["changes"]
 
 
-def test_undo_is_offered_exactly_where_restore_works(memory: MemLoRAMemory) -> None:
+def test_undo_is_offered_when_restore_works(memory: MemLoRAMemory) -> None:
     key = tell(memory, "I live in Porto")
     memory.update(key, "two", user_id="ana")
     memory.update(key, "three", user_id="ana")
@@ -65,7 +65,7 @@ def test_undo_is_offered_exactly_where_restore_works(memory: MemLoRAMemory) -> N
     assert key not in read_knowledge(memory, "ana").before
 
 
-def test_a_forgotten_memory_stands_apart_and_is_not_quoted(memory: MemLoRAMemory) -> None:
+def test_deleted_memory_is_listed_apart(memory: MemLoRAMemory) -> None:
     memory.delete(tell(memory, "I live in Porto"), user_id="ana")
     found = shown(memory)
     assert "Nothing remembered yet" in found["memories"]
@@ -74,14 +74,14 @@ def test_a_forgotten_memory_stands_apart_and_is_not_quoted(memory: MemLoRAMemory
     assert "DELETE User live in Porto" in found["changes"]
 
 
-def test_what_was_recalled_is_shown_with_the_text_that_was_read(memory: MemLoRAMemory) -> None:
+def test_recalled_panel_shows_context(memory: MemLoRAMemory) -> None:
     tell(memory, "I live in Porto")
     text = shown(memory, memory.answer("Where do I live?", user_id="ana"))["recalled"]
     assert "Memory said 8 May 2024 User live in Porto" in text
     assert "the very text the expert read" in text
 
 
-def test_what_people_wrote_is_text_and_never_markup(memory: MemLoRAMemory) -> None:
+def test_user_text_is_escaped(memory: MemLoRAMemory) -> None:
     tell(memory, NASTY)
     answer = memory.answer("What do I like?", user_id="ana")
     html = str(panels(read_knowledge(memory, "ana"), answer))
@@ -91,7 +91,7 @@ def test_what_people_wrote_is_text_and_never_markup(memory: MemLoRAMemory) -> No
     assert "<script" not in html
 
 
-def test_a_long_history_says_where_the_rest_is(memory: MemLoRAMemory) -> None:
+def test_long_history_is_truncated_with_note(memory: MemLoRAMemory) -> None:
     key = tell(memory, "I live in Porto")
     for number in range(HISTORY_SHOWN):
         memory.update(key, f"text {number}", user_id="ana")
@@ -103,6 +103,6 @@ def test_other_users_are_not_shown(memory: MemLoRAMemory) -> None:
     assert "tea" not in "".join(shown(memory).values())
 
 
-def test_unknown_is_said_in_our_words() -> None:
+def test_unknown_answer_is_reworded() -> None:
     exchange = Exchange("Where?", answer=Answer("unknown", known=False))
     assert DONT_KNOW in unescape(str(conversation([exchange], "ana")))

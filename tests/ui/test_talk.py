@@ -1,4 +1,4 @@
-"""What happens when something is said on the page, whatever the page looks like."""
+"""Tests of a message on the page, without the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def stages(memory: MemLoRAMemory, text: str, **given: object) -> list[Exchange]:
     return list(say(memory, text, user_id="ana", thread_id="page", **given))  # type: ignore[arg-type]
 
 
-def test_what_is_told_is_remembered(memory: MemLoRAMemory) -> None:
+def test_statement_is_remembered(memory: MemLoRAMemory) -> None:
     working, done = stages(memory, " I live in Porto ")
     assert working.working
     assert (done.text, done.working, done.answer, done.problems) == ("I live in Porto", "", None, ())
@@ -28,7 +28,7 @@ def test_what_is_told_is_remembered(memory: MemLoRAMemory) -> None:
     assert [o.event for o in done.result.operations] == [Event.ADD]
 
 
-def test_a_question_is_answered_first_and_then_kept(memory: MemLoRAMemory) -> None:
+def test_question_is_answered_then_stored(memory: MemLoRAMemory) -> None:
     stages(memory, "I live in Porto")
     reading, remembering, done = stages(memory, "Where do I live?")
     assert reading.answer is None
@@ -38,7 +38,7 @@ def test_a_question_is_answered_first_and_then_kept(memory: MemLoRAMemory) -> No
     assert any(hit.text == "Where do I live?" for hit in memory.search("I live?", user_id="ana", include="turns"))
 
 
-def test_a_picture_that_nobody_can_see_is_said_and_its_words_are_read(memory: MemLoRAMemory) -> None:
+def test_image_without_vision_keeps_text(memory: MemLoRAMemory) -> None:
     done = stages(memory, "I live in Porto", images=[PICTURE])[-1]
     assert done.result
     assert "no vision expert" in done.result.errors[0].message
@@ -49,20 +49,20 @@ def test_a_picture_that_nobody_can_see_is_said_and_its_words_are_read(memory: Me
     assert "no vision expert" in asked.result.errors[0].message
 
 
-def test_a_picture_is_seen_where_somebody_can_look(make_memory: Callable[..., MemLoRAMemory]) -> None:
+def test_image_with_captioner_is_captioned(make_memory: Callable[..., MemLoRAMemory]) -> None:
     done = stages(make_memory(captioner=lambda picture: "a teal square"), "I live here", images=[PICTURE])[-1]
     assert done.result
     assert [o.after for o in done.result.operations] == ["User live here (picture: a teal square)"]
 
 
-def test_a_broken_upload_is_said_and_its_words_are_read(memory: MemLoRAMemory) -> None:
+def test_broken_upload_keeps_text(memory: MemLoRAMemory) -> None:
     done = stages(memory, "Where do I live?", images=[Image("dog.png", "data:image/png;base64,AAAA")])[-1]
     assert done.answer
     assert done.result
     assert done.result.errors[0].kind == "InvalidImageError"
 
 
-def test_a_failing_engine_is_a_sentence_not_a_crash(make_memory: Callable[..., MemLoRAMemory]) -> None:
+def test_engine_error_becomes_problem_text(make_memory: Callable[..., MemLoRAMemory]) -> None:
     def broken(prompt: str) -> str:
         raise EngineError("The engine is out of order. Try again.")
 
@@ -70,6 +70,6 @@ def test_a_failing_engine_is_a_sentence_not_a_crash(make_memory: Callable[..., M
     assert "out of order" in done.problems[0]
 
 
-def test_an_upload_is_read_whole(tmp_path: Path) -> None:
+def test_upload_is_read_whole(tmp_path: Path) -> None:
     (tmp_path / "dog.png").write_bytes(png())
     assert read_image(tmp_path / "dog.png") == PICTURE

@@ -1,4 +1,4 @@
-"""Metrics of answers, on cases worked out by hand."""
+"""Tests of the answer metrics on cases computed by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from langchain_memlora.lab.evaluation.metrics.token_f1 import abstains, list_f1,
 from langchain_memlora.lab.evaluation.metrics.words import stems
 
 
-def test_words_are_stemmed_without_articles_and_punctuation() -> None:
+def test_words_are_stemmed_and_normalised() -> None:
     assert stems("The dog's hobbies, and a cat!") == ["dog", "hobbi", "cat"]
     assert stems("1,000 people") == ["1000", "peopl"]
     assert stems("") == []
@@ -38,27 +38,27 @@ def test_token_f1(prediction: str, gold: str, score: float) -> None:
     assert token_f1(gold, prediction) == pytest.approx(score)
 
 
-def test_lists_are_scored_part_by_part() -> None:
+def test_list_f1_scores_parts() -> None:
     assert list_f1("dog, cats", "cats, dog") == 1.0
     assert list_f1("cats", "cats, dog") == 0.5
     assert list_f1("cats, birds, fish", "cats") == 1.0  # as published: what is said too much costs nothing
     assert token_f1("cats, birds, fish", "cats") == 0.5
 
 
-def test_locomo_scores_by_category() -> None:
+def test_locomo_f1_by_category() -> None:
     assert locomo_f1("cats", "cats, dog", "1") == 0.5
     assert locomo_f1("cats", "cats, dog", "4") == pytest.approx(2 / 3)
     assert locomo_f1("yes", "yes; she likes it", "3") == 1.0
     assert locomo_f1("yes", "yes; she likes it", "2") < 1.0
 
 
-def test_only_the_published_phrases_abstain() -> None:
+def test_only_published_phrases_abstain() -> None:
     assert abstains("No information available.")
     assert abstains("It is not mentioned")
     assert not abstains("Berlin")
 
 
-def test_overlap() -> None:
+def test_overlap_metrics() -> None:
     assert exact_match("the Dog and cat", "cat dog") == 1.0
     assert exact_match("dog", "cat dog") == 0.0
     assert bleu1("a big dog", "big dog") == 1.0
@@ -69,7 +69,7 @@ def test_overlap() -> None:
     assert rouge1("the dog", "dog") == pytest.approx(2 / 3)
 
 
-def test_similarity_of_blanks_is_nothing() -> None:
+def test_similarity_of_blank_text_is_zero() -> None:
     near = similarities(BagOfWords(), [("big dog", "big dog"), ("", "dog"), ("dog", "cat")])
     assert near[0] == pytest.approx(1.0)
     assert near[1] == 0.0
@@ -77,7 +77,7 @@ def test_similarity_of_blanks_is_nothing() -> None:
     assert similarities(BagOfWords(), []) == []
 
 
-def test_evidence_is_found_by_any_or_by_all() -> None:
+def test_evidence_found_by_any_or_all() -> None:
     hits = [["D1:1"], ["D2:5", "D2:6"], ["D9:9"]]
     assert any_found(hits, {"D2:6", "D9:9"}, 2)
     assert not any_found(hits, {"D2:6", "D9:9"}, 1)
@@ -85,7 +85,7 @@ def test_evidence_is_found_by_any_or_by_all() -> None:
     assert all_found(hits, {"D2:6", "D9:9"}, 3)
 
 
-def test_an_answer_is_stale_if_it_tells_what_was_so() -> None:
+def test_stale_answer_repeats_old_fact() -> None:
     asked = "Where does the user live?"
     assert is_stale("Porto", "Berlin", "User lives in Porto", asked)
     assert not is_stale("Berlin", "Berlin", "User lives in Porto", asked)

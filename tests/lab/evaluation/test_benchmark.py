@@ -1,4 +1,4 @@
-"""A run from end to end on a small conversation: what it writes, how it goes on, what its setups read."""
+"""Tests of a benchmark run on a small conversation."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def told(locomo_file: Path) -> list[Conversation]:
     return DATASETS["locomo"].load(locomo_file, (1, 2))
 
 
-def test_a_run_answers_every_question_with_its_evidence(make, told, tmp_path: Path) -> None:
+def test_run_answers_questions_with_evidence(make, told, tmp_path: Path) -> None:
     scores = make().run(told)
     answers = read_answers(tmp_path / "run")
     assert [a.question_id for a in answers] == [f"conv-{n}/{q}" for n in (1, 2) for q in range(3)]
@@ -46,7 +46,7 @@ def test_a_run_answers_every_question_with_its_evidence(make, told, tmp_path: Pa
     assert json.loads((tmp_path / "run/scores.json").read_text()) == json.loads(json.dumps(scores))
 
 
-def test_what_filling_cost_and_what_was_extracted_is_reported(make, told) -> None:
+def test_run_reports_cost_and_extraction(make, told) -> None:
     scores = make().run(told)
     cost = scores["ingestion"]["conv-1"]
     assert cost["turns"] == 5
@@ -59,7 +59,7 @@ def test_what_filling_cost_and_what_was_extracted_is_reported(make, told) -> Non
     assert found["right_speaker"] == 1.0
 
 
-def test_a_second_run_fills_nothing_again_and_asks_nothing_again(make, told, opener: Opener) -> None:
+def test_second_run_reuses_stores_and_answers(make, told, opener: Opener) -> None:
     make().run(told)
     before = len(opener.asked)
     make().run(told)
@@ -68,7 +68,7 @@ def test_a_second_run_fills_nothing_again_and_asks_nothing_again(make, told, ope
     assert {request.role for request in opener.asked[before:]} == {"generation"}
 
 
-def test_setups_are_added_to_a_finished_run(make, told, tmp_path: Path) -> None:
+def test_setups_can_be_added_later(make, told, tmp_path: Path) -> None:
     make().run(told)
     scores = make().run(told, ["memlora", "bm25"])
     assert set(scores["setups"]) == {"memlora", "bm25"}
@@ -77,7 +77,7 @@ def test_setups_are_added_to_a_finished_run(make, told, tmp_path: Path) -> None:
     assert len(read_answers(tmp_path / "run")) == 12
 
 
-def test_every_setup_reads_what_it_says(make, told, tmp_path: Path) -> None:
+def test_setups_read_their_own_context(make, told, tmp_path: Path) -> None:
     make().run(told[:1], list(SETUPS))
     context = {a.setup: a.context for a in read_answers(tmp_path / "run") if a.question_id == "conv-1/0"}
     assert set(context) == set(SETUPS)
@@ -93,7 +93,7 @@ def test_every_setup_reads_what_it_says(make, told, tmp_path: Path) -> None:
     assert "- " not in context["no-experts"]
 
 
-def test_switched_off_writers_fill_stores_of_their_own(make, told, opener: Opener) -> None:
+def test_disabled_experts_get_their_own_store(make, told, opener: Opener) -> None:
     make().run(told[:1], ["memlora", "no-reader", "extraction-only"])
     stores = {without: path for path, without in opener.opened}
     assert len(set(stores.values())) == 2
@@ -101,13 +101,13 @@ def test_switched_off_writers_fill_stores_of_their_own(make, told, opener: Opene
     assert by_reader == {"generation", None}
 
 
-def test_other_questions_do_not_get_into_a_run(make, told) -> None:
+def test_changed_questions_are_refused(make, told) -> None:
     make().run(told)
     with pytest.raises(InvalidInputError, match="another"):
         make(reading=Reading(k=3)).run(told)
 
 
-def test_a_limit_draws_the_same_questions_each_time(make, told, tmp_path: Path) -> None:
+def test_limit_samples_deterministically(make, told, tmp_path: Path) -> None:
     make().run(told, limit=2)
     make(out="again").run(told, limit=2)
     first, second = ([a.question_id for a in read_answers(tmp_path / run)] for run in ("run", "again"))
@@ -115,14 +115,14 @@ def test_a_limit_draws_the_same_questions_each_time(make, told, tmp_path: Path) 
     assert len(first) == 2
 
 
-def test_unknown_setups_and_empty_choices_are_told(make, told) -> None:
+def test_unknown_setup_and_empty_run_raise(make, told) -> None:
     with pytest.raises(InvalidInputError, match="No setup 'bm52'"):
         make().run(told, ["bm52"])
     with pytest.raises(InvalidInputError, match="none to ask"):
         make().run([told[0].first_sessions(0)])
 
 
-def test_an_interrupted_ingestion_goes_on(told, opener: Opener, tmp_path: Path) -> None:
+def test_interrupted_ingestion_resumes(told, opener: Opener, tmp_path: Path) -> None:
     conversation = told[0]
 
     class Stopped(Exception):
@@ -141,7 +141,7 @@ def test_an_interrupted_ingestion_goes_on(told, opener: Opener, tmp_path: Path) 
     assert [row["session"] for row in read_lines(tmp_path / "s" / PROGRESS)] == [0, 1]
 
 
-def test_a_window_left_by_a_crash_is_read_and_counted(told, opener: Opener, tmp_path: Path) -> None:
+def test_pending_window_is_processed_after_crash(told, opener: Opener, tmp_path: Path) -> None:
     conversation = told[0]
     with opener(path=tmp_path / "s") as memory:
         real = memory.engine.compute
@@ -162,7 +162,7 @@ def test_a_window_left_by_a_crash_is_read_and_counted(told, opener: Opener, tmp_
     assert [row["session"] for row in read_lines(tmp_path / "s" / PROGRESS)] == [-1, 0, 1]
 
 
-def test_a_line_cut_short_by_a_crash_is_asked_again(make, told, tmp_path: Path) -> None:
+def test_truncated_answer_is_asked_again(make, told, tmp_path: Path) -> None:
     make().run(told)
     file = tmp_path / "run/answers.jsonl"
     file.write_bytes(file.read_bytes()[:-20])
@@ -170,7 +170,7 @@ def test_a_line_cut_short_by_a_crash_is_asked_again(make, told, tmp_path: Path) 
     assert len(read_answers(tmp_path / "run")) == 6
 
 
-def test_progress_counts_to_the_end(make, told) -> None:
+def test_progress_counts_to_total(make, told) -> None:
     seen: dict[str, tuple[int, int]] = {}
     make(watch=lambda stage, done, total: seen.update({stage: (done, total)})).run(told)
     assert seen["ingesting"] == (10, 10)

@@ -1,4 +1,4 @@
-"""Readers of published formats, on hand-made files in their shape, and on LoCoMo itself where it is present."""
+"""Tests of the dataset readers on small files and on LoCoMo where it is present."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ def test_locomo_reads_turns_questions_and_facts(locomo_file: Path) -> None:
     assert [fact.message_id for fact in conversation.facts] == ["D1:1", "D1:2", "D2:1"]
 
 
-def test_nothing_leaks_from_a_photographs_query(locomo_file: Path) -> None:
+def test_image_query_field_is_not_read(locomo_file: Path) -> None:
     assert not any("secret" in turn.text for turn in load_locomo(locomo_file, (1,))[0].turns)
 
 
-def test_adversarial_questions_are_an_option(locomo_file: Path) -> None:
+def test_adversarial_questions_are_optional(locomo_file: Path) -> None:
     assert [q.category for q in load_locomo(locomo_file, (1,))[0].questions] == ["4", "1", "4"]
     last = load_locomo(locomo_file, (1,), adversarial=True)[0].questions[-1]
     assert (last.category, last.gold) == ("5", ABSTAIN)
 
 
-def test_audited_answers_replace_the_published_ones(locomo_file: Path, tmp_path: Path) -> None:
+def test_audit_replaces_published_answers(locomo_file: Path, tmp_path: Path) -> None:
     audit = [{"sample_id": "conv-1", "qa_index": 0, "correct_answer": "viola", "correct_evidence": ["D1:3"]}]
     [conversation] = load_locomo(locomo_file, (1,), corrections=write(tmp_path / "audit.json", audit))
     assert (conversation.questions[0].gold, conversation.questions[0].evidence) == ("viola", {"D1:3"})
     assert conversation.questions[1].gold == "cats, dog"
 
 
-def test_first_sessions_keep_what_they_tell(locomo_file: Path) -> None:
+def test_first_sessions_keeps_their_questions(locomo_file: Path) -> None:
     cut = load_locomo(locomo_file, (1,))[0].first_sessions(1)
     assert len(cut.turns) == 3
     assert [question.gold for question in cut.questions] == ["cello"]
@@ -66,13 +66,13 @@ def test_first_sessions_keep_what_they_tell(locomo_file: Path) -> None:
 
 
 @pytest.mark.parametrize("numbers", [(0,), (3,), (-1,)])
-def test_a_place_that_is_not_there_is_told(locomo_file: Path, numbers: tuple[int, ...]) -> None:
+def test_invalid_conversation_number_raises(locomo_file: Path, numbers: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInputError, match="places"):
         load_locomo(locomo_file, numbers)
 
 
 @needs_locomo
-def test_the_test_split_is_the_papers() -> None:
+def test_test_split_matches_paper() -> None:
     conversations = DATASETS["locomo"].load(FILE)
     assert [c.id for c in conversations] == ["conv-30", "conv-41"]
     questions = [question for c in conversations for question in c.questions]
@@ -103,7 +103,7 @@ LONGMEMEVAL = {
 }
 
 
-def test_longmemeval_is_told_in_order_of_dates(tmp_path: Path) -> None:
+def test_longmemeval_is_sorted_by_date(tmp_path: Path) -> None:
     untold = {**LONGMEMEVAL, "question_id": "q8_abs", "answer": "The user never said so."}
     first, second = load_longmemeval(write(tmp_path / "s.json", [LONGMEMEVAL, untold]))
     assert [turn.text for turn in first.turns] == ["I live in Porto", "I moved to Berlin", "Nice!"]
@@ -130,7 +130,7 @@ REALTALK = {
 }
 
 
-def test_realtalk_reads_a_file_or_a_folder(tmp_path: Path) -> None:
+def test_realtalk_reads_file_or_folder(tmp_path: Path) -> None:
     write(tmp_path / "Chat_2.json", REALTALK)
     write(tmp_path / "Chat_1.json", REALTALK)
     [one] = load_realtalk(tmp_path / "Chat_2.json")
@@ -145,13 +145,13 @@ def test_realtalk_reads_a_file_or_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("load", [load_longmemeval, load_realtalk, load_locomo])
 @pytest.mark.parametrize("content", ["{", "[]", '[{"a": 1}]', '{"session_1": []}', "3"])
-def test_another_format_is_told(load: Any, content: str, tmp_path: Path) -> None:
+def test_unreadable_format_raises(load: Any, content: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(InvalidInputError, match="Pass"):
         load(tmp_path / "x.json", (1,))
 
 
-def test_histories_know_what_was_so_before(tmp_path: Path) -> None:
+def test_histories_record_stale_facts(tmp_path: Path) -> None:
     story = {
         "id": "s1",
         "sessions": [
@@ -189,7 +189,7 @@ def test_histories_know_what_was_so_before(tmp_path: Path) -> None:
         load_histories(tmp_path / "h.jsonl", (2,))
 
 
-def test_the_shipped_histories_can_be_asked() -> None:
+def test_shipped_histories_load() -> None:
     histories = load_histories()
     questions = [question for history in histories for question in history.questions]
     assert len(histories) >= 20

@@ -1,4 +1,4 @@
-"""`memlora evaluate` and `memlora report`, end to end on experts that follow rules."""
+"""Tests of `memlora evaluate` and `memlora report` with rule-based experts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def memlora(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def test_a_benchmark_with_every_baseline_becomes_a_report(memlora: Run, locomo_file: Path, tmp_path: Path) -> None:
+def test_evaluate_all_baselines_and_report(memlora: Run, locomo_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs" / "tiny"
     shown = memlora("evaluate", "locomo", locomo_file, "--out", out, "--conversations", "1,2", "--baseline", "all")
     assert re.search(r"memlora\s+6\s+0\.\d+", shown.stdout)
@@ -58,14 +58,14 @@ def test_a_benchmark_with_every_baseline_becomes_a_report(memlora: Run, locomo_f
     assert (tmp_path / "docs/report.html").read_text().count("<table") == page.count("\n| ---")
 
 
-def test_a_limit_and_sessions_make_a_small_run(memlora: Run, locomo_file: Path, tmp_path: Path) -> None:
+def test_limit_and_sessions_shorten_run(memlora: Run, locomo_file: Path, tmp_path: Path) -> None:
     words = ("evaluate", "locomo", locomo_file, "--out", tmp_path / "r", "--conversations", "1", "--sessions", "1")
     memlora(*words, "--limit", "1")
     [row] = read_lines(tmp_path / "r/answers.jsonl")
     assert row["gold"] == "cello"
 
 
-def test_ingestion_can_be_done_ahead(memlora: Run, opener: Opener, locomo_file: Path, tmp_path: Path) -> None:
+def test_ingest_only_then_evaluate(memlora: Run, opener: Opener, locomo_file: Path, tmp_path: Path) -> None:
     words = ("evaluate", "locomo", locomo_file, "--out", tmp_path / "r", "--conversations", "1")
     memlora(*words, "--ingest-only")
     assert not (tmp_path / "r").exists()
@@ -74,7 +74,7 @@ def test_ingestion_can_be_done_ahead(memlora: Run, opener: Opener, locomo_file: 
     assert {request.role for request in opener.asked[before:]} == {"generation"}
 
 
-def test_one_expert_by_itself(memlora: Run, locomo_file: Path, tmp_path: Path) -> None:
+def test_evaluate_extraction_and_updates(memlora: Run, locomo_file: Path, tmp_path: Path) -> None:
     memlora("evaluate", "extraction", locomo_file, "--out", tmp_path / "e", "--conversations", "1,2")
     scores = json.loads((tmp_path / "e/scores.json").read_text())
     assert scores["extraction"]["recall"] == 1.0
@@ -88,7 +88,7 @@ def test_one_expert_by_itself(memlora: Run, locomo_file: Path, tmp_path: Path) -
     assert "kind of case" in page
 
 
-def test_the_shipped_histories_are_a_benchmark_too(memlora: Run, tmp_path: Path) -> None:
+def test_evaluate_shipped_histories(memlora: Run, tmp_path: Path) -> None:
     memlora("evaluate", "assistant", "--out", tmp_path / "a", "--conversations", "1", "--limit", "3")
     scores = json.loads((tmp_path / "a/scores.json").read_text())
     assert sum(s["n"] for s in scores["setups"]["memlora"]["by_category"].values()) == 3
@@ -105,16 +105,16 @@ def test_the_shipped_histories_are_a_benchmark_too(memlora: Run, tmp_path: Path)
         (("assistant", "--baseline", "bm52", "--conversations", "1"), "No setup 'bm52'"),
     ],
 )
-def test_what_cannot_be_evaluated_is_told(memlora: Run, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+def test_invalid_arguments_exit_with_error(memlora: Run, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     assert message in memlora("evaluate", *words, "--out", tmp_path / "r", code=1).stderr
 
 
-def test_an_unfinished_run_has_no_report(memlora: Run, tmp_path: Path) -> None:
+def test_unfinished_run_has_no_report(memlora: Run, tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     assert "has no scores" in memlora("report", tmp_path / "r", "--out", tmp_path / "docs", code=1).stderr
 
 
-def test_judges_stand_beside_their_calibration(memlora: Run, locomo_file: Path, tmp_path: Path) -> None:
+def test_report_shows_judge_calibration(memlora: Run, locomo_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "judged"
     memlora("evaluate", "locomo", locomo_file, "--out", out, "--conversations", "1,2")
     share = {"mean": 0.5, "low": 0.2, "high": 0.8, "n": 6, "unreadable": 0}
@@ -126,13 +126,13 @@ def test_judges_stand_beside_their_calibration(memlora: Run, locomo_file: Path, 
     assert "| j, generous | memlora | 0.500 [0.200, 0.800] | 0.900 | 0.625 |" in page
 
 
-def test_pages_escape_what_people_wrote() -> None:
+def test_report_escapes_markup() -> None:
     parts = [Text("a <b> title", "h1"), Grid(["x|y"], [["<script>"]])]
     assert "<script>" not in to_html(parts)
     assert "a &lt;b&gt; title" in to_html(parts)
     assert "x\\|y" in to_markdown(parts)
 
 
-def test_the_papers_numbers_are_whole_questions_of_233() -> None:
+def test_paper_scores_match_233_questions() -> None:
     for system in [*published()["systems"], *published()["stages"]]:
         assert round(100 * round(system["J"] * 2.33) / 233, 1) == system["J"]

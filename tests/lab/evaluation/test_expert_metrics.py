@@ -1,4 +1,4 @@
-"""Metrics of extraction and update, and the runs that make them, on experts that follow rules."""
+"""Tests of the metrics of extraction and update with rule-based experts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_facts_match_one_to_one() -> None:
     assert len(match_facts(BagOfWords(), window, 0.99)) == 1
 
 
-def test_extraction_scores_windows_with_facts_and_empty_ones_apart() -> None:
+def test_extraction_scores_empty_windows_apart() -> None:
     windows = [
         ReadWindow((("Ana has a dog", "Ana"), ("Ana plays chess", "Ana")), ("Ana has a dog", "Ben went to Rome")),
         ReadWindow((("Ben likes tea", "Ben"),), (), valid=False),
@@ -42,14 +42,14 @@ def test_extraction_scores_windows_with_facts_and_empty_ones_apart() -> None:
     assert found["right_speaker"] == 1.0
 
 
-def test_a_fact_under_another_name_is_counted() -> None:
+def test_wrong_speaker_is_counted() -> None:
     window = ReadWindow((("Ana has a black dog called Rex", "Ana"),), ("Ben has a black dog called Rex",))
     found = score_extraction(BagOfWords(), [window])
     assert found["recall"] == 1.0
     assert found["right_speaker"] == 0.0
 
 
-def test_silence_everywhere_earns_no_f1() -> None:
+def test_empty_extraction_has_no_f1() -> None:
     assert score_extraction(BagOfWords(), [ReadWindow((), ())])["f1"] is None
     assert score_extraction(BagOfWords(), [ReadWindow((("Ana sings", "Ana"),), ())])["f1"] == 0.0
 
@@ -72,7 +72,7 @@ def test_decisions_are_counted_by_label() -> None:
     assert found["confusion"]["DELETE"] == {"unreadable": 1}
 
 
-def test_update_cases_are_decided_as_in_real_use(bundle: Bundle) -> None:
+def test_update_cases_use_runtime_decisions(bundle: Bundle) -> None:
     cases = [
         UpdateCase("1", "change", "User lives in Porto", "User lives in Berlin", Event.UPDATE),
         UpdateCase("2", "no-change", "User lives in Porto", "User lives in Porto", Event.NONE),
@@ -88,7 +88,7 @@ def test_update_cases_are_decided_as_in_real_use(bundle: Bundle) -> None:
     assert scores["cost"]["prompt_tokens"] > 0
 
 
-def test_a_doubtful_update_is_decided_as_an_addition(bundle: Bundle) -> None:
+def test_uncertain_update_counts_as_add(bundle: Bundle) -> None:
     case = UpdateCase("1", "change", "User lives in Porto", "User lives in Berlin", Event.UPDATE)
     with ScriptedEngine(memory_update=[{"UPDATE": 0.48, "ADD": 0.42, "DELETE": 0.1}]) as engine:
         scores, rows = evaluate_updates(Experts(bundle, engine), [case])
@@ -96,7 +96,7 @@ def test_a_doubtful_update_is_decided_as_an_addition(bundle: Bundle) -> None:
     assert scores["accuracy"]["mean"] == 0.0
 
 
-def test_extraction_reads_the_windows_that_add_would_cut(bundle: Bundle, locomo_file: Path) -> None:
+def test_extraction_uses_runtime_windows(bundle: Bundle, locomo_file: Path) -> None:
     conversations = DATASETS["locomo"].load(locomo_file, (1, 2))
     with Rules() as engine:
         scores, read = evaluate_extraction(Experts(bundle, engine), conversations, BagOfWords())
@@ -119,7 +119,7 @@ def test_unreadable_output_is_counted(bundle: Bundle, locomo_file: Path) -> None
     assert scores["recall"] == 0.0
 
 
-def test_a_bad_line_of_cases_is_named(tmp_path: Path) -> None:
+def test_invalid_case_names_its_line(tmp_path: Path) -> None:
     file = tmp_path / "cases.jsonl"
     file.write_text('{"id": "1", "kind": "x", "memory": "a", "fact": "b", "label": "MERGE"}\n')
     with pytest.raises(InvalidInputError, match="line 1"):

@@ -1,4 +1,4 @@
-"""The shipped held-out data: what it holds, and that nothing of it is in the training stories."""
+"""Tests of the shipped held-out data, and that none of it is in the training stories."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def _subject(sentence: str) -> str:
     return sentence.split()[0].removesuffix("'s")
 
 
-def test_update_cases_hold_what_they_promise(cases: list[dict[str, Any]]) -> None:
+def test_update_cases_are_valid(cases: list[dict[str, Any]]) -> None:
     assert len(cases) >= 300
     for key in ("id", "memory"):
         assert len({case[key] for case in cases}) == len(cases), f"two cases have the same {key}"
@@ -73,7 +73,7 @@ def test_update_cases_hold_what_they_promise(cases: list[dict[str, Any]]) -> Non
         assert case["label"] != "DELETE" or case["retracts"], f"{case['id']}: only a retraction deletes"
 
 
-def test_update_cases_are_spread_over_kinds(cases: list[dict[str, Any]]) -> None:
+def test_update_cases_cover_all_kinds(cases: list[dict[str, Any]]) -> None:
     kinds = Counter(case["kind"] for case in cases)
     labels = Counter(case["label"] for case in cases)
     assert set(kinds) == set(LABEL_OF)
@@ -85,7 +85,7 @@ def test_update_cases_are_spread_over_kinds(cases: list[dict[str, Any]]) -> None
     assert any(case["retracts"] for case in cases if case["label"] == "ADD"), "forgetting something else must be tested"
 
 
-def test_histories_read_like_chats_with_an_assistant(histories: list[Story]) -> None:
+def test_histories_alternate_user_and_assistant(histories: list[Story]) -> None:
     assert len(histories) >= 24
     assert len({story.id for story in histories}) == len(histories)
     silent = user_turns = 0
@@ -122,7 +122,7 @@ def test_questions_have_short_answers_or_none(histories: list[Story]) -> None:
     assert min(polar["Yes"], polar["No"]) >= 12, "always saying the same must not pay"
 
 
-def test_dates_asked_for_can_be_resolved(histories: list[Story]) -> None:
+def test_question_dates_can_be_resolved(histories: list[Story]) -> None:
     for story in histories:
         facts = _facts(story)
         for question in story.questions:
@@ -131,7 +131,7 @@ def test_dates_asked_for_can_be_resolved(histories: list[Story]) -> None:
                 assert find_dates(fact.fact, turn.observed_at), f"{story.id}: {question.q}"
 
 
-def test_what_was_taken_back_is_not_told_by_another_fact(histories: list[Story]) -> None:
+def test_retracted_facts_answer_no_question(histories: list[Story]) -> None:
     for story in histories:
         facts = _facts(story)
         taken_back = {fact.forget for _, fact in facts.values() if fact.forget}
@@ -140,18 +140,18 @@ def test_what_was_taken_back_is_not_told_by_another_fact(histories: list[Story])
             assert question.a is None or not answered_from, f"{story.id}: {question.q} is answered from {answered_from}"
 
 
-def test_no_update_case_is_in_the_training_stories(cases: list[dict[str, Any]], trained: list[Story]) -> None:
+def test_update_cases_are_not_trained_on(cases: list[dict[str, Any]], trained: list[Story]) -> None:
     told = (read_fact(fact.fact, turn).text for story in trained for turn, fact in _facts(story).values())
     assert not _telling(case[key] for case in cases for key in ("memory", "fact")) & _telling(told)
 
 
-def test_no_history_is_in_the_training_stories(histories: list[Story], trained: list[Story]) -> None:
+def test_histories_are_not_trained_on(histories: list[Story], trained: list[Story]) -> None:
     assert not {story.id for story in histories} & {story.id for story in trained}
     said, known = ([turn.text for story in given for turn, _ in story.turns()] for given in (histories, trained))
     assert not _telling(said) & _telling(known)
 
 
-def test_no_question_with_its_answer_is_in_the_training_stories(histories: list[Story], trained: list[Story]) -> None:
+def test_questions_are_not_trained_on(histories: list[Story], trained: list[Story]) -> None:
     def asked(stories: Iterable[Story]) -> set[tuple[str, str]]:
         plain = [q for story in stories for q in story.questions if q.a not in (None, "Yes", "No")]
         return {(_bare(q.q), _bare(q.a or "")) for q in plain if not WHEN.search(q.a or "")}

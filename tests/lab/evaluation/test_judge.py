@@ -1,4 +1,4 @@
-"""The judge reads labels, keeps grades, and is itself measured."""
+"""Tests of the judge, its stored grades and its calibration."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def answered(number: int, prediction: str, gold: str = "in Berlin") -> Answered:
     )
 
 
-def test_the_last_label_counts() -> None:
+def test_last_label_counts() -> None:
     assert read_label('It is not WRONG. {"label": "CORRECT"}') is True
     assert read_label('{"label": "WRONG"}') is False
     assert read_label("incorrect") is None
 
 
-def test_prompts_differ_in_strictness() -> None:
+def test_prompts_differ_by_strictness() -> None:
     generous, strict = SameWords(asked=[]), SameWords(asked=[])
     asked = [Graded("Where?", "in Berlin", "Berlin")]
     assert Judge(generous).grade(asked) == Judge(strict, "strict").grade(asked) == [True]
@@ -60,11 +60,11 @@ def test_prompts_differ_in_strictness() -> None:
         Judge(generous, "kind")  # type: ignore[arg-type]
 
 
-def test_braces_in_answers_are_text() -> None:
+def test_braces_in_answers_are_kept() -> None:
     assert Judge(SameWords(asked=[])).grade([Graded("{x}", "{gold}", "{gold}")]) == [True]
 
 
-def test_a_run_is_graded_once_and_kept(tmp_path: Path) -> None:
+def test_run_is_graded_once(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", {"seed": 0})
     run.append([answered(1, "Berlin"), answered(2, "Porto"), answered(3, "mumble"), answered(4, "Berlin", gold="")])
     model = SameWords(asked=[])
@@ -75,7 +75,7 @@ def test_a_run_is_graded_once_and_kept(tmp_path: Path) -> None:
     assert len(read_lines(run.path / "judged.jsonl")) == 3
 
 
-def test_grades_of_an_outside_judge_are_taken(tmp_path: Path) -> None:
+def test_external_grades_are_reused(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", {"seed": 0})
     run.append([answered(1, "Porto")])
     given = {"judge": "a person", "strictness": "strict", "setup": "memlora", "question_id": "c/1", "right": True}
@@ -99,7 +99,7 @@ def audit(folder: Path) -> Path:
     return folder
 
 
-def test_calibration_tells_what_a_judge_passes(tmp_path: Path) -> None:
+def test_calibration_measures_accepted_answers(tmp_path: Path) -> None:
     found = calibrate(Judge(SameWords(asked=[])), audit(tmp_path), sample=10)
     assert {kind: share["mean"] for kind, share in found.items()} == {
         "right": 1.0,

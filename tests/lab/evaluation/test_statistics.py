@@ -1,4 +1,4 @@
-"""Statistics against what is known to be true of them."""
+"""Tests of the statistics against known results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from langchain_memlora.lab.evaluation.statistics import bootstrap, mcnemar, paired_bootstrap, wilson
 
 
-def test_a_bootstrap_interval_is_that_of_the_normal_approximation() -> None:
+def test_bootstrap_matches_normal_approximation() -> None:
     chance = random.Random(1)
     values = [chance.gauss(0.4, 0.3) for _ in range(400)]
     found = bootstrap(values)
@@ -20,11 +20,11 @@ def test_a_bootstrap_interval_is_that_of_the_normal_approximation() -> None:
     assert bootstrap([]) is None
 
 
-def test_one_value_has_no_spread() -> None:
+def test_single_value_has_no_interval() -> None:
     assert bootstrap([0.5]).low == bootstrap([0.5]).high == 0.5
 
 
-def test_pairs_find_a_difference_that_means_hide() -> None:
+def test_paired_bootstrap_finds_small_difference() -> None:
     chance = random.Random(3)
     hard = [chance.random() for _ in range(100)]
     better = [h + 0.05 + chance.gauss(0, 0.02) for h in hard]
@@ -41,14 +41,14 @@ def test_equal_systems_do_not_differ() -> None:
     assert mcnemar([True, False], [True, False]) == 1.0
 
 
-def test_mcnemar_counts_only_where_they_differ() -> None:
+def test_mcnemar_uses_discordant_pairs() -> None:
     a = [True] * 10 + [True] * 50
     b = [False] * 10 + [True] * 50
     assert mcnemar(a, b) == pytest.approx(2 / 2**10)
     assert mcnemar(b, a) == mcnemar(a, b)
 
 
-def test_wilson_is_the_papers_interval() -> None:
+def test_wilson_matches_paper() -> None:
     found = wilson(110, 233)  # J 47.2
     assert (round(found.low, 3), round(found.high, 3)) == (0.409, 0.536)
     assert wilson(0, 20).low == 0.0

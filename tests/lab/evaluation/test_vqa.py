@@ -1,4 +1,4 @@
-"""Questions about pictures, asked three ways: from pixels, from captions, by a constant."""
+"""Tests of questions about pictures from pixels, captions and a constant."""
 
 import dataclasses
 import json
@@ -49,7 +49,7 @@ def experts(bundle: Bundle) -> Experts:
     return Experts(seeing, engine, VisionExpert(seeing, engine))
 
 
-def test_each_way_is_scored_by_kind(experts: Experts) -> None:
+def test_accuracy_by_way_and_kind(experts: Experts) -> None:
     scores, rows = evaluate_vqa(experts, ROWS)
     found = {way: {kind: share["mean"] for kind, share in kinds.items()} for way, kinds in scores["by_kind"].items()}
     assert found[LOOKED] == {"color": 0.5, "count": 0.5}
@@ -65,18 +65,18 @@ def test_each_way_is_scored_by_kind(experts: Experts) -> None:
     ("said", "answer", "same"),
     [("Two", "2", True), (" Red. ", "red", True), ("two dogs", "2", False), ("", "no", False), ('"Yes"', "yes", True)],
 )
-def test_answers_are_compared_as_people_would(said: str, answer: str, same: bool) -> None:
+def test_same_answer_normalises_text(said: str, answer: str, same: bool) -> None:
     assert same_answer(said, answer) is same
 
 
-def test_nothing_to_ask_and_nobody_to_look(experts: Experts) -> None:
+def test_missing_questions_or_vision_raise(experts: Experts) -> None:
     with pytest.raises(InvalidInputError, match="no questions among 1 rows"):
         evaluate_vqa(experts, ROWS[-1:])
     with pytest.raises(VisionNotConfiguredError):
         evaluate_vqa(Experts(experts.bundle, experts.engine), ROWS)
 
 
-def test_the_command(experts: Experts, tmp_path: Path, make_memory: Any) -> None:
+def test_evaluate_vqa_command(experts: Experts, tmp_path: Path, make_memory: Any) -> None:
     (tmp_path / "red.png").write_bytes(RED)
     lines = [
         {"image": "red.png", "kind": row.kind, "question": row.question, "answer": row.answer} for row in ROWS[::2]

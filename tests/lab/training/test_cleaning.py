@@ -1,4 +1,4 @@
-"""What is kept of a teacher's text, and that each switch changes what it says."""
+"""Tests of cleaning a teacher's text, with each switch on and off."""
 
 import json
 from dataclasses import replace
@@ -39,20 +39,20 @@ SAID = _facts((1, "User lives in Rome"), (1, "User's dog is called Bo."))
 # -- extraction --------------------------------------------------------------------------------------------------
 
 
-def test_facts_lose_their_subject_and_get_it_back() -> None:
+def test_subjects_are_removed_and_restored() -> None:
     cleaned = clean_extraction(SAID, HOME, ALL)
     assert cleaned.value == (TaughtFact(1, "lives in Rome", False), TaughtFact(1, "'s dog is called Bo", False))
     assert json.loads(cleaned.target) == {"facts": ["User lives in Rome", "User's dog is called Bo"]}
     assert [fact_of(fact, HOME).text for fact in cleaned.value] == ["User lives in Rome", "User's dog is called Bo"]
 
 
-def test_a_named_speaker_is_the_subject() -> None:
+def test_named_speaker_is_subject() -> None:
     window = _window("I bake", speaker="Ana")
     assert clean_extraction(_facts((1, "Ana bakes bread")), window, ALL).value == (TaughtFact(1, "bakes bread", False),)
     assert "'Ana'" in str(clean_extraction(_facts((1, "User bakes bread")), window, ALL).dropped)
 
 
-def test_requests_to_forget() -> None:
+def test_forget_requests_are_parsed() -> None:
     row = {"message": 2, "fact": "User has a pin", "forget": True}
     cleaned = clean_extraction(json.dumps({"facts": [row]}), HOME, ALL)
     assert cleaned.value == (TaughtFact(2, "has a pin", True),)
@@ -60,7 +60,7 @@ def test_requests_to_forget() -> None:
     assert json.loads(cleaned.target) == {"facts": ["forget that User has a pin"]}
 
 
-def test_nothing_to_remember_is_not_the_same_as_nothing_to_read() -> None:
+def test_empty_list_differs_from_empty_text() -> None:
     assert clean_extraction('{"facts": []}', HOME, ALL).value == ()
     assert clean_extraction('{"facts": []}', HOME, ALL).dropped is None
     assert clean_extraction("", HOME, ALL).dropped == "empty"
@@ -79,7 +79,7 @@ def test_nothing_to_remember_is_not_the_same_as_nothing_to_read() -> None:
         ("<think>endless", "nothing is left beside its thoughts"),
     ],
 )
-def test_what_cannot_be_read_is_dropped_with_the_reason(text: str, reason: str) -> None:
+def test_unreadable_text_is_dropped_with_reason(text: str, reason: str) -> None:
     cleaned = clean_extraction(text, HOME, ALL)
     assert reason in str(cleaned.dropped)
     assert (cleaned.target, cleaned.value) == ("", None)
@@ -97,7 +97,7 @@ def test_what_cannot_be_read_is_dropped_with_the_reason(text: str, reason: str) 
         '<|channel|>analysis<|message|>{"facts": []}<|end|><|start|>assistant<|channel|>final<|message|>',
     ],
 )
-def test_thoughts(thoughts: str) -> None:
+def test_thoughts_are_removed(thoughts: str) -> None:
     text = thoughts + SAID
     assert len(clean_extraction(text, HOME, ALL).value) == 2
     kept = clean_extraction(text, HOME, replace(ALL, thoughts=False, minimal=False))
@@ -105,7 +105,7 @@ def test_thoughts(thoughts: str) -> None:
     assert kept.target == text.strip()
 
 
-def test_minimal() -> None:
+def test_minimal_removes_surrounding_text() -> None:
     chatty = f"Here you are:\n```json\n{SAID}\n```\nAnything else?"
     short, whole = (clean_extraction(chatty, HOME, replace(ALL, minimal=on)) for on in (True, False))
     assert short.value == whole.value
@@ -155,7 +155,7 @@ def test_untouched_memories_are_filtered() -> None:
     assert "User bakes" not in short.target
 
 
-def test_news_never_deletes() -> None:
+def test_only_retractions_delete() -> None:
     rows = [{"id": "0", "event": "DELETE", "fact": 1}]
     assert clean_update(_update(rows), NEW[:1], KNOWN, ALL).value == (TaughtOperation(Event.UPDATE, 0, 0),)
     forget = [replace(NEW[1], retracts=True)]
@@ -178,7 +178,7 @@ def test_news_never_deletes() -> None:
         (["User lives in Oslo"], "has no event"),
     ],
 )
-def test_unreadable_updates(rows: list[object], reason: str) -> None:
+def test_unreadable_updates_are_dropped(rows: list[object], reason: str) -> None:
     assert reason in str(clean_update(_update(rows), NEW, KNOWN, ALL).dropped)
 
 
@@ -197,23 +197,23 @@ def test_unreadable_updates(rows: list[object], reason: str) -> None:
         ("Unknown", "unknown"),
     ],
 )
-def test_answers(text: str, short: str) -> None:
+def test_answers_are_shortened(text: str, short: str) -> None:
     assert clean_answer(text, ALL).target == short
     assert clean_answer(text, replace(ALL, thoughts=False, minimal=False)).target == text
 
 
-def test_no_answers() -> None:
+def test_empty_or_long_answer_is_dropped() -> None:
     assert clean_answer('{"answer": ""}', ALL).dropped == "no answer"
     assert "30 words" in str(clean_answer("word " * 30, ALL).dropped)
 
 
-def test_questions() -> None:
+def test_questions_are_parsed() -> None:
     assert clean_questions('{"questions": ["Where?", " ", 3]}').value == ("Where?",)
     assert clean_questions('{"questions": []}').dropped == "no questions"
     assert clean_questions("Where?").dropped
 
 
-def test_the_subject_may_be_the_user_in_any_case() -> None:
+def test_subject_matches_any_case() -> None:
     at = datetime(2024, 1, 1, tzinfo=UTC)
     window = cut_windows([Turn("t", ANA, "user", "x", at)])[0]
     assert clean_extraction(_facts((1, "The user lives in Rome")), window, ALL).value[0].sentence == "lives in Rome"

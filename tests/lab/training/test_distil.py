@@ -1,4 +1,4 @@
-"""A teacher by rule reads raw chats: what it costs, what becomes rows, and what each switch changes in them."""
+"""Tests of distilling raw chats with a rule-based teacher."""
 
 import dataclasses
 import json
@@ -127,7 +127,7 @@ def _texts(made: Distilled, role: Role) -> list[tuple[str, str]]:
 # -- what comes out ----------------------------------------------------------------------------------------------
 
 
-def test_rows_of_all_roles(tmp_path: Path, bundle: Bundle) -> None:
+def test_rows_for_all_roles(tmp_path: Path, bundle: Bundle) -> None:
     made = _run(tmp_path, bundle)
     targets = {target for _, target in _texts(made, Role.EXTRACTION)}
     assert {"1 live in Rome", "1 forget: have a cat", "1 like green tea"} <= targets
@@ -144,7 +144,7 @@ def test_rows_of_all_roles(tmp_path: Path, bundle: Bundle) -> None:
     assert {group for _, group in made.rows[Role.EXTRACTION]} == {"rome", "tea"}
 
 
-def test_two_facts_that_replace_the_same_memory_are_both_kept(tmp_path: Path, bundle: Bundle) -> None:
+def test_two_replacing_facts_are_kept(tmp_path: Path, bundle: Bundle) -> None:
     moved = ["I live in Oslo", "> Oh!", "I live in Oslo near the harbour"]
     asked = [{"question": "Where do I live, in Oslo or Rome?", "answer": "Oslo"}]
     chat = _chat("moved", ("2024-05-01", ["I live in Rome"]), ("2024-05-09", moved), questions=asked)
@@ -157,7 +157,7 @@ def test_two_facts_that_replace_the_same_memory_are_both_kept(tmp_path: Path, bu
     assert "- User live in Oslo near the harbour\n" in context
 
 
-def test_files(tmp_path: Path, bundle: Bundle) -> None:
+def test_distil_writes_records_rows_and_report(tmp_path: Path, bundle: Bundle) -> None:
     made = _run(tmp_path, bundle, price=(1.0, 10.0))
     records = [json.loads(line) for line in (tmp_path / "extraction.jsonl").read_text().splitlines()]
     assert [set(record) for record in records] == [{"source", "key", "raw", "target", "dropped"}] * len(records)
@@ -173,12 +173,12 @@ def test_files(tmp_path: Path, bundle: Bundle) -> None:
     assert report["dropped"]["extraction"] == 1
 
 
-def test_a_dropped_window_teaches_nothing(tmp_path: Path, bundle: Bundle) -> None:
+def test_dropped_window_yields_no_rows(tmp_path: Path, bundle: Bundle) -> None:
     made = _run(tmp_path, bundle)
     assert not any("garble" in prompt for prompt, _ in _texts(made, Role.EXTRACTION))
 
 
-def test_students_are_asked_as_experts_are(tmp_path: Path, bundle: Bundle) -> None:
+def test_row_prompts_match_runtime(tmp_path: Path, bundle: Bundle) -> None:
     made = _run(tmp_path, bundle)
     asked: list[str] = []
 
@@ -198,14 +198,14 @@ def test_students_are_asked_as_experts_are(tmp_path: Path, bundle: Bundle) -> No
     assert asked[1] == prompt
 
 
-def test_the_teacher_sees_the_long_prompt_and_the_student_the_short_one(tmp_path: Path, bundle: Bundle) -> None:
+def test_teacher_prompt_exceeds_student_prompt(tmp_path: Path, bundle: Bundle) -> None:
     model = RuleModel(rule=teach)
     made = _run(tmp_path, bundle, model)
     longest = max(len(prompt) for prompt, _ in _texts(made, Role.MEMORY_UPDATE))
     assert min(map(len, model.prompts)) > 3 * longest
 
 
-def test_json_students_write_the_papers_form(tmp_path: Path, bundle: Bundle) -> None:
+def test_json_student_writes_paper_format(tmp_path: Path, bundle: Bundle) -> None:
     paper = dataclasses.replace(bundle, card=bundle.card.model_copy(update={"dialect": "json"}))
     made = _run(tmp_path / "short", paper)
     whole = _run(tmp_path / "whole", paper, cleaning=Cleaning(untouched=False))
@@ -218,7 +218,7 @@ def test_json_students_write_the_papers_form(tmp_path: Path, bundle: Bundle) -> 
 # -- switches ----------------------------------------------------------------------------------------------------
 
 
-def test_untouched_memories_teach_none(tmp_path: Path, bundle: Bundle) -> None:
+def test_untouched_switch_controls_none_rows(tmp_path: Path, bundle: Bundle) -> None:
     runs = [_run(tmp_path / str(on), bundle, cleaning=Cleaning(untouched=on)) for on in (True, False)]
     filtered, whole = (Counter(label for _, label in _texts(run, Role.MEMORY_UPDATE)) for run in runs)
     assert filtered["NONE"] == 0
@@ -227,7 +227,7 @@ def test_untouched_memories_teach_none(tmp_path: Path, bundle: Bundle) -> None:
     assert whole["ADD"] + whole["NONE"] == filtered["ADD"]
 
 
-def test_gold_answers(tmp_path: Path, bundle: Bundle) -> None:
+def test_gold_answers_replace_teacher_answers(tmp_path: Path, bundle: Bundle) -> None:
     model = RuleModel(rule=teach)
     answers = [answer for _, answer in _texts(_run(tmp_path, bundle, model, [ROME]), Role.GENERATION)]
     assert answers == ["Oslo", "unknown", "in Oslo"]
@@ -236,7 +236,7 @@ def test_gold_answers(tmp_path: Path, bundle: Bundle) -> None:
     assert [answer for _, answer in _texts(made, Role.GENERATION)] == ["in Oslo"] * 3
 
 
-def test_thoughts_and_chatter(tmp_path: Path, bundle: Bundle) -> None:
+def test_cleaning_switches_keep_thoughts_and_text(tmp_path: Path, bundle: Bundle) -> None:
     loud = {
         "all": Cleaning(gold=False),
         "thoughts": Cleaning(gold=False, minimal=False, thoughts=False),
@@ -257,7 +257,7 @@ def test_thoughts_and_chatter(tmp_path: Path, bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize("torn", [False, True])
-def test_a_killed_run_goes_on_and_pays_nothing_twice(tmp_path: Path, bundle: Bundle, torn: bool) -> None:
+def test_killed_run_resumes_without_repeating_calls(tmp_path: Path, bundle: Bundle, torn: bool) -> None:
     whole = RuleModel(rule=teach)
     expected = _run(tmp_path / "whole", bundle, whole)
     asked: list[str] = []
@@ -288,7 +288,7 @@ def test_a_killed_run_goes_on_and_pays_nothing_twice(tmp_path: Path, bundle: Bun
     assert third.bill.dollars_before == pytest.approx(len(whole.prompts) * 110 / 1e6)
 
 
-def test_calls_that_fail_are_counted_and_asked_again(tmp_path: Path, bundle: Bundle) -> None:
+def test_failed_calls_are_counted_and_retried(tmp_path: Path, bundle: Bundle) -> None:
     def moody(prompt: str) -> str:
         if "green tea" in prompt and "were written on" in prompt:
             raise TimeoutError("too slow")
@@ -304,7 +304,7 @@ def test_calls_that_fail_are_counted_and_asked_again(tmp_path: Path, bundle: Bun
     assert sum("were written on" in prompt for prompt in mended.prompts) == 1
 
 
-def test_a_teacher_that_only_fails_is_given_up(tmp_path: Path, bundle: Bundle) -> None:
+def test_failing_teacher_aborts_run(tmp_path: Path, bundle: Bundle) -> None:
     def broken(prompt: str) -> str:
         raise PermissionError("wrong key")
 
@@ -315,14 +315,14 @@ def test_a_teacher_that_only_fails_is_given_up(tmp_path: Path, bundle: Bundle) -
     assert len(model.prompts) < 20
 
 
-def test_calls_run_at_once_within_the_limit(tmp_path: Path) -> None:
+def test_concurrency_limit_is_respected(tmp_path: Path) -> None:
     model = RuleModel(rule=lambda prompt: "x", pause=0.1)
     before = sum(t.name.startswith("ThreadPoolExecutor") for t in threading.enumerate())
     Teacher(model, tmp_path / "r.jsonl", concurrency=3).ask("generation", [f"prompt {n}" for n in range(9)])
     assert max(model.at_once) - before == 3
 
 
-def test_the_same_prompt_is_asked_once(tmp_path: Path) -> None:
+def test_identical_prompt_is_asked_once(tmp_path: Path) -> None:
     model = RuleModel(rule=lambda prompt: prompt.upper())
     teacher = Teacher(model, tmp_path / "r.jsonl")
     assert [reply.text for reply in teacher.ask("generation", ["a", "b", "a"])] == ["A", "B", "A"]
@@ -334,7 +334,7 @@ def test_the_same_prompt_is_asked_once(tmp_path: Path) -> None:
 # -- chats and rows on disk --------------------------------------------------------------------------------------
 
 
-def test_chats_from_json_lines_and_plain_text(tmp_path: Path) -> None:
+def test_chats_load_from_jsonl_and_text(tmp_path: Path) -> None:
     lines = tmp_path / "chats.jsonl"
     lines.write_text(ROME.model_dump_json(exclude_unset=True) + "\n\n")
     text = tmp_path / "friends.txt"
@@ -359,21 +359,21 @@ def test_chats_from_json_lines_and_plain_text(tmp_path: Path) -> None:
         ('{"id": "a", "messages": [{"role": "boss", "content": "x", "date": "2024-01-01"}]}', "boss"),
     ],
 )
-def test_what_is_no_chat_is_named_with_its_place(tmp_path: Path, line: str, named: str) -> None:
+def test_invalid_chat_names_its_line(tmp_path: Path, line: str, named: str) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(f"\n{line}\n")
     with pytest.raises(InvalidInputError, match=f"mine.jsonl:2 is not a chat.*(?s:.*){named}"):
         load_chats(path)
 
 
-def test_two_chats_of_one_name(tmp_path: Path) -> None:
+def test_duplicate_chat_id_raises(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(f"{TEA.model_dump_json()}\n{TEA.model_dump_json()}\n")
     with pytest.raises(InvalidInputError, match=r"mine.jsonl:2 is a second chat 'tea'"):
         load_chats(path)
 
 
-def test_no_chat_stands_on_both_sides_of_a_split() -> None:
+def test_split_keeps_chats_together() -> None:
     row: Any = {"prompt": [], "completion": []}
     training, validation = split_rows([(dict(row, n=n), f"chat {n // 10}") for n in range(250)])
     assert len(training) + len(validation) == 250
@@ -383,7 +383,7 @@ def test_no_chat_stands_on_both_sides_of_a_split() -> None:
     assert [r["n"] for r in validation] == [0, 12]
 
 
-def test_bad_rows(tmp_path: Path) -> None:
+def test_invalid_row_raises(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"prompt": [{"role": "user", "content": "x"}], "completion": "y"}\n')
     with pytest.raises(InvalidInputError, match=r"rows.jsonl:1 is not a row"):
@@ -393,7 +393,7 @@ def test_bad_rows(tmp_path: Path) -> None:
 # -- the command -------------------------------------------------------------------------------------------------
 
 
-def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distil_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distilling, "default_embeddings", BagOfWords)
     (tmp_path / "tea.txt").write_text("2024-06-01\nuser: I like green tea\n")
     script = tmp_path / "replies.jsonl"

@@ -1,4 +1,4 @@
-"""A teacher asked on a real Ray cluster: the rows are those of one process, and nothing is asked twice."""
+"""Tests of a teacher on a real Ray cluster."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def rows(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((out / "rows").iterdir())}
 
 
-def test_the_rows_are_those_of_one_process(tmp_path: Path) -> None:
+def test_rows_match_one_process(tmp_path: Path) -> None:
     distil(tmp_path, "here")
     told = distil(tmp_path, "there", "--actors", "2")
     assert "extraction: 0 calls, 5 known from before" in told
@@ -59,6 +59,6 @@ def test_the_rows_are_those_of_one_process(tmp_path: Path) -> None:
     assert (tmp_path / "there" / "replies.jsonl").read_bytes() == replies
 
 
-def test_what_a_teacher_does_not_answer_is_asked_by_the_next_run(tmp_path: Path) -> None:
+def test_unanswered_calls_wait_for_next_run(tmp_path: Path) -> None:
     distil(tmp_path, "out", "--actors", "2", replies=2, code=1)
     assert "generation: 0 calls" in distil(tmp_path, "out", "--actors", "2")

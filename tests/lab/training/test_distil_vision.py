@@ -1,4 +1,4 @@
-"""A teacher that sees, by rule: what it is shown, what becomes rows, and that rows of the kinds train an expert."""
+"""Tests of distilling pictures with a rule-based teacher."""
 
 import base64
 import io
@@ -61,7 +61,7 @@ def album(tmp_path: Path) -> Path:
     return tmp_path / "album"
 
 
-def test_what_a_teacher_sees_becomes_rows(album: Path, tmp_path: Path) -> None:
+def test_teacher_captions_and_questions_become_rows(album: Path, tmp_path: Path) -> None:
     out, looker = tmp_path / "out", Looker()
     made = distil_vision([album], Teacher(looker, out / "replies.jsonl"), out)
     assert sorted(looker.calls) == ["blue"] * 4 + ["red"] * 4
@@ -77,7 +77,7 @@ def test_what_a_teacher_sees_becomes_rows(album: Path, tmp_path: Path) -> None:
     assert again.rows == made.rows
 
 
-def test_no_pictures_are_an_error_and_a_broken_one_is_left_out(album: Path, tmp_path: Path) -> None:
+def test_empty_folder_and_broken_image(album: Path, tmp_path: Path) -> None:
     teacher = Teacher(Looker(), tmp_path / "replies.jsonl")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidInputError, match=r"No pictures were found in .*empty"):
@@ -96,7 +96,7 @@ def test_no_pictures_are_an_error_and_a_broken_one_is_left_out(album: Path, tmp_
     assert len(load_vision_rows(tmp_path / "out" / "rows" / "vision.jsonl")) == 9
 
 
-def test_rows_name_pictures_also_through_a_link(album: Path, tmp_path: Path) -> None:
+def test_rows_resolve_pictures_through_symlink(album: Path, tmp_path: Path) -> None:
     (tmp_path / "far" / "away").mkdir(parents=True)
     (tmp_path / "runs").symlink_to(tmp_path / "far" / "away")
     distil_vision([album], Teacher(Looker(), tmp_path / "replies.jsonl"), tmp_path / "runs" / "out")
@@ -112,17 +112,17 @@ def test_rows_name_pictures_also_through_a_link(album: Path, tmp_path: Path) -> 
         ({"question": "Is it?", "answer": "Yes", "reason": "because " * 40}, None),
     ],
 )
-def test_what_is_kept_of_a_reply(said: dict[str, Any], answer: str | None) -> None:
+def test_reply_is_cleaned_or_dropped(said: dict[str, Any], answer: str | None) -> None:
     assert (clean_look(json.dumps(said)).target or None) == answer
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values())
-def test_what_an_expert_is_taught_to_write_can_be_read(dialect: Any) -> None:
+def test_vision_target_is_readable(dialect: Any) -> None:
     written = dialect().write_vision("two", "One sits, one runs.")
     assert dialect().read_vision(Completion(written, (), 1)) == "two"
 
 
-def test_the_command(album: Path, tmp_path: Path) -> None:
+def test_distil_vision_command(album: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.jsonl"
     say = json.dumps({"question": "Which?", "answer": "red", "reason": "It is."})
     lines = [{"when": "describe it", "say": '{"caption": "a sheet"}'}, {"when": "one question", "say": say}]

@@ -1,4 +1,4 @@
-"""Published annotations as stories: subjects come off, evidence is named by place, and rows can be cut."""
+"""Tests of published annotations converted to stories."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +29,7 @@ TALK = Conversation(
 )
 
 
-def test_story_of_a_conversation() -> None:
+def test_story_of_conversation() -> None:
     story = story_of(TALK)
     assert [[turn.by for turn in session.turns] for session in story.sessions] == [["Ana", "Tom"], ["Tom"]]
     assert [[fact.fact for fact in turn.facts] for s in story.sessions for turn in s.turns] == [
@@ -43,7 +43,7 @@ def test_story_of_a_conversation() -> None:
 
 
 @needs_locomo
-def test_memlora_stories(tmp_path: Path) -> None:
+def test_stories_command(tmp_path: Path) -> None:
     out = tmp_path / "made" / "stories.jsonl"
     ran = CliRunner().invoke(app, ["stories", str(FILE), "--out", str(out), "--conversations", "1,2"])
     assert ran.exit_code == 0, ran.output
@@ -51,7 +51,7 @@ def test_memlora_stories(tmp_path: Path) -> None:
 
 
 @needs_locomo
-def test_locomo_gives_rows() -> None:
+def test_locomo_story_yields_rows() -> None:
     story = story_of(load_locomo(FILE, (1,))[0])
     rows = extraction_rows(load_bundle("smollm2-135m"), story_sessions([story]))
     told = [row for row in rows if row["completion"][0]["content"] != "none"]

@@ -1,4 +1,4 @@
-"""The pairs that the memory_update expert is trained on beside the stories."""
+"""Tests of the sentence pairs for the memory_update expert."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from langchain_memlora.lab.training.pairs import load_pairs, split_pairs
 PAIR = '{"old": "User eats no dairy", "new": "User stays away from dairy", "event": "NONE"}'
 
 
-def test_the_shipped_pairs_show_each_kind_about_as_often() -> None:
+def test_shipped_pairs_are_balanced() -> None:
     counts = Counter(pair.event for pair in load_pairs())
     assert set(counts) == {"ADD", "NONE", "UPDATE"}
     assert max(counts.values()) < 1.5 * min(counts.values())
     assert len({(pair.old, pair.new) for pair in load_pairs()}) == counts.total()
 
 
-def test_no_labelled_case_is_trained_on() -> None:
+def test_update_cases_are_not_trained_on() -> None:
     taught = {text.casefold() for pair in load_pairs() for text in (pair.old, pair.new)}
     for case in load_update_cases():
         assert not {case.memory.casefold(), case.fact.casefold()} <= taught, case.id
 
 
-def test_a_pair_becomes_two_equal_rows(tmp_path: Path) -> None:
+def test_pair_becomes_two_equal_rows(tmp_path: Path) -> None:
     file = tmp_path / "pairs.jsonl"
     file.write_text(PAIR)
     first, second = story_rows(Role.MEMORY_UPDATE, load_bundle(), [], pairs=load_pairs(file))
@@ -38,7 +38,7 @@ def test_a_pair_becomes_two_equal_rows(tmp_path: Path) -> None:
     assert "Old: User eats no dairy\nNew: User stays away from dairy" in first["prompt"][0]["content"]
 
 
-def test_some_pairs_only_judge() -> None:
+def test_validation_split() -> None:
     training, judging = split_pairs(load_pairs())
     assert 10 < len(training) / len(judging) <= 11
     assert not {(p.old, p.new) for p in training} & {(p.old, p.new) for p in judging}
@@ -47,7 +47,7 @@ def test_some_pairs_only_judge() -> None:
 @pytest.mark.parametrize(
     "line", ["{", '{"old": "a"}', PAIR.replace("NONE", "DELETE"), PAIR.replace("User eats no dairy", "")]
 )
-def test_what_is_not_a_pair_is_an_error_that_names_the_line(line: str, tmp_path: Path) -> None:
+def test_invalid_pair_names_its_line(line: str, tmp_path: Path) -> None:
     file = tmp_path / "pairs.jsonl"
     file.write_text(f"{PAIR}\n{line}\n")
     with pytest.raises(InvalidInputError, match=r"pairs\.jsonl:2"):

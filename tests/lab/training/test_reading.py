@@ -1,4 +1,4 @@
-"""Generation rows: questions with what the real retrieval finds."""
+"""Tests of generation rows, with the context that retrieval finds."""
 
 import re
 from pathlib import Path
@@ -66,7 +66,7 @@ def _by_question(rows: list[Any]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def test_answers(shown: dict[str, tuple[str, str]]) -> None:
+def test_row_answers(shown: dict[str, tuple[str, str]]) -> None:
     assert shown["When did I run a marathon?"][1] == "7 May 2024"
     assert shown["Where do I live?"][1] == "Oslo"
     assert shown["What is my pin code?"][1] == "unknown"
@@ -74,7 +74,7 @@ def test_answers(shown: dict[str, tuple[str, str]]) -> None:
     assert "When did I live in Rome?" not in shown  # no date in that fact: no row
 
 
-def test_contexts(shown: dict[str, tuple[str, str]]) -> None:
+def test_row_contexts_hide_forgotten_facts(shown: dict[str, tuple[str, str]]) -> None:
     for context, _ in shown.values():
         assert "4711" not in context
     assert re.search(r"Rome.*\(no longer so\)", shown["Where do I live?"][0])
@@ -82,13 +82,13 @@ def test_contexts(shown: dict[str, tuple[str, str]]) -> None:
     assert "Oslo" not in shown["Which tea do I like?"][0]
 
 
-def test_without_its_evidence_a_question_is_unknown(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_question_without_evidence_is_unknown(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "build_context", lambda hits, budget: "(no notes)")
     answers = {answer for _, answer in _by_question(generation_rows(bundle, [ROME], embeddings=BagOfWords())).values()}
     assert answers == {"unknown"}
 
 
-def test_shipped_stories_can_be_filled(tmp_path: Path) -> None:
+def test_shipped_stories_fill_ledger(tmp_path: Path) -> None:
     for number, story in enumerate(load_stories()[::45]):
         with Ledger(tmp_path / f"{number}.sqlite3") as ledger:
             bank = fill(ledger, story)
@@ -100,7 +100,7 @@ def test_shipped_stories_can_be_filled(tmp_path: Path) -> None:
             assert not (live & {bank.facts[key].text for key in gone} - told_again)
 
 
-def test_a_superseded_number_can_be_forgotten_too(tmp_path: Path) -> None:
+def test_superseded_fact_can_be_forgotten(tmp_path: Path) -> None:
     story = next(story for story in load_stories() if story.id == "named-16")
     with Ledger(tmp_path / "x.sqlite3") as ledger:
         bank = fill(ledger, story)

@@ -1,4 +1,4 @@
-"""The recipe from raw chats to a bundle runs as it stands, with a tiny model and a scripted teacher."""
+"""Tests of the recipe from raw chats to a bundle, with a tiny model and a scripted teacher."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def run(work: Path, **surroundings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", str(SCRIPT)], env=environment, capture_output=True, text=True, check=False)
 
 
-def test_tiny(tmp_path: Path) -> None:
+def test_recipe_runs_with_tiny_model(tmp_path: Path) -> None:
     done = run(tmp_path, TINY="1")
     assert done.returncode == 0, done.stderr[-2000:]
     assert "nothing about quality" in done.stdout
@@ -37,7 +37,7 @@ def test_tiny(tmp_path: Path) -> None:
     assert "I work at a bakery in Leipzig." in done.stdout.split("read from:")[1]
 
 
-def test_without_a_teacher_it_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_teacher_is_explained(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode != 0
     assert "Name a teacher" in done.stderr

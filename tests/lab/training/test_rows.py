@@ -1,4 +1,4 @@
-"""Rows for extraction and memory update: what an expert is trained on is what it is asked at run time."""
+"""Tests that training rows for extraction and memory update equal the prompts of the runtime."""
 
 import re
 from collections import Counter
@@ -58,7 +58,7 @@ def test_extraction_targets(bundle: Bundle) -> None:
     assert any("forget: has a cat" in target for target in seen)
 
 
-def test_prompts_are_those_of_the_run_time(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_prompts_match_runtime(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     windows: list[Window] = []
 
     def spy(*args: Any, **options: Any) -> list[Window]:
@@ -80,7 +80,7 @@ def test_prompts_are_those_of_the_run_time(bundle: Bundle, monkeypatch: pytest.M
     assert all("- " not in asked[i] or i for i in range(len(asked)))
 
 
-def test_every_target_reads_back_to_what_is_annotated(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_targets_parse_back_to_annotations(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     windows: list[Window] = []
 
     def spy(*args: Any, **options: Any) -> list[Window]:
@@ -109,7 +109,7 @@ def test_every_target_reads_back_to_what_is_annotated(bundle: Bundle, monkeypatc
     assert set(covered.values()) == {1}
 
 
-def test_one_wish_to_forget_may_concern_several_memories(bundle: Bundle) -> None:
+def test_forget_request_can_cover_several_memories(bundle: Bundle) -> None:
     story = _story(
         _says(
             "I earn 2,000, or 2,400 from May", {"id": "f1", "fact": "earns 2,000"}, {"id": "f2", "fact": "earns 2,400"}
@@ -129,7 +129,7 @@ def test_one_wish_to_forget_may_concern_several_memories(bundle: Bundle) -> None
     assert {prompt.split("\n")[0] for prompt, _ in wishes} == {"Old: User earns 2,000", "Old: User earns 2,400"}
 
 
-def test_update_labels_follow_the_relations(bundle: Bundle) -> None:
+def test_update_labels_follow_relations(bundle: Bundle) -> None:
     rows = [_texts(row) for row in update_rows(bundle, [MOVES], per_fact=9)]
     pairs: dict[tuple[str, str], list[str]] = {}
     for prompt, label in rows:
@@ -149,7 +149,7 @@ def test_update_labels_follow_the_relations(bundle: Bundle) -> None:
     )
 
 
-def test_update_rows_of_the_shipped_stories(bundle: Bundle) -> None:
+def test_update_rows_of_shipped_stories(bundle: Bundle) -> None:
     rows = [_texts(row) for row in update_rows(bundle, load_stories())]
     labels = Counter(label for _, label in rows)
     assert set(labels) == {"ADD", "NONE", "UPDATE", "DELETE"}

@@ -1,4 +1,4 @@
-"""Selection by the paper's protocol, bundles put together, and the score that selection uses by default."""
+"""Tests of expert selection, of assembled bundles and of the default score."""
 
 import json
 import shutil
@@ -96,7 +96,7 @@ def candidates(candidate: Callable[[str], Path]) -> dict[Role, list[Path]]:
     }
 
 
-def test_roles_are_chosen_in_the_order_of_the_pipeline(candidates: dict[Role, list[Path]], tmp_path: Path) -> None:
+def test_roles_are_selected_in_pipeline_order(candidates: dict[Role, list[Path]], tmp_path: Path) -> None:
     score = TableScore(WORTH, {("eb", "ud", "gh"): 0.9})
     made = select_experts(candidates, score, tmp_path / "work", margin=0.02)
     # Later roles are played by the base model, earlier ones by the best so far.
@@ -113,7 +113,7 @@ def test_roles_are_chosen_in_the_order_of_the_pipeline(candidates: dict[Role, li
     assert len(table.splitlines()) == 2 + len(score.asked)
 
 
-def test_a_stopped_selection_goes_on(candidates: dict[Role, list[Path]], tmp_path: Path) -> None:
+def test_stopped_selection_resumes(candidates: dict[Role, list[Path]], tmp_path: Path) -> None:
     score, work = TableScore(WORTH), tmp_path / "work"
 
     def stops(path: Path) -> float:
@@ -139,7 +139,7 @@ def test_a_stopped_selection_goes_on(candidates: dict[Role, list[Path]], tmp_pat
     assert len(score.asked) > len(whole.asked)
 
 
-def test_scores_of_another_measure_do_not_count(candidates: dict[Role, list[Path]], tmp_path: Path) -> None:
+def test_scores_are_kept_per_measure(candidates: dict[Role, list[Path]], tmp_path: Path) -> None:
     one, other = TableScore(WORTH), TableScore(WORTH)
     other.name = "another"
     only = {EXTRACTION: candidates[EXTRACTION][:1]}
@@ -148,7 +148,7 @@ def test_scores_of_another_measure_do_not_count(candidates: dict[Role, list[Path
         assert len(score.asked) == 1
 
 
-def test_nothing_to_choose(tmp_path: Path) -> None:
+def test_empty_candidates_raise(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="at least one bundle"):
         select_experts({EXTRACTION: []}, TableScore({}), tmp_path)
 
@@ -156,9 +156,7 @@ def test_nothing_to_choose(tmp_path: Path) -> None:
 # -- bundles -----------------------------------------------------------------------------------------------------
 
 
-def test_a_bundle_of_chosen_adapters_loads_and_says_where_they_came_from(
-    candidate: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_assembled_bundle_records_its_sources(candidate: Callable[[str], Path], tmp_path: Path) -> None:
     one, two = candidate("one"), candidate("two")
     _card(one, licence="MIT", data=["a"], training={"extraction": {"rows": 1}, "generation": {"rows": 9}})
     _card(two, licence="CC0", data=["a", "b"], training={"generation": {"rows": 2}}, window={"new_turns": 1})
@@ -175,7 +173,7 @@ def test_a_bundle_of_chosen_adapters_loads_and_says_where_they_came_from(
     assert (named.card.name, named.card.licence, named.card.data) == ("n", "MIT", ["c"])
 
 
-def test_what_does_not_belong_together(candidate: Callable[[str], Path], tmp_path: Path) -> None:
+def test_incompatible_bundles_raise(candidate: Callable[[str], Path], tmp_path: Path) -> None:
     one, two, target = candidate("one"), candidate("two"), tmp_path / "made"
     both = {EXTRACTION: one, GENERATION: two}
     _card(two, dialect="json")
@@ -194,7 +192,7 @@ def test_what_does_not_belong_together(candidate: Callable[[str], Path], tmp_pat
     assert not target.exists()
 
 
-def test_a_bundle_that_does_not_load_is_not_left_behind(candidate: Callable[[str], Path], tmp_path: Path) -> None:
+def test_failed_assembly_leaves_no_bundle(candidate: Callable[[str], Path], tmp_path: Path) -> None:
     one = candidate("one")
     base = json.loads((one / "card.json").read_text())["base"]
     _card(one, base={**base, "tokenizer_sha256": "0" * 64})
@@ -204,7 +202,7 @@ def test_a_bundle_that_does_not_load_is_not_left_behind(candidate: Callable[[str
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def test_command_takes_a_choice(candidate: Callable[[str], Path], tmp_path: Path) -> None:
+def test_bundle_command_takes_selection(candidate: Callable[[str], Path], tmp_path: Path) -> None:
     one = candidate("one")
     select_experts({EXTRACTION: [one]}, TableScore({"one": 0.25}), tmp_path / "work")
     chosen = str(tmp_path / "work" / "chosen.json")
@@ -220,7 +218,7 @@ def test_command_takes_a_choice(candidate: Callable[[str], Path], tmp_path: Path
 # -- students on any base ------------------------------------------------------------------------------------------
 
 
-def test_a_student_on_another_base_from_rows(tiny: Tiny, tmp_path: Path) -> None:
+def test_student_trains_on_other_base(tiny: Tiny, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
     bundle = start_bundle(tiny.bundle_path, tmp_path / "mine", base=str(tiny.base), own_data=True)
@@ -237,7 +235,7 @@ def test_a_student_on_another_base_from_rows(tiny: Tiny, tmp_path: Path) -> None
     assert assemble_bundle({GENERATION: made.path}, tmp_path / "whole").adapters.keys() == {GENERATION}
 
 
-def test_rows_stand_alone(tmp_path: Path) -> None:
+def test_train_command_validates_rows_option(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text("{}")
     command = ["train", "generation", "--bundle", str(tmp_path / "b"), "--rows", str(rows)]
@@ -273,7 +271,7 @@ STORY = Story.model_validate(
 )
 
 
-def test_gold_answers_of_a_story() -> None:
+def test_questions_of_story() -> None:
     assert questions_of(STORY) == [
         ("Where do I live?", "Rome"),
         ("When did I run?", "7 May 2024"),
@@ -298,7 +296,7 @@ def test_token_f1(answer: str, gold: str, expected: float) -> None:
     assert token_f1(answer, gold) == pytest.approx(expected)
 
 
-def test_score_is_that_of_the_whole_pipeline(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_story_score_runs_whole_pipeline(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     from langchain_memlora.lab.selection import scoring
     from langchain_memlora.testing import ScriptedEngine
 

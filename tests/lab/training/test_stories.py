@@ -1,4 +1,4 @@
-"""Stories: the shipped ones, and what is refused."""
+"""Tests of the shipped stories and of invalid ones."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def _write(path: Path, *lines: str) -> Path:
     return path
 
 
-def test_every_shipped_story_loads() -> None:
+def test_shipped_stories_load() -> None:
     stories = load_stories()
     assert len(stories) >= 100
     ids = [story.id for story in stories]
@@ -59,7 +59,7 @@ def test_every_shipped_story_loads() -> None:
             assert all(sum(map(bool, (f.updates, f.same, f.forget))) <= 1 for f in said.facts), turn.id
 
 
-def test_turns_are_those_of_a_ledger(tmp_path: Path) -> None:
+def test_story_turns_match_ledger_turns(tmp_path: Path) -> None:
     # A line separator within a string is no line break of the file.
     story = load_stories(_write(tmp_path / "s.jsonl", json.dumps(GOOD, ensure_ascii=False), "", "  "))[0]
     turns = [turn for turn, _ in story.turns()]
@@ -89,7 +89,7 @@ TURN = ["sessions", 0, "turns", 0, "facts", 0]
         (json.dumps(_spoiled(["sessions", 0, "date"], "8 May")), "8 May"),
     ],
 )
-def test_what_is_no_story_is_named_with_file_and_line(tmp_path: Path, line: str, named: str) -> None:
+def test_invalid_story_names_its_line(tmp_path: Path, line: str, named: str) -> None:
     path = _write(tmp_path / "mine.jsonl", json.dumps(GOOD), line)
     with pytest.raises(InvalidInputError) as caught:
         load_stories(path)
@@ -97,7 +97,7 @@ def test_what_is_no_story_is_named_with_file_and_line(tmp_path: Path, line: str,
     assert named in str(caught.value)
 
 
-def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
+def test_invalid_utf8_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "latin.jsonl"
     path.write_bytes(json.dumps(GOOD).replace("Nice", "Ol\u00e9").encode("latin-1"))
     with pytest.raises(InvalidInputError, match=r"latin\.jsonl:1"):

@@ -1,4 +1,4 @@
-"""Training itself, on the tiny Llama: the collated loss, adapters that load, and runs that go on."""
+"""Tests of training on a tiny Llama."""
 
 import json
 import shutil
@@ -67,7 +67,7 @@ MIXED = [
 ]
 
 
-def test_collate(tiny: Tiny) -> None:
+def test_collate_pads_and_masks(tiny: Tiny) -> None:
     wrapping = _wrapping(tiny)
     tokenizer = wrapping.tokenizer
     examples = [tokenize_row(row, wrapping) for row in MIXED]
@@ -89,7 +89,7 @@ def test_collate(tiny: Tiny) -> None:
         assert tokenizer.decode(real[: example["prompt_length"]]).endswith("<|im_start|>assistant\n")
 
 
-def test_loss_is_that_of_a_plain_forward(tiny: Tiny) -> None:
+def test_loss_matches_plain_forward(tiny: Tiny) -> None:
     wrapping = _wrapping(tiny)
     tokenizer = wrapping.tokenizer
     examples = [tokenize_row(row, wrapping) for row in MIXED]
@@ -108,7 +108,7 @@ def _train(path: Path, work: Path, recipe: Recipe = RECIPE, rows: list[Row] = RO
     return train_expert(ROLE, load_bundle(path), rows, ROWS[:4], work, recipe, **options)
 
 
-def test_a_trivial_task_is_learnt_and_loads(fresh: Path, tmp_path: Path) -> None:
+def test_trained_adapter_loads(fresh: Path, tmp_path: Path) -> None:
     long = as_row("word " * 80, "unknown")
     record = _train(fresh, tmp_path / "work", replace(RECIPE, epochs=3.0), [*ROWS, long])
     assert record["rows"] == len(ROWS)
@@ -137,7 +137,7 @@ def test_a_trivial_task_is_learnt_and_loads(fresh: Path, tmp_path: Path) -> None
         assert ours.probabilities[0] > base.probabilities[0]
 
 
-def test_activated_lora_is_learnt_and_works_where_guesses_were_asked_for(fresh: Path, tmp_path: Path) -> None:
+def test_activated_lora_trains_with_prompt_lookup(fresh: Path, tmp_path: Path) -> None:
     _train(fresh, tmp_path / "work", replace(RECIPE, epochs=3.0, invocation="<|im_start|>assistant"))
     bundle = load_bundle(fresh)
     assert json.loads((fresh / ROLE / "adapter_config.json").read_text())["alora_invocation_tokens"]
@@ -147,9 +147,7 @@ def test_activated_lora_is_learnt_and_works_where_guesses_were_asked_for(fresh: 
 
 
 @pytest.mark.parametrize("half_written", [False, True])
-def test_a_stopped_run_goes_on(
-    fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half_written: bool
-) -> None:
+def test_stopped_run_resumes(fresh: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half_written: bool) -> None:
     real = transformers.Trainer.training_step
     done = 0
 
@@ -175,13 +173,13 @@ def test_a_stopped_run_goes_on(
     assert set(load_bundle(fresh).adapters) == {ROLE}
 
 
-def test_no_rows(fresh: Path, tmp_path: Path) -> None:
+def test_empty_rows_raise(fresh: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="0 rows, 4 validation rows"):
         _train(fresh, tmp_path / "work", rows=[as_row("word " * 80, "x")])
     assert not (fresh / ROLE).exists()
 
 
-def test_build(fresh: Path, tmp_path: Path, tiny: Tiny) -> None:
+def test_build_expert_from_stories(fresh: Path, tmp_path: Path, tiny: Tiny) -> None:
     stories = [s.model_copy(update={"sessions": s.sessions[:1], "questions": []}) for s in load_stories()[:13]]
     training, held_out = split(stories)
     assert [story.id for story in held_out] == [stories[0].id, stories[12].id]
@@ -205,6 +203,6 @@ def test_build(fresh: Path, tmp_path: Path, tiny: Tiny) -> None:
         assert engine.run([Request(role, "x", 2)])[0].adapter == role
 
 
-def test_a_role_without_rows(fresh: Path) -> None:
+def test_role_without_rows_raises(fresh: Path) -> None:
     with pytest.raises(InvalidInputError, match="vision"):
         story_rows(Role.VISION, load_bundle(fresh), [])

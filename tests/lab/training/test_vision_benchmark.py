@@ -1,4 +1,4 @@
-"""What `make vision` is made of: an optimizer that can be stopped, questions with right answers, a whole record."""
+"""Tests of the parts of `make vision`."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from benchmarks.vision.drawings import SHAPES, scenes
 from benchmarks.vision.muon import MuonWithAdamW
 
 
-def test_an_optimizer_goes_on_where_it_was_stopped() -> None:
+def test_optimizer_state_resumes_exactly() -> None:
     straight, stopped = Small(), Small()
     optimizer = MuonWithAdamW(straight, 0.01)
     for step in range(4):
@@ -31,7 +31,7 @@ def test_an_optimizer_goes_on_where_it_was_stopped() -> None:
         assert torch.equal(one, other)
 
 
-def test_a_schedule_reaches_both_halves_of_an_optimizer_also_after_loading() -> None:
+def test_schedule_reaches_both_optimizers_after_loading() -> None:
     model = Small()
     optimizer = MuonWithAdamW(model, 0.01)
     optimizer.load_state_dict(optimizer.state_dict())
@@ -43,7 +43,7 @@ def test_a_schedule_reaches_both_halves_of_an_optimizer_also_after_loading() -> 
     assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
 
 
-def test_scenes_answer_their_own_questions() -> None:
+def test_scene_answers_match_drawing() -> None:
     checked = 0
     for drawing in scenes("test", 50):
         for kind, question, answer in drawing.questions:
@@ -54,7 +54,7 @@ def test_scenes_answer_their_own_questions() -> None:
 
 
 @pytest.mark.slow
-def test_a_small_run_leaves_a_whole_record_and_is_not_trained_twice(tmp_path: Path) -> None:
+def test_small_run_is_recorded_and_reused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.vision", "--scale", "0.001"]
     command += ["--out", str(tmp_path / "run"), "--record", str(tmp_path / "record.json")]
     subprocess.run(command, check=True, capture_output=True)

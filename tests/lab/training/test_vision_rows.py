@@ -1,4 +1,4 @@
-"""Rows of a vision expert on disk."""
+"""Tests of the files with vision rows."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from langchain_memlora.intake import as_picture
 from langchain_memlora.lab.training.vision_rows import VisionRow, load_vision_rows, split_vision_rows
 
 
-def test_images_are_found_from_the_folder_of_the_file(tmp_path: Path) -> None:
+def test_image_paths_are_relative_to_file(tmp_path: Path) -> None:
     (tmp_path / "red.png").write_bytes(png("red"))
     file = tmp_path / "rows.jsonl"
     file.write_text('{"image": "red.png", "question": "Which color?", "answer": "red", "reason": "it is"}\n')
     assert load_vision_rows(file) == [VisionRow(as_picture(png("red")), "Which color?", "red", "it is")]
 
 
-def test_a_picture_never_trains_and_judges_at_once() -> None:
+def test_split_keeps_pictures_together() -> None:
     rows = [VisionRow(bytes([picture]), f"{number}?", "red") for picture in range(24) for number in range(3)]
     training, judging = split_vision_rows(rows)
     assert (len(training), len(judging)) == (66, 6)
@@ -31,7 +31,7 @@ def test_a_picture_never_trains_and_judges_at_once() -> None:
         ('{"image": "nowhere.png", "question": "Which?", "answer": "red"}', InvalidImageError),
     ],
 )
-def test_what_is_no_row_is_an_error(tmp_path: Path, line: str, error: type[Exception]) -> None:
+def test_invalid_row_raises(tmp_path: Path, line: str, error: type[Exception]) -> None:
     (tmp_path / "rows.jsonl").write_text(line)
     with pytest.raises(error):
         load_vision_rows(tmp_path / "rows.jsonl")
