@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from langchain_core.vectorstores import InMemoryVectorStore
-from servers import UnavailableError, postgres_server
 from support import PROMPTS, BagOfWords, judge, tell
+from support.servers import UnavailableError, postgres_server
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.bundles import TEXT_ROLES, Bundle, load_bundle

@@ -55,7 +55,7 @@ def pgvector(folder: Path) -> Iterator[tuple[MemLoRAMemory, Disk]]:
     sys.path.append(str(ROOT / "tests"))
     import psycopg
     from langchain_postgres import Column, PGEngine, PGVectorStore
-    from servers import plain, postgres_server
+    from support.servers import plain, postgres_server
 
     embeddings = DeterministicFakeEmbedding(size=DIMENSIONS)
     columns = ["user_id", "kind"]

@@ -1,4 +1,4 @@
-"""Fixtures around the tiny Llama of `support_models`."""
+"""Fixtures around the tiny Llama of `support.models`."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from support_models import LIMIT, ROLES, SENTENCES, Tiny, write_base, write_bundle, write_tokenizer
+from support.models import LIMIT, ROLES, SENTENCES, Tiny, write_base, write_bundle, write_tokenizer
 
 from langchain_memlora.engines.transformers import TransformersEngine
 

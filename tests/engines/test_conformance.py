@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import UnavailableError, llama_server
+from support.servers import UnavailableError, llama_server
 
 from langchain_memlora.bundles import load_bundle
 from langchain_memlora.engines import Completion, Engine, Request

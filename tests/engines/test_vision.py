@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pixels import png, shown
 from safetensors import safe_open
-from support_models import Tiny
+from support.models import Tiny
+from support.pixels import png, shown
+from support.vlms import ARCHITECTURES, write_vlm
 from typer.testing import CliRunner
-from vlms import ARCHITECTURES, write_vlm
 
 from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.cli.app import app

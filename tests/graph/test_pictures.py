@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pixels import png, shown
 from support import BagOfWords, judge, tell
+from support.pixels import png, shown
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.bundles import Bundle, Role

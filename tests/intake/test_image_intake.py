@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from pixels import block, png
+from support.pixels import block, png
 
 from langchain_memlora.errors import InvalidImageError, RemoteImageError
 from langchain_memlora.intake import MAX_BYTES, ImageStore, as_picture, read_picture

@@ -14,8 +14,8 @@ from langchain.agents.middleware import SummarizationMiddleware
 from langchain.tools import tool
 from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage, SystemMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from pixels import block, png
 from support import MAY_8
+from support.pixels import block, png
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import EngineError, InvalidInputError, MissingUserError

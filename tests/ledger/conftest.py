@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers import empty_database
+from support.servers import empty_database
 
 from langchain_memlora.ledger import Ledger
 

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 
 import pytest
-from support import ANA, BEN, MAY_8, MAY_15, add, change, no_jobs, one_job, say, texts, the, turn
+from support import ANA, BEN, MAY_8, MAY_15, add, change, get_memory, no_jobs, one_job, say, texts, turn
 
 from langchain_memlora.errors import ConflictError, NotFoundError
 from langchain_memlora.ledger import AlreadyDoneError, Change, Ledger, new_id
@@ -122,10 +122,10 @@ def test_none_adds_evidence_update_replaces_it(ledger: Ledger) -> None:
     first, again, later = say(ledger, "a"), say(ledger, "b"), say(ledger, "c", at=MAY_15)
     key = add(ledger, "in Porto", told_by=first)
     change(ledger, Event.NONE, key, told_by=again)
-    assert the(ledger, key).turn_ids == (first.id, again.id)
+    assert get_memory(ledger, key).turn_ids == (first.id, again.id)
     change(ledger, Event.UPDATE, key, "in Berlin", told_by=later)
-    assert the(ledger, key).turn_ids == (later.id,)
-    assert the(ledger, key).observed_at == MAY_15
+    assert get_memory(ledger, key).turn_ids == (later.id,)
+    assert get_memory(ledger, key).observed_at == MAY_15
     status = ledger.turn_status([first.id, again.id, later.id, "nobody"])
     assert [status[t.id].replaced_by for t in (first, again, later)] == [key, key, None]
     assert status[later.id].memory_ids == (key,)
@@ -176,9 +176,9 @@ def test_restore_undoes_updates_in_order(ledger: Ledger) -> None:
     change(ledger, Event.UPDATE, key, "in Berlin", told_by=later)
     change(ledger, Event.UPDATE, key, "in Rome")
     assert ledger.restore(ANA, key).after == "in Berlin"
-    assert the(ledger, key).turn_ids == (later.id,)
+    assert get_memory(ledger, key).turn_ids == (later.id,)
     assert ledger.restore(ANA, key).after == "in Porto"
-    assert (the(ledger, key).turn_ids, the(ledger, key).observed_at) == ((first.id,), MAY_8)
+    assert (get_memory(ledger, key).turn_ids, get_memory(ledger, key).observed_at) == ((first.id,), MAY_8)
     assert later.id not in ledger.turn_status([later.id])
     with pytest.raises(NotFoundError, match=r"nothing to undo"):
         ledger.restore(ANA, key)
@@ -198,10 +198,10 @@ def test_turn_supports_fact_and_update(ledger: Ledger) -> None:
     told = say(ledger, "I lived in Porto, now I live in Berlin")
     key = add(ledger, "in Porto", told_by=told)
     change(ledger, Event.UPDATE, key, "in Berlin", told_by=told)
-    assert the(ledger, key).turn_ids == (told.id,)
+    assert get_memory(ledger, key).turn_ids == (told.id,)
     assert ledger.turn_status([told.id])[told.id].replaced_by is None
     ledger.restore(ANA, key)
-    assert the(ledger, key).turn_ids == (told.id,)
+    assert get_memory(ledger, key).turn_ids == (told.id,)
 
 
 # -- scopes

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support import ANA, BEN, add, change, say, the
+from support import ANA, BEN, add, change, get_memory, say
 
 from langchain_memlora.errors import NotFoundError
 from langchain_memlora.ledger import Ledger
@@ -100,7 +100,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def history_replays(self) -> None:
         for key, owner in self.owner.items():
             last = self.ledger.history(owner, key)[-1]
-            assert last.after == (None if key in self.deleted else the(self.ledger, key, owner).text)
+            assert last.after == (None if key in self.deleted else get_memory(self.ledger, key, owner).text)
 
 
 def test_ledger_matches_dict(new_place: Callable[[], str | Path]) -> None:

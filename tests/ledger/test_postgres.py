@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import empty_database, free_port, plain
 from support import ANA, BEN, add, change, one_job, say, texts, turn
+from support.servers import empty_database, free_port, plain
 
 from langchain_memlora.errors import InvalidInputError, LedgerError
 from langchain_memlora.ledger import Change, Ledger, new_id

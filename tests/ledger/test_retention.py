@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from support import ANA, BEN, MAY_8, Scope, add, change, say, texts, the
+from support import ANA, BEN, MAY_8, add, change, get_memory, say, texts
 
 from langchain_memlora import MemLoRAMemory, Retention
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ledger import Ledger
-from langchain_memlora.types import Event
+from langchain_memlora.types import Event, Scope
 from tests.memory.test_forget import files_with
 
 Make = Callable[..., MemLoRAMemory]
@@ -57,7 +57,7 @@ def test_message_of_kept_memory_stays(ledger: Ledger) -> None:
     add(ledger, "User keeps bees", told_by=told)
     add(ledger, "User lives in Porto", told_by=told)
     ledger.expire(Retention(memories=1))
-    assert the(ledger, ledger.memories(ANA)[0].id).turn_ids == (told.id,)
+    assert get_memory(ledger, ledger.memories(ANA)[0].id).turn_ids == (told.id,)
 
 
 def test_expired_turns_leave_search_windows(ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
-from support import ANA, BEN, add, change, one_job, say, the, turn
+from support import ANA, BEN, add, change, get_memory, one_job, say, turn
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ledger import Ledger
@@ -91,7 +91,7 @@ def test_import_merges_into_used_ledger(full: Ledger, empty: Ledger, file: Path)
     own = add(empty, "has a dog", told_by=say(empty, "I have a dog"))
     same = say(empty, "I live in Porto")  # the same message, known under another id
     empty.import_(file)
-    assert the(empty, own).text == "has a dog"
+    assert get_memory(empty, own).text == "has a dog"
     assert [m.text for m in empty.memories(ANA)] == ["has a dog", "drinks green tea", "cooks"]
     assert empty.turn_status([same.id])[same.id].withheld
     known = {m.id for m in full.memories(ANA, deleted=True)}

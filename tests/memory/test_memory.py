@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessageChunk, ChatMessage, HumanMessage, SystemMessage
 from langchain_core.vectorstores import InMemoryVectorStore
-from pixels import png, shown
 from support import ANA, MAY_8, BagOfWords, texts
+from support.pixels import png, shown
 
 from langchain_memlora import MemLoRAMemory, Retention, UserMemory
 from langchain_memlora.errors import ClosedError, IndexMismatchError, InvalidInputError, NotFoundError, StoreInUseError

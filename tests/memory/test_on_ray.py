@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import support
 from langchain_core.vectorstores import InMemoryVectorStore
-from servers import UnavailableError, ray_cluster
 from support import MAY_8, BagOfWords, judge, tell
+from support.servers import UnavailableError, ray_cluster
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import InvalidInputError

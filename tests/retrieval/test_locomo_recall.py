@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from langchain_core.vectorstores import InMemoryVectorStore
+from support.locomo import Conversation, conversation, needs_locomo
 
 from langchain_memlora.indexes import VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
@@ -14,7 +15,6 @@ from langchain_memlora.ledger import Change, Ledger, new_id
 from langchain_memlora.models import default_embeddings
 from langchain_memlora.retrieval import Retriever
 from langchain_memlora.types import Event
-from tests.locomo import Conversation, conversation, needs_locomo
 
 pytestmark = [needs_locomo, pytest.mark.slow]
 

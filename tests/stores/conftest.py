@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from servers import UnavailableError, chroma_server
+from support.servers import UnavailableError, chroma_server
 
 
 @pytest.fixture(scope="session")

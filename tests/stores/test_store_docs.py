@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import empty_database
 from support import BagOfWords, judge, tell
+from support.servers import empty_database
 
 import langchain_memlora
 from langchain_memlora import models

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 from pathlib import Path
 
-from pixels import png
+from support.pixels import png
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import EngineError

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.locomo import FILE, needs_locomo
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.lab.evaluation.conversations import ABSTAIN
@@ -18,7 +19,6 @@ from langchain_memlora.lab.evaluation.datasets import (
     load_longmemeval,
     load_realtalk,
 )
-from tests.locomo import FILE, needs_locomo
 
 
 def write(file: Path, value: Any) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pixels import png
+from support.pixels import png
 from typer.testing import CliRunner
 
 from langchain_memlora.bundles import Bundle, Role

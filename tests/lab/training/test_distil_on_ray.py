@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import UnavailableError, ray_cluster
+from support.servers import UnavailableError, ray_cluster
 from typer.testing import CliRunner
 
 from langchain_memlora.cli.app import app

@@ -11,8 +11,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from PIL import Image
-from pixels import png
 from pydantic import Field
+from support.pixels import png
 from typer.testing import CliRunner
 
 from langchain_memlora.cli.app import app

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from support.locomo import FILE, needs_locomo
 from typer.testing import CliRunner
 
 from langchain_memlora.bundles import load_bundle
@@ -13,7 +14,6 @@ from langchain_memlora.lab.evaluation.datasets.locomo import load_locomo
 from langchain_memlora.lab.training.rows import extraction_rows, story_sessions
 from langchain_memlora.lab.training.stories import load_stories
 from langchain_memlora.types import Scope, Turn
-from tests.locomo import FILE, needs_locomo
 
 
 def said(by: str, text: str, day: int, message_id: str) -> Turn:

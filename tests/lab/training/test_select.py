@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from support import BagOfWords
-from support_models import ROLES, Tiny, write_base, write_bundle
+from support.models import ROLES, Tiny, write_base, write_bundle
 from typer.testing import CliRunner
 
 from langchain_memlora.bundles import Role, load_bundle

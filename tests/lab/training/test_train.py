@@ -11,7 +11,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file
-from support_models import ROLES, TEMPLATE, Tiny, write_base, write_bundle
+from support.models import ROLES, TEMPLATE, Tiny, write_base, write_bundle
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from langchain_memlora.bundles import Role, load_bundle

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from pixels import png
+from support.pixels import png
 
 from langchain_memlora.errors import InvalidImageError, InvalidInputError
 from langchain_memlora.intake import as_picture

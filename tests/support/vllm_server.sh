@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The suite of engines against a real vLLM on this machine's CPU, with the shipped experts. Needs a gigabyte and ten minutes:
 #
-#   tests/vllm_server.sh            # makes .vllm/ for vLLM alone, whose packages don't get along with ours
+#   tests/support/vllm_server.sh            # makes .vllm/ for vLLM alone, whose packages don't get along with ours
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 python=${PYTHON:-.venv/bin/python}
 place=$PWD/.vllm
 version=0.32.0

@@ -1,4 +1,4 @@
-"""A llama.cpp server with adapters, from the wheel `xllamacpp`: `python tests/llama_server.py PORT MODEL ADAPTER...`."""
+"""A llama.cpp server with adapters (wheel `xllamacpp`): `python tests/support/llama_server.py PORT MODEL ADAPTER...`."""
 
 import sys
 import threading

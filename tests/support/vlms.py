@@ -1,4 +1,4 @@
-"""The vision-language architectures that are supported, tiny and random, each with its own processor and a bundle."""
+"""Tiny random models of each supported vision-language architecture, with its processor and a bundle."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
-from support_models import SENTENCES, Tiny
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForImageTextToText,
@@ -27,6 +26,7 @@ from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3I
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from langchain_memlora.engines.seeing import language_targets
+from support.models import SENTENCES, Tiny
 
 TOWER: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
 TEMPLATE = (
@@ -39,7 +39,7 @@ Files = Callable[[Path], None]
 
 
 def parts(pixels: Any, **options: Any) -> Files:
-    """Writes a processor part by part, as it lies on the hub: without torchvision one that takes films can't be made whole."""
+    """Write a processor part by part, as on the hub: without torchvision one that accepts videos can't be built whole."""
 
     def write(folder: Path) -> None:
         pixels.save_pretrained(folder)
@@ -68,7 +68,7 @@ def tokenizer_with(*tokens: str, **named: str) -> PreTrainedTokenizerFast:
 
 
 def language(tokenizer: PreTrainedTokenizerFast, kind: str, **more: Any) -> dict[str, Any]:
-    """The configuration of a language tower."""
+    """Return the configuration of a language tower."""
     return {
         **TOWER,
         "model_type": kind,
@@ -157,7 +157,7 @@ ARCHITECTURES: dict[str, Callable[[], tuple[Any, Any, Files]]] = {
 
 
 def write_vlm(name: str, folder: Path) -> Tiny:
-    """A base model and a bundle with an extraction and a vision expert on its language tower."""
+    """Write a base model and a bundle with an extraction and a vision expert on its language tower."""
     config, tokenizer, write_processor = ARCHITECTURES[name]()
     torch.manual_seed(0)
     model = AutoModelForImageTextToText.from_config(config)
