@@ -26,13 +26,13 @@ MakeMemory = Callable[..., MemLoRAMemory]
 
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
-    """The shipped bundle with plain prompts, and adapters in name only: the scripted engine goes by role."""
+    """Return the shipped bundle with plain prompts and placeholder adapters, for the scripted engine."""
     return dataclasses.replace(load_bundle(), prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A real PostgreSQL for the whole run; where none can run, its tests are skipped with the reason."""
+    """Run one PostgreSQL for the whole run, or skip its tests with the reason."""
     for package in ("langchain_postgres", "psycopg"):
         pytest.importorskip(package, reason="the extra `stores` is not installed")
     try:
@@ -50,13 +50,13 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def backend() -> str:
-    """`memory` or `chroma`; a test that should run on both parametrizes it."""
+    """Name the store, `memory` or `chroma`; tests on both parametrize it."""
     return "memory"
 
 
 @pytest.fixture
 def make_memory(tmp_path: Path, bundle: Bundle, backend: str) -> Iterator[MakeMemory]:
-    """Makes memories on one folder; an in-memory store lives on between them as a file would."""
+    """Return a function that opens memories on one folder; they share the in-memory store."""
     store = InMemoryVectorStore(BagOfWords())
     opened: list[MemLoRAMemory] = []
 
@@ -77,5 +77,5 @@ def make_memory(tmp_path: Path, bundle: Bundle, backend: str) -> Iterator[MakeMe
 
 @pytest.fixture
 def memory(make_memory: MakeMemory) -> MemLoRAMemory:
-    """A memory whose experts follow the plain rules of `support`."""
+    """Return a memory whose experts follow the plain rules of `support`."""
     return make_memory()

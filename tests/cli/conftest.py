@@ -22,7 +22,7 @@ EMBEDDINGS = DeterministicFakeEmbedding(size=8)
 
 
 def extraction(prompt: str) -> str:
-    """Facts are sentences that begin with `I`; `Garble` breaks the expert."""
+    """Extract sentences that begin with `I`; `Garble` breaks the expert."""
     rows = []
     for number, text in re.findall(r"^(\d+) [^:]+: (.*)$", prompt, re.MULTILINE):
         if text.startswith("I "):
@@ -35,7 +35,7 @@ def extraction(prompt: str) -> str:
 
 
 def memory_update(prompt: str) -> str:
-    """Sentences with the same first two words are about the same thing."""
+    """Update a memory whose sentence has the same first two words."""
     old, new = (re.search(rf"^{label}: (.*)$", prompt, re.MULTILINE)[1] for label in ("Old", "New"))
     if new.removeprefix("forget that ") == old:
         return "DELETE" if new.startswith("forget that ") else "NONE"
@@ -43,13 +43,13 @@ def memory_update(prompt: str) -> str:
 
 
 def generation(prompt: str) -> str:
-    """`Where do I live?` is answered by what last followed `live in`; nothing else is known."""
+    """Answer `Where do I live?` with the last place after `live in`, else `unknown`."""
     places = re.findall(r"live in (\w+)(?!.*\(no longer so\))", prompt)
     return places[-1] if re.search("^Where do I live", prompt, re.MULTILINE) and places else "unknown"
 
 
 class Opener:
-    """Opens memories on the rules above; vectors stay with the opener, as those of a real one stay on disk."""
+    """Opens memories on the rules above; they share vectors, as if stored on disk."""
 
     def __init__(self) -> None:
         self.stores: dict[Path, Any] = {}
@@ -71,7 +71,7 @@ class Opener:
 
 @pytest.fixture(autouse=True)
 def plain_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No user, no models, no colours and a wide terminal, whoever runs the tests."""
+    """Run without user, models and colours, on a wide terminal."""
     for name in ("MEMLORA_HOME", "MEMLORA_USER", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MEMLORA_CACHE", str(tmp_path / "cache"))
@@ -90,7 +90,7 @@ def opener() -> Opener:
 
 @pytest.fixture
 def memlora(home: Path, opener: Opener) -> Iterator[Callable[..., Result]]:
-    """Run a command line; `user="ana"` stands in the environment, `code` is the exit code it must have."""
+    """Run a command line with `user` in the environment and expect the exit code `code`."""
 
     def run(*arguments: str, user: str | None = "ana", code: int = 0, stdin: str | None = None) -> Result:
         environment: Mapping[str, str | None] = {"MEMLORA_USER": user}
@@ -104,7 +104,7 @@ def memlora(home: Path, opener: Opener) -> Iterator[Callable[..., Result]]:
 
 @pytest.fixture
 def listed(memlora: Callable[..., Result]) -> Callable[..., Any]:
-    """Run a command with `--json` and give what it printed."""
+    """Run a command with `--json` and return the parsed output."""
 
     def run(*arguments: str, **options: Any) -> Any:
         return json.loads(memlora(*arguments, "--json", **options).stdout)

@@ -1,4 +1,4 @@
-"""One engine with the shipped experts for all end-to-end tests: loading it takes seconds."""
+"""One engine with the shipped experts for all end-to-end tests, as loading it takes seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def engine() -> Iterator[TransformersEngine]:
 
 @pytest.fixture
 def open_memory(engine: TransformersEngine, tmp_path: Path) -> Iterator[Open]:
-    """Opens memories on the real engine; experts can be switched off by role."""
+    """Return a function that opens memories on the real engine, without the given experts."""
     opened: list[MemLoRAMemory] = []
 
     def make(*switched_off: Role, folder: str = "memory") -> MemLoRAMemory:
@@ -35,5 +35,5 @@ def open_memory(engine: TransformersEngine, tmp_path: Path) -> Iterator[Open]:
 
 
 def on(day: str) -> datetime:
-    """Noon of a day, in UTC."""
+    """Return noon of a day, in UTC."""
     return datetime.fromisoformat(day).replace(hour=12, tzinfo=UTC)

@@ -15,7 +15,7 @@ __all__ = ["LIMIT", "ROLES", "SENTENCES", "Tiny", "write_base", "write_bundle", 
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_torch_thread() -> Iterator[None]:
-    """Models this small are computed fastest by one thread, above all on a busy machine."""
+    """Use one thread, the fastest for models this small."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -42,12 +42,12 @@ def make_base(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def copied(tiny: Tiny, tmp_path: Path) -> Path:
-    """A copy of the bundle's folder that a test may spoil."""
+    """Return a copy of the bundle's folder that a test may damage."""
     return Path(shutil.copytree(tiny.bundle_path, tmp_path / "copied"))
 
 
 @pytest.fixture(scope="session")
 def engine(tiny: Tiny) -> Iterator[TransformersEngine]:
-    """One float32 engine for all tests that only ask."""
+    """Return one float32 engine for all tests that only query it."""
     with TransformersEngine(tiny.bundle, dtype="float32", device="cpu", batch=4) as engine:
         yield engine

@@ -15,8 +15,8 @@ def ask(text: str = "hi") -> ChatRequest:
     return ChatRequest(None, (("user", text),))
 
 
-class Teller(Engine):
-    """Says a text letter by letter, waits where told to, and keeps a diary."""
+class LetterEngine(Engine):
+    """Writes a text letter by letter, pauses on demand, and logs its requests."""
 
     def __init__(self, *, load_error: Exception | None = None) -> None:
         self.diary: list[str] = []
@@ -45,7 +45,7 @@ class Teller(Engine):
         return Completion(text[:said], finished=said == len(text))
 
 
-def busy(engine: Teller) -> Future[Completion]:
+def busy(engine: LetterEngine) -> Future[Completion]:
     engine.go_on.clear()
     first = engine.submit_chat(ask("first"))
     assert engine.started.wait(10)
@@ -53,7 +53,7 @@ def busy(engine: Teller) -> Future[Completion]:
 
 
 def test_batch_waits_for_one_chat() -> None:
-    with Teller() as engine:
+    with LetterEngine() as engine:
         busy(engine)
         chats = [engine.submit_chat(ask(text)) for text in ("second", "third")]
         batch = engine.submit([Request(None, "a"), Request(None, "b")])
@@ -64,7 +64,7 @@ def test_batch_waits_for_one_chat() -> None:
 
 
 def test_waiting_chat_can_be_cancelled() -> None:
-    with Teller() as engine:
+    with LetterEngine() as engine:
         first = busy(engine)
         second, third = (engine.submit_chat(ask(text)) for text in ("second", "third"))
         assert second.cancel()
@@ -76,14 +76,14 @@ def test_waiting_chat_can_be_cancelled() -> None:
 
 
 def test_chat_error_reaches_only_its_caller() -> None:
-    with Teller() as engine:
-        with pytest.raises(EngineError, match="Teller failed: ValueError: no such thing"):
+    with LetterEngine() as engine:
+        with pytest.raises(EngineError, match="LetterEngine failed: ValueError: no such thing"):
             engine.submit_chat(ask("bad")).result(10)
         assert engine.submit_chat(ask("good")).result(10).text == "good"
 
 
 def test_load_error_reaches_chats_and_batches() -> None:
-    engine = Teller(load_error=OSError("disk on fire"))
+    engine = LetterEngine(load_error=OSError("disk on fire"))
     with engine:
         for future in (engine.submit_chat(ask()), engine.submit([Request(None, "a")])):
             with pytest.raises(EngineError, match="disk on fire"):
@@ -93,7 +93,7 @@ def test_load_error_reaches_chats_and_batches() -> None:
 
 
 def test_close_finishes_waiting_chats() -> None:
-    engine = Teller()
+    engine = LetterEngine()
     busy(engine)
     waiting = [engine.submit_chat(ask(text)) for text in ("second", "third")]
     closing = threading.Thread(target=engine.close)

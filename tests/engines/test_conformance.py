@@ -33,7 +33,7 @@ class TestOpenVINO(EngineConformance):
 
 @pytest.mark.model
 class TestServer(EngineConformance):
-    """Against llama.cpp with what `memlora export-adapters` writes, or the server at MEMLORA_SERVER."""
+    """Against llama.cpp with the output of `memlora export-adapters`, or the server at MEMLORA_SERVER."""
 
     @pytest.fixture(scope="class")
     def engine(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
@@ -55,8 +55,8 @@ class TestServer(EngineConformance):
             pytest.skip(str(error))
 
 
-class Parrot(Engine):
-    """Gives the right answers, but with a flaw."""
+class FlawedEngine(Engine):
+    """Returns correct answers with one flaw."""
 
     def __init__(self, **flaw: Any) -> None:
         self.flaw = flaw
@@ -82,7 +82,7 @@ class Parrot(Engine):
     ],
 )
 def test_conformance_suite_finds_flaws(flaw: dict[str, str], test: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Parrot() as right, Parrot(**flaw) as wrong:
+    with FlawedEngine() as right, FlawedEngine(**flaw) as wrong:
         monkeypatch.setattr(conformance, "_expected", lambda: conformance._answers(right))
         check = getattr(EngineConformance(), f"test_{test}")
         with pytest.raises(AssertionError):

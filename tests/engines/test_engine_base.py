@@ -11,7 +11,7 @@ from langchain_memlora.errors import EngineError, InvalidInputError
 
 
 class Echo(Engine):
-    """Shouts the prompt, can be held up, and fails where told to."""
+    """Returns the prompt in capitals, can be paused, and fails on demand."""
 
     def __init__(self, *, load_error: Exception | None = None) -> None:
         self.batches: list[list[str]] = []

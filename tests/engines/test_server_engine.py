@@ -19,7 +19,7 @@ from langchain_memlora.errors import EngineError, InvalidInputError, PromptTooLo
 
 
 class Server(ThreadingHTTPServer):
-    """Answers as vLLM does, or as llama.cpp does; `answer` may be replaced by something worse."""
+    """Answers like vLLM or llama.cpp; tests replace `answer` to make it fail."""
 
     def __init__(self, roles: list[str], *, files: bool = False) -> None:
         self.roles, self.files = roles, files

@@ -27,8 +27,8 @@ def seeing(bundle: Bundle) -> Bundle:
     return dataclasses.replace(bundle, prompts=prompts, adapters={**bundle.adapters, Role.VISION: Path("x")})
 
 
-class Eyes(ScriptedEngine):
-    """Its vision expert knows two pictures: it names one when asked what it shows, and else tells its colour."""
+class VisionEngine(ScriptedEngine):
+    """A vision expert for two pictures: asked for a caption it names the picture, else its colour."""
 
     def __init__(self) -> None:
         super().__init__(extraction=tell, memory_update=judge, generation=lambda prompt: prompt, vision=lambda _: "?")
@@ -69,10 +69,10 @@ def test_image_only_message_is_found(make_memory: Make) -> None:
 
 
 def test_remembered_picture_answers_question(make_memory: Make, seeing: Bundle) -> None:
-    with make_memory(experts=seeing, engine=Eyes()) as memory:
+    with make_memory(experts=seeing, engine=VisionEngine()) as memory:
         memory.add(shown("I walked Bruno", DOG), user_id="ana")
         memory.add("I like green tea", user_id="ana")
-    again = make_memory(experts=seeing, engine=Eyes())  # the next process
+    again = make_memory(experts=seeing, engine=VisionEngine())  # the next process
     answer = again.answer("What colour was Bruno on my walk?", user_id="ana")
     assert (answer.text, answer.known) == ("brown", True)
     assert answer.images == again.turns([answer.hits[0].turns[0].id], user_id="ana")[0].images
@@ -82,7 +82,7 @@ def test_remembered_picture_answers_question(make_memory: Make, seeing: Bundle) 
 
 
 def test_question_with_image_uses_vision_expert(make_memory: Make, seeing: Bundle) -> None:
-    memory = make_memory(experts=seeing, engine=Eyes())
+    memory = make_memory(experts=seeing, engine=VisionEngine())
     assert memory.answer("What colour is it?", user_id="ana", images=[CAT]).text == "gray"
     request = memory.engine.calls[-1]
     assert (request.role, request.images) == (Role.VISION, (as_picture(CAT),))
@@ -94,7 +94,7 @@ def test_question_image_falls_back_to_caption(make_memory: Make) -> None:
 
 
 def test_vision_expert_from_other_bundle(make_memory: Make, seeing: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    eyes = Eyes()
+    eyes = VisionEngine()
     monkeypatch.setattr("langchain_memlora.memory.components.named_engine", lambda name, bundle: eyes)
     memory = make_memory(vision=dataclasses.replace(seeing, adapters={Role.VISION: Path("x")}))
     assert memory.answer("What colour is it?", user_id="ana", images=[CAT]).text == "gray"
@@ -192,7 +192,7 @@ def test_forget_deletes_unreferenced_pictures(make_memory: Make) -> None:
 
 
 def test_deleted_memory_hides_its_picture(make_memory: Make, seeing: Bundle) -> None:
-    memory = make_memory(experts=seeing, engine=Eyes())
+    memory = make_memory(experts=seeing, engine=VisionEngine())
     key = memory.add(shown("I walked Bruno", DOG), user_id="ana").operations[0].memory_id
     memory.delete_all(user_id="ana")
     assert memory.answer("What colour was Bruno?", user_id="ana").images == ()
@@ -235,7 +235,7 @@ def test_export_keeps_captions(make_memory: Make, tmp_path: Path) -> None:
 
 
 def test_missing_picture_falls_back_to_caption(make_memory: Make, seeing: Bundle) -> None:
-    memory = make_memory(experts=seeing, engine=Eyes())
+    memory = make_memory(experts=seeing, engine=VisionEngine())
     memory.add(shown("I walked Bruno", DOG), user_id="ana")
     memory.services.images.sweep(keep=())
     answer = memory.answer("Whom did I walk?", user_id="ana")

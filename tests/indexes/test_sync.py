@@ -17,7 +17,7 @@ from langchain_memlora.types import Event
 
 
 class Flaky(VectorStoreIndex):
-    """Fails after it wrote, as a crash would between index and ledger."""
+    """Fails after writing, like a crash between index and ledger."""
 
     crashes = 0
 

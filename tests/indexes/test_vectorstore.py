@@ -17,7 +17,7 @@ from langchain_memlora.types import Scope
 
 
 class OtherStore(InMemoryVectorStore):
-    """A store whose filters the index does not know."""
+    """A store with a filter syntax unknown to the index."""
 
 
 @pytest.fixture(params=["memory", "other", "chroma"])

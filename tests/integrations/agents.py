@@ -20,7 +20,7 @@ THREAD = {"configurable": {"thread_id": "thread-1"}}
 
 
 class AgentModel(BaseChatModel):
-    """Answers in order, then "ok" for ever; keeps what it was shown. An exception among the answers is raised."""
+    """Returns its answers in order, then "ok"; raises exceptions among them; keeps the prompts."""
 
     answers: list[Any] = Field(default_factory=list)
     seen: list[list[BaseMessage]] = Field(default_factory=list)

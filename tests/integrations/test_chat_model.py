@@ -30,7 +30,7 @@ REPLY = "Berlin is a fine place to live."
 
 
 class Standard:
-    """What both suites are told. A base of 135M parameters neither calls tools nor keeps to a schema."""
+    """Settings of both suites. A base of 135M parameters can't call tools or follow a schema."""
 
     engine: ClassVar[Engine]
     chat_model_class = ChatMemLoRA
@@ -198,7 +198,7 @@ def test_memory_chat_model_shares_engine(make_memory: Callable[..., MemLoRAMemor
 
 
 class Endless(Engine):
-    """Says a letter every few milliseconds for a minute, unless nobody listens."""
+    """Writes a letter every few milliseconds for a minute, or until the listener stops."""
 
     def __init__(self) -> None:
         self.said = 0

@@ -14,7 +14,7 @@ from langchain_memlora.integrations.fail_open import FAILURES, FailOpen
 
 
 class Clock:
-    """Time that passes when told."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -26,7 +26,7 @@ def real_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MemLoRAMem
 
 
 class OnDouble:
-    """The suites' way to a memory whose experts are scripted."""
+    """Runs a suite on a memory with scripted experts."""
 
     @pytest.fixture(autouse=True)
     def _memory(self, memory: MemLoRAMemory) -> None:
@@ -38,7 +38,7 @@ class OnDouble:
 @pytest.mark.slow
 @pytest.mark.model
 class OnModel:
-    """The suites' way to the real thing."""
+    """Runs a suite on the real model."""
 
     @pytest.fixture(autouse=True)
     def _memory(self, real_memory: MemLoRAMemory) -> None:

@@ -1,4 +1,4 @@
-"""The same tests for a ledger in a file and one on a server."""
+"""Ledgers in a file and on a server, for the same tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NewPlace = Callable[[], "str | Path"]
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> NewPlace:
-    """Gives places where no ledger is: paths, or in turn the URLs of two empty databases."""
+    """Return unused places for a ledger: paths, or the URLs of two empty databases in turn."""
     if request.param == "sqlite":
         numbers = itertools.count()
         return lambda: tmp_path / f"ledger-{next(numbers)}.sqlite3"

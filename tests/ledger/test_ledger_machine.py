@@ -28,7 +28,7 @@ TEXTS = st.sampled_from(["apple", "bread", "cheese"])
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """The model of a memory: the texts it has had and can go back to, and whether it is deleted."""
+    """Models a memory as the texts it can be restored to, and whether it is deleted."""
 
     keys: Bundle[str] = Bundle("keys")
 

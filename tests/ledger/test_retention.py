@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from support import ANA, BEN, MAY_8, add, change, get_memory, say, texts
+from support.files import files_with
 
 from langchain_memlora import MemLoRAMemory, Retention
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.types import Event, Scope
-from tests.memory.test_forget import files_with
 
 Make = Callable[..., MemLoRAMemory]
 NOW = datetime.now(UTC)

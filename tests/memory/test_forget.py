@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from langchain_core.vectorstores import InMemoryVectorStore
 from support import MAY_8, BagOfWords, texts
+from support.files import files_with
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import LedgerError, MissingUserError
@@ -34,10 +34,6 @@ def tell_all(memory: MemLoRAMemory) -> None:
     memory.add("I feed my zebrafish", user_id="ana", infer=False)
     memory.search("zebrafish", user_id="ana")
     memory.add("I own a cat", user_id="ben", observed_at=MAY_8)
-
-
-def files_with(secret: bytes, folder: Path) -> list[str]:
-    return [str(file) for file in folder.rglob("*") if file.is_file() and secret in file.read_bytes()]
 
 
 @both

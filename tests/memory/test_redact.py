@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from support import BagOfWords, tell, texts
+from support.files import files_with
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import InvalidInputError
-from tests.memory.test_forget import files_with
 
 Make = Callable[..., MemLoRAMemory]
 CARD = re.compile(r"\b\d{4}([ -]?\d{4}){3}\b")

@@ -17,7 +17,7 @@ Make = Callable[..., MemLoRAMemory]
 
 
 class Gate:
-    """An extraction expert that thinks until it is let go."""
+    """An extraction expert that waits until it is released."""
 
     def __init__(self) -> None:
         self.open = threading.Event()

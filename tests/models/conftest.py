@@ -1,4 +1,4 @@
-"""A cache of its own for each test, and a wheel as a package index would give it."""
+"""A separate cache for each test, and a wheel like one of a package index."""
 
 import hashlib
 import zipfile

@@ -24,7 +24,7 @@ Make = Callable[..., MemLoRAMemory]
 
 
 class Crash(BaseException):
-    """Stands for the process dying: nothing in the package catches it."""
+    """Simulates the death of the process; nothing in the package catches it."""
 
 
 def said(*texts: str) -> list[dict[str, str]]:

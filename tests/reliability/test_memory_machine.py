@@ -19,7 +19,7 @@ USERS = [f"user-0-{number}" for number in range(3)]
 
 
 class MemoryMachine(RuleBasedStateMachine):
-    """The model of the truth is the list of what was begun and acknowledged."""
+    """Compares a memory with the list of calls that were begun and acknowledged."""
 
     def __init__(self) -> None:
         super().__init__()

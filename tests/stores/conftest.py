@@ -1,4 +1,4 @@
-"""A Chroma server for the whole run; a test that needs one which can't run here is skipped with the reason."""
+"""A Chroma server for the whole run; its tests are skipped with the reason where it can't run."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ SECTIONS = {
 
 
 class Embedder(BagOfWords):
-    """As long as the default embedder's vectors."""
+    """An embedder with vectors of the default length."""
 
     size = 384
 

@@ -52,7 +52,7 @@ class TestInMemoryVectorStore(Kit):
 
 
 class Unfiltered(InMemoryVectorStore):
-    """A store whose filters nobody knows."""
+    """A store whose filter syntax is unknown."""
 
 
 class TestUnknownStore(Kit):
@@ -97,27 +97,27 @@ class TestPGVector(Kit):
 
 
 class Reversed(InMemoryVectorStore):
-    """Takes distance for likeness."""
+    """Returns distance as similarity."""
 
     def similarity_search(self, query: str, k: int = 4, **options: Any) -> list[Any]:
         return super().similarity_search(query, 1000, **options)[::-1][:k]
 
 
 class FiltersLate(InMemoryVectorStore):
-    """Finds the nearest of everybody and then drops what is another's."""
+    """Filters by user after the search."""
 
     def similarity_search(self, query: str, k: int = 4, filter: Any = None, **options: Any) -> list[Any]:
         return [hit for hit in super().similarity_search(query, k, **options) if filter is None or filter(hit)]
 
 
 class Appends(InMemoryVectorStore):
-    """Keeps what an id held before."""
+    """Keeps the previous text of an id."""
 
     def add_documents(self, documents: Any, ids: Any = None, **options: Any) -> list[str]:
         return super().add_documents(documents, [uuid.uuid4().hex for _ in documents], **options)
 
 
-class Forgetless(InMemoryVectorStore):
+class NeverDeletes(InMemoryVectorStore):
     """Deletes nothing."""
 
     def delete(self, ids: Any = None, **options: Any) -> None:
@@ -125,7 +125,7 @@ class Forgetless(InMemoryVectorStore):
 
 
 class Ascii(InMemoryVectorStore):
-    """Drops what it can't spell."""
+    """Drops non-ASCII text."""
 
     def add_documents(self, documents: Any, ids: Any = None, **options: Any) -> list[str]:
         for document in documents:
@@ -139,7 +139,7 @@ class Ascii(InMemoryVectorStore):
         (Reversed, "the same words are nearest"),
         (FiltersLate, "one is found among many of others"),
         (Appends, "writing again replaces"),
-        (Forgetless, "what is removed is gone"),
+        (NeverDeletes, "what is removed is gone"),
         (Ascii, "unicode"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A tiny LoCoMo-shaped file, and memories whose experts follow the plain rules of `support`."""
+"""A tiny file in LoCoMo's format, and memories whose experts follow the plain rules of `support`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from langchain_memlora.testing import ScriptedEngine
 
 
 def read(prompt: str) -> str:
-    """Generation: the note that shares most words with the question, without its speaker; `unknown` without notes."""
+    """Answer with the note that shares most words with the question, without its speaker, else `unknown`."""
     context, question = prompt.split("\n\nQuestion: ")
     asked = set(question.lower().strip("?").split())
     notes = [line for line in context.splitlines() if ": " in line or line.startswith("- ")]
@@ -27,7 +27,7 @@ def read(prompt: str) -> str:
 
 
 class Rules(Engine):
-    """As the scripted engine, but a switched-off expert, asked as the base model, writes nothing useful."""
+    """A scripted engine whose base model writes nothing useful."""
 
     def __init__(self) -> None:
         self.asked: list[Request] = []
@@ -46,7 +46,7 @@ def _base(request: Request) -> Completion:
 
 
 class Opener:
-    """Opens memories by path; vectors stay with it, as those of a real one stay on disk.
+    """Opens memories by path; they keep their vectors, as if stored on disk.
 
     Attributes:
         opened: Path and switched-off experts of each memory.

@@ -18,7 +18,7 @@ from langchain_memlora.lab.evaluation.runs import Answered, Run, append_lines, r
 
 
 class SameWords(BaseChatModel):
-    """Passes an answer that stands in the right one, and mumbles where it is `mumble`."""
+    """Accepts an answer contained in the gold one, and writes no label for `mumble`."""
 
     asked: list[str]
 

@@ -63,7 +63,7 @@ def _decide(known: list[dict[str, str]], new: list[dict[str, Any]]) -> Iterable[
 
 
 class RuleModel(BaseChatModel):
-    """Answers by a function and remembers the prompts."""
+    """Answers by a function and keeps the prompts."""
 
     rule: Callable[[str], str]
     prompts: list[str] = Field(default_factory=list)

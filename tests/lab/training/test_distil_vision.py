@@ -28,8 +28,8 @@ from langchain_memlora.lab.training.vision_rows import CAPTION, load_vision_rows
 COLOURS = {(255, 0, 0): "red", (0, 0, 255): "blue"}
 
 
-class Looker(BaseChatModel):
-    """Looks at the middle of the picture that stands before the prompt."""
+class VisionTeacher(BaseChatModel):
+    """Answers by the colour in the middle of the picture."""
 
     calls: list[str] = Field(default_factory=list)
 
@@ -62,7 +62,7 @@ def album(tmp_path: Path) -> Path:
 
 
 def test_teacher_captions_and_questions_become_rows(album: Path, tmp_path: Path) -> None:
-    out, looker = tmp_path / "out", Looker()
+    out, looker = tmp_path / "out", VisionTeacher()
     made = distil_vision([album], Teacher(looker, out / "replies.jsonl"), out)
     assert sorted(looker.calls) == ["blue"] * 4 + ["red"] * 4
     rows = load_vision_rows(out / "rows" / "vision.jsonl")
@@ -78,7 +78,7 @@ def test_teacher_captions_and_questions_become_rows(album: Path, tmp_path: Path)
 
 
 def test_empty_folder_and_broken_image(album: Path, tmp_path: Path) -> None:
-    teacher = Teacher(Looker(), tmp_path / "replies.jsonl")
+    teacher = Teacher(VisionTeacher(), tmp_path / "replies.jsonl")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidInputError, match=r"No pictures were found in .*empty"):
         distil_vision([tmp_path / "empty"], teacher, tmp_path / "out")
@@ -99,7 +99,7 @@ def test_empty_folder_and_broken_image(album: Path, tmp_path: Path) -> None:
 def test_rows_resolve_pictures_through_symlink(album: Path, tmp_path: Path) -> None:
     (tmp_path / "far" / "away").mkdir(parents=True)
     (tmp_path / "runs").symlink_to(tmp_path / "far" / "away")
-    distil_vision([album], Teacher(Looker(), tmp_path / "replies.jsonl"), tmp_path / "runs" / "out")
+    distil_vision([album], Teacher(VisionTeacher(), tmp_path / "replies.jsonl"), tmp_path / "runs" / "out")
     assert load_vision_rows(tmp_path / "runs" / "out" / "rows" / "vision.jsonl")
 
 

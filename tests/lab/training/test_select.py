@@ -69,7 +69,7 @@ def _card(path: Path, **changes: Any) -> None:
 
 
 class TableScore:
-    """Scores by which candidate's weights play which role; notes every question."""
+    """Scores by which candidate's weights are in which role, and logs every call."""
 
     name = "by table"
 

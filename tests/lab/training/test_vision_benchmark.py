@@ -68,7 +68,7 @@ def test_small_run_is_recorded_and_reused(tmp_path: Path) -> None:
 
 
 class Small(nn.Module):
-    """A layer, and a norm that is none."""
+    """A linear layer and a layer norm."""
 
     def __init__(self) -> None:
         super().__init__()
