@@ -48,7 +48,7 @@ def test_the_user_is_me_unless_said_otherwise(memlora: Run, listed: Callable[...
 def test_commands(memlora: Run, listed: Callable[..., Any]) -> None:
     assert "/delete ID" in memlora("chat", stdin="/help\n").stdout
     assert "No memories yet." in memlora("chat", stdin="/memories\n").stdout
-    assert "Nothing happened yet." in memlora("chat", stdin="/history\n").stdout
+    assert "No changes yet." in memlora("chat", stdin="/history\n").stdout
     memlora("chat", stdin="I live in Porto.\n")
     (memory,) = listed("list")
     said = memlora("chat", stdin=f"/delete {memory['id'][:6]}\n/history\n").stdout

@@ -32,7 +32,7 @@ def test_a_bad_line_is_named_and_the_rest_is_kept(memlora: Run, tmp_path: Path) 
     file = write(tmp_path / "f.jsonl", said("ana", "I like tea"), {"user_id": "ben", "messages": "hi"})
     assert "Line 2" in memlora("ingest", file, code=1).output
     Path(file).write_text(Path(file).read_text().splitlines()[0] + "\n")
-    assert "1 messages were here" in memlora("ingest", file).stdout
+    assert "1 messages were known" in memlora("ingest", file).stdout
 
 
 def test_what_cannot_be_used_is_told_at_the_end(memlora: Run, tmp_path: Path) -> None:

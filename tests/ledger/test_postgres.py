@@ -12,7 +12,7 @@ from servers import empty_database, free_port, plain
 from support import ANA, BEN, add, change, one_job, say, texts, turn
 
 from langchain_memlora.errors import InvalidInputError, LedgerError
-from langchain_memlora.ledger import Change, Ledger, new_id
+from langchain_memlora.ledger import Ledger, NewOperation, new_id
 from langchain_memlora.types import Event
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def write(url: str, name: str) -> None:
     with Ledger(url) as ledger:
         for number in range(EACH):
             ledger.append(ANA, [turn(f"{name} {number}"), turn("all say this", "same")], one_job)
-            ledger.commit(ANA, [Change(Event.ADD, new_id(), f"{name} {number}")])
+            ledger.commit(ANA, [NewOperation(Event.ADD, new_id(), f"{name} {number}")])
 
 
 def test_processes_write_at_once(url: str) -> None:

@@ -107,7 +107,7 @@ def test_a_cut_file_changes_nothing_and_names_the_line(file: Path, empty: Ledger
     lines = cut.read_bytes().split(b"\n")
     whole_lines = whole.split(b"\n")[: len(lines)] == lines  # all it has is whole, and the next line is not there
     line = len(lines) + whole_lines
-    with pytest.raises(InvalidInputError, match=rf"at line {line}; nothing of it was imported"):
+    with pytest.raises(InvalidInputError, match=rf"at line {line}; nothing was imported"):
         empty.import_(cut)
     assert not any(empty.counts().values())
 
@@ -142,7 +142,7 @@ def test_what_is_no_export(content: bytes, empty: Ledger, tmp_path: Path) -> Non
 
 def test_nothing_is_written_over(full: Ledger, file: Path, tmp_path: Path) -> None:
     before = file.read_bytes()
-    with pytest.raises(InvalidInputError, match="exists and is not written over"):
+    with pytest.raises(InvalidInputError, match="exists and is not overwritten"):
         full.export(file)
     with pytest.raises(InvalidInputError, match="can't be written"):
         full.export(tmp_path / "no" / "such" / "folder")

@@ -23,7 +23,7 @@ def test_no_probe_leaks(tmp_path: Path, chroma: bool) -> None:
 
 
 def test_without_the_ledgers_scope_they_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("langchain_memlora.ledger.ledger.visible", lambda scope: true())
+    monkeypatch.setattr("langchain_memlora.ledger.ledger.readable_by", lambda scope: true())
     assert tenants.run(40, 2, tmp_path, chroma=False)["leaked"] > 0
 
 
