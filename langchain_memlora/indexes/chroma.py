@@ -51,8 +51,8 @@ class ChromaIndex(VectorStoreIndex):
             self._lock.acquire(timeout=0)
         except Timeout as error:
             msg = (
-                f"The vector index {path} is open in another memory or process. Close that one first, give this one "
-                "another `path`, or share a Chroma server through `index=`."
+                f"The vector index {path} is open in another memory or process. Close that one first, pass another "
+                "`path`, or share a Chroma server through `index=`."
             )
             raise StoreInUseError(msg) from error
         except OSError as error:
