@@ -50,8 +50,8 @@ class SyncedIndex:
         known = ledger.setting(f"{_EMBEDDER}:{name}", made_with)
         if known != made_with:
             msg = (
-                f"The index {name!r} was built with {known} (schema/embedder), but {made_with} was requested. Pass the first "
-                "embedder, or empty the index (delete its folder) and call `rebuild` on a memory opened like this one."
+                f"The index {name!r} was built with {known} (schema/embedder), but {made_with} was requested. Pass the "
+                "original embedder, or empty the index (delete its folder) and call `rebuild` on a memory opened like this one."
             )
             raise IndexMismatchError(msg)
         store = ledger.setting(f"{_STORE}:{name}", index.store_type)

@@ -87,7 +87,7 @@ def test_a_crash_between_ledger_and_index_heals(ledger: Ledger, index: Flaky) ->
 
 def test_another_embedder_is_refused(ledger: Ledger, index: Flaky) -> None:
     SyncedIndex(index, ledger, "bag")
-    with pytest.raises(IndexMismatchError, match=r"1/bag.*1/other.*Pass the first embedder"):
+    with pytest.raises(IndexMismatchError, match=r"1/bag.*1/other.*Pass the original embedder"):
         SyncedIndex(index, ledger, "other")
     SyncedIndex(index, ledger, "other", name="second")
 
