@@ -87,17 +87,17 @@ def test_a_connection_that_dies_in_a_write_stores_nothing(ledger: Ledger, server
 
 def test_a_server_that_is_down(url: str) -> None:
     nowhere = url.replace(url.rpartition(":")[2].partition("/")[0], str(free_port()))
-    with pytest.raises(LedgerError, match="see that the server runs"):
+    with pytest.raises(LedgerError, match="check that the server runs"):
         Ledger(nowhere)
 
 
 def test_a_role_without_rights_and_a_url_without_sense(url: str, server: Any) -> None:
     server.execute("DROP ROLE IF EXISTS guest")
     server.execute("CREATE ROLE guest LOGIN")
-    with pytest.raises(LedgerError, match=r"permission denied.*let the role create") as error:
+    with pytest.raises(LedgerError, match=r"permission denied.*grant the role CREATE") as error:
         Ledger(url.replace("memlora@", "guest:secret@"))
     assert "secret" not in str(error.value)
-    with pytest.raises(LedgerError, match="make the database"):
+    with pytest.raises(LedgerError, match="create the database"):
         Ledger(url.rpartition("/")[0] + "/nowhere")
     with pytest.raises(InvalidInputError, match=r"Pass one like postgresql://"):
         Ledger("postgresql://host:no-port/x")
