@@ -35,7 +35,7 @@ def install(passing: Passing) -> None:
     SQLiteDatabase.writing = _after_commit(SQLiteDatabase.writing, passing)  # type: ignore[method-assign]
     for owner, name in ((ChromaIndex, "write"), (ChromaIndex, "clear"), (Ledger, "finish_erasure")):
         setattr(owner, name, _around(getattr(owner, name), name, passing))
-    chroma.wipe_remains = _around(chroma.wipe_remains, "wipe_remains", passing)
+    chroma.wipe_unused_bytes = _around(chroma.wipe_unused_bytes, "wipe_remains", passing)
 
 
 def _statement(passing: Passing, when: str, statement: str) -> None:

@@ -1,17 +1,19 @@
-"""The command line. What it does is said by `memlora --help`; nothing here is needed to use the package from Python."""
+"""The command line, described by `memlora --help`; the Python API does not need it."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 
 
 def main() -> None:
     """Run `memlora`."""
-    # Memories are people's words in any script; a terminal that can't show one of them must not end the program.
+    # Memories hold text in any script; a terminal that can't show a character must not end the program.
     for stream in (sys.stdin, sys.stdout):
-        with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(ValueError):
+                stream.reconfigure(errors="replace")
     try:
         from langchain_memlora.cli.app import app
 

@@ -1,4 +1,4 @@
-"""The Typer app: global options, and the commands that the other files hold."""
+"""The Typer app: global options, and the commands of the other files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from langchain_memlora.bundles import DEFAULT_BUNDLE
 from langchain_memlora.cli import (
     bundle,
     chat,
+    check_store,
     data,
     demo,
     distil,
@@ -27,19 +28,18 @@ from langchain_memlora.cli import (
     move,
     report,
     select,
-    stores,
     stories,
     train,
     ui,
 )
-from langchain_memlora.cli.named import named
+from langchain_memlora.cli.load_function import load_function
+from langchain_memlora.cli.output import print_error
 from langchain_memlora.cli.setting import Setting
-from langchain_memlora.cli.show import print_error
 from langchain_memlora.errors import MemLoRAError
 
 
 class _Group(TyperGroup):
-    """Tells expected errors in one line."""
+    """Prints expected errors in one line."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -73,24 +73,24 @@ def options(
     path: Annotated[
         Path | None, typer.Option(envvar="MEMLORA_HOME", help="Folder of the memory. Default: your data folder.")
     ] = None,
-    experts: Annotated[str, typer.Option(help="Bundle of experts: its name, or a folder.")] = DEFAULT_BUNDLE,
+    experts: Annotated[str, typer.Option(help="Bundle of experts: a name or a folder.")] = DEFAULT_BUNDLE,
     open_: Annotated[
         str | None,
         typer.Option(
             "--open",
             metavar="MODULE:FUNCTION",
             envvar="MEMLORA_OPEN",
-            help="A function of yours that gives the memory, with its own ledger, index, embedder or engine.",
+            help="Your function that returns the memory, with its own ledger, index, embedder or engine.",
         ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Global options; the app's own help stands above."""
+    """Read the global options; their help text is that of the app."""
     setting = ctx.obj or Setting()
-    opened_by = named(open_) if open_ else setting.opened_by
+    opened_by = load_function(open_) if open_ else setting.opened_by
     ctx.obj = replace(setting, path=path or setting.path, experts=experts, opened_by=opened_by)
 
 
@@ -113,5 +113,5 @@ app.command("bundle")(bundle.bundle)
 app.command("export-adapters")(export_adapters.export_adapters)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
-app.command("check-store")(stores.check_store)
+app.command("check-store")(check_store.check_store)
 app.command("doctor")(doctor.doctor)

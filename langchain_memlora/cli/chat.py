@@ -1,4 +1,4 @@
-"""`memlora chat`: talk to a memory that is still there tomorrow."""
+"""`memlora chat`: a conversation with a memory that survives restarts."""
 
 from __future__ import annotations
 
@@ -14,92 +14,92 @@ from rich.console import Console
 from rich.text import Text
 
 from langchain_memlora.cli.ids import find_id
-from langchain_memlora.cli.setting import Setting
-from langchain_memlora.cli.show import (
-    add_lines,
+from langchain_memlora.cli.output import (
     answer_text,
-    busy,
     clean,
     console,
     history_table,
     memories_table,
     operation_line,
     print_error,
-    read_line,
+    result_lines,
+    sources_line,
+    spinner,
 )
+from langchain_memlora.cli.setting import Setting
 from langchain_memlora.errors import InvalidInputError, MemLoRAError
 
 if TYPE_CHECKING:
     from langchain_memlora.memory.memory import MemLoRAMemory
 
-HELP = """Tell me things, or ask. Everything you say is remembered.
+HELP = """Tell me something, or ask. Every message is remembered.
 /memories    what I know of you
-/delete ID   delete a memory (the beginning of its id is enough)
-/history     what happened to the memories
-/help        this
-/quit        good-bye; I will still know you next time"""
+/delete ID   delete a memory (the first characters of its id are enough)
+/history     all changes to the memories
+/help        show this help
+/quit        leave; everything stays remembered"""
 
 
 def chat(
     ctx: typer.Context,
-    user: Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="Who is talking.")] = "me",
+    user: Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="The user who is talking.")] = "me",
 ) -> None:
     """Talk to a memory that survives restarts."""
     setting: Setting = ctx.obj
     out = console()
-    watched = sys.stdin.isatty()
+    interactive = sys.stdin.isatty()
     failed = False
     with setting.open() as memory:
-        with busy(out, "loading the experts"):
+        with spinner(out, "loading the experts"):
             memory.warm()
-        talk = Talk(memory, user, f"chat {datetime.now(UTC).isoformat(timespec='seconds')}", out)
-        if watched:
+        conversation = Conversation(memory, user, f"chat {datetime.now(UTC).isoformat(timespec='seconds')}", out)
+        if interactive:
             known = len(memory.get_all(user_id=user))
             greeting = f"Hello, {clean(user)}. I remember {known} things in {memory.path}. /help shows commands."
             out.print(Text(greeting, "dim"))
-        for line in _lines(watched):
+        for line in _lines(interactive):
             try:
-                if not talk.hear(line):
+                if not conversation.handle(line):
                     break
-            except MemLoRAError as error:  # one line that went wrong should not end the conversation
+            except MemLoRAError as error:  # one failed line must not end the conversation
                 print_error(error)
                 failed = True
-    if failed and not watched:
+    if failed and not interactive:
         raise typer.Exit(1)
 
 
 @dataclass(frozen=True)
-class Talk:
-    """One conversation."""
+class Conversation:
+    """A conversation of one user with the memory."""
 
     memory: MemLoRAMemory
     user: str
     thread: str
     out: Console
 
-    def hear(self, line: str) -> bool:
-        """Take one line; `False` ends the conversation."""
+    def handle(self, line: str) -> bool:
+        """Handle one line; return `False` to end the conversation."""
         line = line.strip()
         if line.startswith("/"):
-            return self._obey(*line.split(maxsplit=1))
+            return self._run(*line.split(maxsplit=1))
         if not line:
             return True
         from langchain_memlora.intake.messages import (
-            is_question,  # it brings langchain-core, which `--help` can do without
+            is_question,  # imports langchain-core, which `--help` does not need
         )
 
         if is_question(line):
-            with busy(self.out, "reading"):
+            with spinner(self.out, "reading"):
                 answer = self.memory.answer(line, user_id=self.user)
             self.out.print(Text(answer_text(answer)))
-            self.out.print(read_line(answer))
-        with busy(self.out, "remembering"):
+            self.out.print(sources_line(answer))
+        with spinner(self.out, "remembering"):
             result = self.memory.add(line, user_id=self.user, thread_id=self.thread)
-        for said in add_lines(result):
+        for said in result_lines(result):
             self.out.print(said, style="dim")
         return True
 
-    def _obey(self, command: str, argument: str = "") -> bool:
+    def _run(self, command: str, argument: str = "") -> bool:
         match command:
             case "/quit" | "/exit":
                 return False
@@ -110,23 +110,23 @@ class Talk:
                 self.out.print(memories_table(memories) if memories else Text("No memories yet.", "dim"))
             case "/history":
                 operations = self.memory.history(user_id=self.user)
-                self.out.print(history_table(operations) if operations else Text("Nothing happened yet.", "dim"))
+                self.out.print(history_table(operations) if operations else Text("No changes yet.", "dim"))
             case "/delete":
                 chosen = find_id(self.memory, argument.strip(), self.user)
                 self.out.print(operation_line(self.memory.delete(chosen, user_id=self.user)))
             case _:
-                msg = f"{command!r} is not a command. /help shows those there are."
+                msg = f"{command!r} is not a command. /help lists all commands."
                 raise InvalidInputError(msg)
         return True
 
 
-def _lines(watched: bool) -> Iterator[str]:
-    """Lines as they are typed, or those of a pipe."""
-    if not watched:
+def _lines(interactive: bool) -> Iterator[str]:
+    """Yield lines as they are typed, or those of a pipe."""
+    if not interactive:
         yield from sys.stdin
         return
     with contextlib.suppress(ImportError):
-        import readline  # noqa: F401 - gives `input` arrow keys and a history
+        import readline  # noqa: F401 - adds arrow keys and a history to `input`
 
     while True:
         try:

@@ -21,7 +21,7 @@ from langchain_memlora.errors import MemLoRAError, StoreInUseError
 from langchain_memlora.models.pins import DEFAULT_BASE, DEFAULT_EMBEDDER, PINS
 
 if TYPE_CHECKING:
-    from langchain_memlora.indexes.sync import Synced
+    from langchain_memlora.indexes.sync import SyncedIndex
     from langchain_memlora.ledger import Ledger
 
 NEEDED = ("torch", "transformers", "peft", "chromadb", "langgraph")
@@ -226,7 +226,7 @@ def _holds_anything(record: Ledger) -> bool:
     return any(record.counts()[table] for table in ("turns", "memories"))
 
 
-def _lost(synced: Synced, record: Ledger) -> int:
+def _lost(synced: SyncedIndex, record: Ledger) -> int:
     """How many of the oldest thousand items should be in the index and are not; 0 if it can't be asked for ids."""
     from langchain_memlora.indexes.base import Kind, entry_id
     from langchain_memlora.ledger import MEMORY, TURN

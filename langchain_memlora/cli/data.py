@@ -1,4 +1,4 @@
-"""The memory's verbs as commands: add, search, answer, list, history, restore, delete, forget."""
+"""The memory's methods as commands: add, search, answer, list, history, restore, delete, forget."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import typer
 from rich.text import Text
 
 from langchain_memlora.cli.ids import find_id
-from langchain_memlora.cli.setting import Setting
-from langchain_memlora.cli.show import (
-    add_lines,
+from langchain_memlora.cli.output import (
     answer_text,
     clean,
     console,
@@ -21,27 +19,29 @@ from langchain_memlora.cli.show import (
     memories_table,
     operation_line,
     print_json,
-    read_line,
+    result_lines,
     said_at,
     short,
+    sources_line,
 )
+from langchain_memlora.cli.setting import Setting
 from langchain_memlora.errors import InvalidInputError
 
-User = Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="Whose memory it is.")]
+User = Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="The user who owns the memory.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The id, or its first characters.")]
 
 
 def add(
     ctx: typer.Context,
-    text: Annotated[str, typer.Argument(help="What the user says.")],
+    text: Annotated[str, typer.Argument(help="The user's message.")],
     user: User,
-    at: Annotated[str | None, typer.Option(help="When it was said: an ISO date, UTC if it names no zone.")] = None,
-    thread: Annotated[str, typer.Option(help="The conversation it belongs to.")] = "",
+    at: Annotated[str | None, typer.Option(help="Time of the message: an ISO date, UTC without a zone.")] = None,
+    thread: Annotated[str, typer.Option(help="The conversation's id.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Tell the memory something."""
+    """Add a message to the memory."""
     setting: Setting = ctx.obj
     moment = _moment(at) if at else None
     with setting.open() as memory:
@@ -49,7 +49,7 @@ def add(
     if as_json:
         print_json(result)
     else:
-        for line in add_lines(result):
+        for line in result_lines(result):
             console().print(line)
     if result.status == "failed":
         raise typer.Exit(1)
@@ -57,9 +57,9 @@ def add(
 
 def search(
     ctx: typer.Context,
-    query: Annotated[str, typer.Argument(help="What to look for.")],
+    query: Annotated[str, typer.Argument(help="Text to search for.")],
     user: User,
-    k: Annotated[int, typer.Option("-k", help="At most this many hits.")] = 5,
+    k: Annotated[int, typer.Option("-k", help="Maximum number of hits.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Find memories and messages, best first."""
@@ -72,7 +72,7 @@ def search(
     out = console()
     for hit in hits:
         kind = short(hit.memory.id) if hit.memory else "message"
-        old = "  (no longer so)" if hit.replaced_by else ""
+        old = "  (superseded)" if hit.replaced_by else ""
         out.print(Text.assemble(clean(hit.text), (f"  {kind}, {day(said_at(hit))}{old}", "dim")))
     if not hits:
         out.print(Text("Nothing found.", "dim"))
@@ -93,7 +93,7 @@ def answer(
         return
     out = console()
     out.print(Text(answer_text(found)))
-    out.print(read_line(found))
+    out.print(sources_line(found))
 
 
 def list_(ctx: typer.Context, user: User, as_json: Json = False) -> None:
@@ -110,10 +110,10 @@ def list_(ctx: typer.Context, user: User, as_json: Json = False) -> None:
 def history(
     ctx: typer.Context,
     user: User,
-    memory_id: Annotated[str | None, typer.Argument(metavar="ID", help="Only this memory's.")] = None,
+    memory_id: Annotated[str | None, typer.Argument(metavar="ID", help="Only the history of this memory.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what happened to a memory, or to all, oldest first."""
+    """Show the history of a memory, or of all, oldest first."""
     setting: Setting = ctx.obj
     with setting.open() as memory:
         chosen = find_id(memory, memory_id, user, deleted=True) if memory_id else None
@@ -121,11 +121,11 @@ def history(
     if as_json:
         print_json(operations)
     else:
-        console().print(history_table(operations) if operations else Text("Nothing happened yet.", "dim"))
+        console().print(history_table(operations) if operations else Text("No changes yet.", "dim"))
 
 
 def restore(ctx: typer.Context, memory_id: Id, user: User, as_json: Json = False) -> None:
-    """Undo the last change to a memory: bring back what was deleted, or what it said before."""
+    """Undo the last change to a memory: its deletion or its last update."""
     setting: Setting = ctx.obj
     with setting.open() as memory:
         operation = memory.restore(find_id(memory, memory_id, user, deleted=True), user_id=user)
@@ -140,9 +140,9 @@ def delete(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Delete a memory, or all of a user's. `memlora restore` brings it back."""
+    """Delete a memory, or all memories of a user. `memlora restore` undoes it."""
     if bool(memory_id) == everything:
-        msg = f"ID={memory_id!r}, --all={everything}: name one memory, or pass --all, not both."
+        msg = f"ID={memory_id!r} and --all={everything} were given. Pass either the id of a memory or --all."
         raise InvalidInputError(msg)
     setting: Setting = ctx.obj
     with setting.open() as memory:
@@ -154,15 +154,15 @@ def delete(
         if count and not yes:
             typer.confirm(f"Delete all {count} memories of {clean(user)}?", abort=True, err=True)
         operations = memory.delete_all(user_id=user)
-    print_json(operations) if as_json else console().print(Text(f"{len(operations)} memories are deleted."))
+    print_json(operations) if as_json else console().print(Text(f"{len(operations)} memories were deleted."))
 
 
 def forget(ctx: typer.Context, user: User, yes: Yes = False, as_json: Json = False) -> None:
-    """Erase all that is known of a user: messages, memories, history. Nothing brings it back."""
+    """Erase all data of a user: messages, memories, history. This can't be undone."""
     setting: Setting = ctx.obj
     with setting.open() as memory:
         if not yes:
-            typer.confirm(f"Erase all that is known of {clean(user)}? Nothing brings it back.", abort=True, err=True)
+            typer.confirm(f"Erase all data of {clean(user)}? This can't be undone.", abort=True, err=True)
         receipt = memory.forget(user_id=user)
     if as_json:
         print_json(receipt)

@@ -1,4 +1,4 @@
-"""`memlora demo`: a scripted life of some weeks, remembered and asked about before your eyes."""
+"""`memlora demo`: a scripted conversation over some weeks, remembered and then queried."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from langchain_memlora.bundles import Role
-from langchain_memlora.cli.setting import Setting
-from langchain_memlora.cli.show import (
-    add_lines,
+from langchain_memlora.cli.output import (
     answer_text,
-    busy,
     clean,
     console,
     day,
     print_json,
-    read_line,
+    result_lines,
+    sources_line,
+    spinner,
     usage_table,
 )
+from langchain_memlora.cli.setting import Setting
 from langchain_memlora.lab.scripts.player import (
     Answered,
     Asked,
@@ -47,13 +47,13 @@ COLOURS = ("cyan", "magenta", "yellow", "green")
 
 def demo(
     ctx: typer.Context,
-    script: Annotated[list[Path] | None, typer.Option(help="A script or a folder of them; repeatable.")] = None,
+    script: Annotated[list[Path] | None, typer.Option(help="A script or a folder of scripts; repeatable.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     without: Annotated[
-        list[Role] | None, typer.Option(metavar="ROLE", help="Switch an expert off, to see what it is good for.")
+        list[Role] | None, typer.Option(metavar="ROLE", help="Switch an expert off, to measure its contribution.")
     ] = None,
     require: Annotated[
-        float, typer.Option(min=0, max=1, help="Fail if a smaller share of the answers is as expected.")
+        float, typer.Option(min=0, max=1, help="Exit code 1 if a smaller share of the answers is as expected.")
     ] = 0.0,
 ) -> None:
     """Play a script through the real memory, in a temporary folder."""
@@ -81,27 +81,27 @@ def demo(
 
 
 def _play(out: Console | None, script: Script, memory: MemLoRAMemory, *, alone: bool) -> Played:
-    """Play a script: silently without a console, in full if it is the only one, else in a line or two."""
+    """Play a script: silently without a console, in full if it is the only one, else as a summary."""
     if out is None:
         return play(script, memory)
     if alone:
-        played = collect(script, _watched(out, script, steps(script, memory)))
+        played = collect(script, _printed(out, script, steps(script, memory)))
         _print_cost(out, played)
         return played
-    with busy(out, script.title):
+    with spinner(out, script.title):
         played = play(script, memory)
     _print_short(out, played)
     return played
 
 
-def _watched(out: Console, script: Script, running: Iterator[Step]) -> Iterator[Step]:
-    """Pass the steps on and print each one as it comes."""
+def _printed(out: Console, script: Script, running: Iterator[Step]) -> Iterator[Step]:
+    """Print each step and pass it on."""
     out.print(Text(clean(script.title), "bold"))
     names = list(dict.fromkeys(turn.by for session in script.sessions for turn in session.turns))
     width = max(map(len, names))
     waiting = "loading the experts"
     while True:
-        with busy(out, waiting):
+        with spinner(out, waiting):
             step = next(running, None)
         match step:
             case None:
@@ -115,7 +115,7 @@ def _watched(out: Console, script: Script, running: Iterator[Step]) -> Iterator[
                 for turn in turns:
                     _print_turn(out, width, turn, COLOURS[names.index(turn.by) % len(COLOURS)])
             case Remembered(result):
-                for line in add_lines(result):
+                for line in result_lines(result):
                     _print_row(out, width, Text(), line)
                 out.print()
             case Asked(number, question):
@@ -129,13 +129,13 @@ def _watched(out: Console, script: Script, running: Iterator[Step]) -> Iterator[
 
 
 def _print_turn(out: Console, width: int, turn: ScriptTurn, colour: str) -> None:
-    """What the assistant says is dim: it is never remembered."""
-    theirs = turn.by == "assistant"
-    _print_row(out, width, Text(turn.by, "dim" if theirs else colour), Text(clean(turn.text), "dim" if theirs else ""))
+    """Print a turn; the assistant's are dim, since they are never remembered."""
+    dim = turn.by == "assistant"
+    _print_row(out, width, Text(turn.by, "dim" if dim else colour), Text(clean(turn.text), "dim" if dim else ""))
 
 
 def _print_row(out: Console, width: int, label: Text, content: Text) -> None:
-    """A line with a hanging indent."""
+    """Print a line with a hanging indent."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=width, justify="right", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -145,7 +145,7 @@ def _print_row(out: Console, width: int, label: Text, content: Text) -> None:
 
 def _print_answer(out: Console, answered: Answered) -> None:
     _print_row(out, 1, _mark(answered.passed), Text(answer_text(answered.answer)))
-    _print_row(out, 1, Text(), read_line(answered.answer))
+    _print_row(out, 1, Text(), sources_line(answered.answer))
     if not answered.passed:
         wanted, unwanted = answered.question.expect[:3], answered.question.reject[:3]
         said = [f"expected {' or '.join(wanted)}"] if wanted else []
@@ -178,7 +178,7 @@ def _print_total(out: Console, passed: int, total: int, *, hint: bool) -> None:
     if total:
         out.print(Text(f"{passed} of {total} answers as expected", "bold green" if passed == total else "bold yellow"))
     if hint:
-        out.print(Text("Now with your own words: memlora chat", "dim"))
+        out.print(Text("Try it yourself: memlora chat", "dim"))
 
 
 def _as_dict(played: Played) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from langchain_memlora.cli.checks import CHECKS, NOTHING, Check, careful, is_stored
+from langchain_memlora.cli.output import clean, console, print_json, spinner
 from langchain_memlora.cli.setting import Setting
-from langchain_memlora.cli.show import busy, clean, console, print_json
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
@@ -29,7 +29,7 @@ def doctor(
     setting: Setting = ctx.obj
     out = console(stderr=as_json)
     mending = [words] * repair_all + [rebuild] * (rebuild_index or repair_all) + [retry] * (retry_jobs or repair_all)
-    with busy(out, "looking"):
+    with spinner(out, "looking"):
         rows = [row for check in (*mending, *CHECKS) for row in check(setting)]
     well = all(row.state != "problem" for row in rows)
     if as_json:

@@ -1,4 +1,4 @@
-"""`memlora evaluate`: how good a bundle is, on data sets of long conversations or one expert at a time."""
+"""`memlora evaluate`: the quality of a bundle, on data sets of long conversations or one expert at a time."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import typer
 from rich.table import Table
 
 from langchain_memlora.bundles import TEXT_ROLES, Role, load_bundle
-from langchain_memlora.cli.progress import watched
+from langchain_memlora.cli.output import console
+from langchain_memlora.cli.progress import progress_reporter
 from langchain_memlora.cli.setting import Setting
-from langchain_memlora.cli.show import console
 from langchain_memlora.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CORRECTIONS = AUDIT / "corrections_by_qa_index.json"
 
 
 class What(StrEnum):
-    """What is evaluated."""
+    """A data set or expert to evaluate."""
 
     LOCOMO = "locomo"
     LONGMEMEVAL = "longmemeval"
@@ -44,46 +44,47 @@ def evaluate(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help=f"The data; LoCoMo also from ${DATA}, assistant and updates also from the package; vqa: rows."
+            help=f"The data. Default: LoCoMo from ${DATA}, assistant and updates from the package; vqa needs rows."
         ),
     ] = None,
     *,
-    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the run; a stopped run goes on there.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the run; a stopped run resumes there.")],
     bundle: Annotated[
         str | None,
-        typer.Option(help="Bundle to evaluate (vqa: beside --experts, which read). Default: that of --experts."),
+        typer.Option(help="Bundle to evaluate (vqa: its vision expert; --experts then reads). Default: --experts."),
     ] = None,
     conversations: Annotated[
-        str | None, typer.Option(metavar="2,3", help="Places in the file. Default: all; of LoCoMo the test split, 2,3.")
+        str | None,
+        typer.Option(metavar="2,3", help="Positions in the file. Default: all; for LoCoMo the test split, 2,3."),
     ] = None,
     sessions: Annotated[
-        int | None, typer.Option(min=1, help="Tell only the first sessions, and ask only what they answer.")
+        int | None, typer.Option(min=1, help="Add only the first sessions, and ask only what they answer.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only this many questions, windows or cases, drawn.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Sample size of questions, windows or cases.")] = None,
     baseline: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Compare with this setup; repeatable; `all` for every one.")
+        list[str] | None, typer.Option(metavar="NAME", help="Compare with this setup, or with `all`; repeatable.")
     ] = None,
-    k: Annotated[int, typer.Option(min=1, help="How many hits the reader may read.")] = 5,
-    budget: Annotated[int, typer.Option(min=1, help="About how many tokens of them.")] = 250,
-    together: Annotated[int, typer.Option(min=1, help="Questions asked at once; 1 measures latency.")] = 8,
+    k: Annotated[int, typer.Option(min=1, help="Maximum number of hits for the reader.")] = 5,
+    budget: Annotated[int, typer.Option(min=1, help="Approximate number of tokens of these hits.")] = 250,
+    together: Annotated[int, typer.Option(min=1, help="Questions per batch; 1 measures latency.")] = 8,
     adversarial: Annotated[bool, typer.Option("--adversarial", help="LoCoMo: ask category 5 too.")] = False,
-    corrected: Annotated[bool, typer.Option("--corrected", help="LoCoMo: gold answers as the audit corrects them.")] = (
-        False
-    ),
+    corrected: Annotated[
+        bool, typer.Option("--corrected", help="LoCoMo: use the gold answers as corrected by the audit.")
+    ] = (False),
     stores: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Folder of filled memories. Default: `stores` beside the run.")
+        Path | None, typer.Option(file_okay=False, help="Folder for filled memories. Default: `stores` beside the run.")
     ] = None,
     ingest_only: Annotated[bool, typer.Option("--ingest-only", help="Fill the memories and stop.")] = False,
     judge: Annotated[
-        list[str] | None, typer.Option(metavar="PROVIDER:MODEL", help="Grade with this chat model too; repeatable.")
+        list[str] | None, typer.Option(metavar="PROVIDER:MODEL", help="Also grade with this chat model; repeatable.")
     ] = None,
     audit: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help=f"The audit's answers, to calibrate judges. Default: in ${DATA}."),
+        typer.Option(file_okay=False, help=f"The audit's answers, to calibrate judges. Default: from ${DATA}."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of draws and resampling.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of samples and bootstrap.")] = 0,
 ) -> None:
-    """Evaluate a bundle. Filling a memory takes minutes a conversation; it is done once and found again."""
+    """Evaluate a bundle. Filling a memory takes minutes per conversation; it is done once and reused."""
     setting: Setting = ctx.obj
     name = bundle or setting.experts
     if what in {What.EXTRACTION, What.UPDATES, What.VQA}:
@@ -95,7 +96,7 @@ def evaluate(
 
     chosen = [MEMLORA, *(SETUPS if "all" in (baseline or ()) else baseline or ())]
     loaded = _load(what, file, places_of(conversations), sessions, adversarial=adversarial, corrected=corrected)
-    with watched() as watch:
+    with progress_reporter() as watch:
         benchmark = Benchmark(
             DATASETS[what],
             partial(setting.opener, experts=name),
@@ -126,7 +127,7 @@ def _evaluate_expert(
     limit: int | None,
     seed: int,
 ) -> None:
-    """One expert by itself, in an empty memory that is thrown away."""
+    """Evaluate one expert by itself, in a temporary empty memory."""
     import tempfile
 
     from langchain_memlora.lab.evaluation import evaluate_extraction, evaluate_updates
@@ -137,25 +138,25 @@ def _evaluate_expert(
     from langchain_memlora.lab.training.vision_rows import load_vision_rows
 
     if what is What.VQA and file is None:
-        msg = "vqa is asked from rows of your own. Pass their path after `vqa`; docs/vision.md shows the format."
+        msg = "vqa needs a file of rows. Pass its path after `vqa`; docs/vision.md shows the format."
         raise InvalidInputError(msg)
-    looks = load_vision_rows(file) if what is What.VQA and file else []
-    apart = what is What.VQA and name != setting.experts  # who looks is one bundle, who reads another
-    opened = {"experts": setting.experts, "vision": name} if apart else {"experts": name}
+    vision_rows = load_vision_rows(file) if what is What.VQA and file else []
+    apart = what is What.VQA and name != setting.experts  # one bundle for the vision expert, another for the reader
+    opened: dict[str, Any] = {"experts": setting.experts, "vision": name} if apart else {"experts": name}
     with (
-        watched() as watch,
+        progress_reporter() as watch,
         tempfile.TemporaryDirectory(prefix="memlora-", ignore_cleanup_errors=True) as folder,
         setting.opener(path=Path(folder), **opened) as memory,
     ):
         experts = memory.services.experts
         if what is What.VQA:
-            scores, rows = evaluate_vqa(experts, looks, limit=limit, seed=seed, watch=watch)
+            scores, rows = evaluate_vqa(experts, vision_rows, limit=limit, seed=seed, watch=watch)
         elif what is What.UPDATES:
             cases = load_update_cases(file or UPDATES)
             scores, rows = evaluate_updates(experts, cases, limit=limit, seed=seed, watch=watch)
         else:
-            told = _load(What.ASSISTANT if file and file.suffix == ".jsonl" else What.LOCOMO, file, places, sessions)
-            scores, read = evaluate_extraction(experts, told, memory.embeddings, limit=limit, seed=seed, watch=watch)
+            loaded = _load(What.ASSISTANT if file and file.suffix == ".jsonl" else What.LOCOMO, file, places, sessions)
+            scores, read = evaluate_extraction(experts, loaded, memory.embeddings, limit=limit, seed=seed, watch=watch)
             rows = [asdict(window) for window in read]
     out.mkdir(parents=True, exist_ok=True)
     bundle = load_bundle(name)
@@ -179,7 +180,7 @@ def _evaluate_expert(
     append_lines(out / "rows.jsonl", rows)
     write_json(out / "scores.json", {what.value: scores})
     if what is What.VQA:
-        _print_looks(scores, out)
+        _print_vqa(scores, out)
     else:
         _print_shares(scores, out)
 
@@ -203,21 +204,21 @@ def _load(
         if corrected:
             options["corrections"] = _data(CORRECTIONS, "the audit's corrections")
     elif adversarial or corrected:
-        msg = f"--adversarial and --corrected are for LoCoMo, not {what}. Leave them out."
+        msg = f"--adversarial and --corrected only apply to locomo, not {what}. Leave them out."
         raise InvalidInputError(msg)
     if file is None:
         if what is not What.ASSISTANT:
-            msg = f"{what} is read from your own download. Pass its path after `{what}`."
+            msg = f"{what} needs a file that you downloaded. Pass its path after `{what}`."
             raise InvalidInputError(msg)
         file = ASSISTANT
     if places:
         options["numbers"] = places
-    told = DATASETS[what].load(file, **options)
-    return [conversation.first_sessions(sessions) for conversation in told] if sessions else told
+    loaded = DATASETS[what].load(file, **options)
+    return [conversation.first_sessions(sessions) for conversation in loaded] if sessions else loaded
 
 
 def _data(part: Path, what: str) -> Path:
-    """A part of the folder of development data."""
+    """Return the path of a part of the folder of development data."""
     if folder := os.environ.get(DATA):
         return Path(folder) / part
     msg = f"{part} was not given. Pass the path of {what}, or set {DATA} to a folder that holds it."
@@ -225,11 +226,11 @@ def _data(part: Path, what: str) -> Path:
 
 
 def places_of(text: str | None) -> tuple[int, ...] | None:
-    """Read the places of `--conversations`."""
+    """Parse the positions of `--conversations`."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else None
     except ValueError as error:
-        msg = f"--conversations is {text!r}. Pass places in the file, such as 2,3."
+        msg = f"--conversations={text!r} is not a list of positions. Pass positions in the file, such as 2,3."
         raise InvalidInputError(msg) from error
 
 
@@ -265,10 +266,10 @@ def _print_scores(scores: dict[str, Any], out: Path) -> None:
             f"{cost['seconds']:.2f}",
         )
     console().print(table)
-    console().print(f"All of it: {out / 'scores.json'}. Tables and plots, J too: memlora report {out} --out FOLDER")
+    console().print(f"All scores: {out / 'scores.json'}. Tables, plots and J: memlora report {out} --out FOLDER")
 
 
-def _print_looks(scores: dict[str, Any], out: Path) -> None:
+def _print_vqa(scores: dict[str, Any], out: Path) -> None:
     kinds = scores["by_kind"]
     table = Table("accuracy", box=None, header_style="dim", pad_edge=False)
     for kind in ("all", *next(iter(kinds.values()))):
@@ -276,7 +277,7 @@ def _print_looks(scores: dict[str, Any], out: Path) -> None:
     for way, whole in scores["accuracy"].items():
         table.add_row(way, *(f"{share['mean']:.3f}" for share in (whole, *kinds[way].values())))
     console().print(table)
-    console().print(f"All of it, with intervals: {out / 'scores.json'}")
+    console().print(f"All scores, with intervals: {out / 'scores.json'}")
 
 
 def _print_shares(scores: dict[str, Any], out: Path) -> None:
@@ -286,4 +287,4 @@ def _print_shares(scores: dict[str, Any], out: Path) -> None:
         if isinstance(share, int | float):
             table.add_row(name.replace("_", " "), f"{share:.3f}" if isinstance(share, float) else str(share))
     console().print(table)
-    console().print(f"All of it: {out / 'scores.json'}")
+    console().print(f"All scores: {out / 'scores.json'}")

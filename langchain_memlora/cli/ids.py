@@ -1,4 +1,4 @@
-"""Finds the memory that a typed beginning of an id means."""
+"""Lookup of a memory by the first characters of its id."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ LISTED = 10
 
 
 def find_id(memory: MemLoRAMemory, prefix: str, user: str, *, deleted: bool = False) -> str:
-    """The whole id of this user's memory.
+    """Return the full id of a user's memory.
 
     Args:
-        memory: Where to look.
-        prefix: The id's beginning, at least four characters.
-        user: Whose it must be.
-        deleted: Look among deleted memories too.
+        memory: The memory to search.
+        prefix: The first characters of the id, at least four.
+        user: The owner.
+        deleted: Include deleted memories.
 
     Raises:
-        InvalidInputError: Too short, or several ids begin like this.
-        NotFoundError: None does.
+        InvalidInputError: The prefix is too short, or several ids begin with it.
+        NotFoundError: No id begins with it.
     """
     if len(prefix) < SHORTEST:
-        msg = f"{prefix!r} is too short for an id. Type at least its first {SHORTEST} characters."
+        msg = f"{prefix!r} is too short for an id. Pass at least its first {SHORTEST} characters."
         raise InvalidInputError(msg)
     found = [m for m in memory.get_all(user_id=user, deleted=deleted) if m.id.startswith(prefix.casefold())]
     if not found:
-        msg = f"{user!r} has no memory {prefix!r}. `memlora list` shows what is there, `memlora history` what was."
+        msg = f"{user!r} has no memory {prefix!r}. `memlora list` shows current memories, `memlora history` past ones."
         raise NotFoundError(msg)
     if len(found) > 1:
         listed = ", ".join(f"{m.id} ({m.text})" for m in found[:LISTED]) + (", ..." if len(found) > LISTED else "")
-        msg = f"{prefix!r} begins {len(found)} ids: {listed}. Type more of the one you mean."
+        msg = f"{prefix!r} matches {len(found)} ids: {listed}. Pass more characters of the one you mean."
         raise InvalidInputError(msg)
     return found[0].id

@@ -1,4 +1,4 @@
-"""`memlora mcp`: the memory of one user for any client of the Model Context Protocol."""
+"""`memlora mcp`: the memory of one user as a Model Context Protocol server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from langchain_memlora.cli.setting import Setting
 
 def mcp(
     ctx: typer.Context,
-    user: Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="Whose memory it is.")],
+    user: Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="The user who owns the memory.")],
 ) -> None:
-    """Serve one user's memory over the Model Context Protocol, on stdin and stdout, until the client hangs up."""
+    """Serve one user's memory over the Model Context Protocol, on stdin and stdout, until the client disconnects."""
     from langchain_memlora.integrations.mcp import build_server
 
     setting: Setting = ctx.obj

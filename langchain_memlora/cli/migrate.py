@@ -1,4 +1,4 @@
-"""`memlora migrate`: memories of other libraries, brought over."""
+"""`memlora migrate`: import of memories from other libraries."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from langchain_memlora.cli.output import clean, console, print_json
 from langchain_memlora.cli.setting import Setting
-from langchain_memlora.cli.show import clean, console, print_json
 
-app = typer.Typer(help="Bring memories over from another library.", no_args_is_help=True)
+app = typer.Typer(help="Import memories from another library.", no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """Keeps the library's name a command of its own while there is only one."""
+    """Keep the library name a subcommand while there is only one."""
 
 
 @app.command()
 def mem0(
     ctx: typer.Context,
     path: Annotated[Path, typer.Argument(help="Folder with history.db, a Chroma folder or both.", exists=True)],
-    user: Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="Who gets the memories.")],
-    mem0_user: Annotated[str | None, typer.Option(help="Mem0's id of this user, if it is another.")] = None,
+    user: Annotated[str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="The user who gets the memories.")],
+    mem0_user: Annotated[str | None, typer.Option(help="Mem0's id of this user, if it differs.")] = None,
     collection: Annotated[str, typer.Option(help="The Chroma collection that mem0 filled.")] = "mem0",
     single_user: Annotated[
-        bool, typer.Option("--single-user", help="Without Chroma: all memories in the history are this user's.")
+        bool, typer.Option("--single-user", help="Without Chroma: all memories in the history belong to this user.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -43,8 +43,8 @@ def mem0(
         print_json(done)
         return
     out = console()
-    out.print(Text(f"{done.memories} memories came over, {done.updated} were updated, {done.unchanged} were here."))
+    out.print(Text(f"{done.memories} memories imported, {done.updated} updated, {done.unchanged} unchanged."))
     if done.others:
-        out.print(Text(f"{done.others} belong to others and were left out.", "dim"))
+        out.print(Text(f"{done.others} belong to other users and were left out.", "dim"))
     for why in done.unreadable:
         out.print(Text(clean(why), "red"))

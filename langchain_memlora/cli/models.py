@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from langchain_memlora.cli.show import console, print_json
+from langchain_memlora.cli.output import console, print_json
 from langchain_memlora.errors import InvalidInputError, ModelNotFoundError
 from langchain_memlora.models.base_model import MANIFEST, converted_dir, resolve_base_model
 from langchain_memlora.models.cache import cache_dir

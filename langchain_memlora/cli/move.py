@@ -1,4 +1,4 @@
-"""Moving and mending: export, import, backup, reindex."""
+"""Commands for moving and repairing a memory: export, import, backup, reindex."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from langchain_memlora.cli.progress import watched
+from langchain_memlora.cli.output import console, print_json
+from langchain_memlora.cli.progress import progress_reporter
 from langchain_memlora.cli.setting import Setting
-from langchain_memlora.cli.show import console, print_json
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -20,45 +20,45 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def export(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="A new file.")],
-    user: Annotated[str | None, typer.Option("--user", "-u", help="Only this user's. Default: everybody's.")] = None,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="Only this user. Default: all users.")] = None,
 ) -> None:
     """Write turns, memories, history and jobs as JSON lines."""
     setting: Setting = ctx.obj
     with setting.open() as memory:
         memory.export(file, user_id=user)
-    console().print(Text(f"{file} is written."))
+    console().print(Text(f"Wrote {file}."))
 
 
 def import_(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="What `memlora export` wrote.")],
+    file: Annotated[Path, typer.Argument(help="A file written by `memlora export`.")],
     as_json: Json = False,
 ) -> None:
-    """Take in an export: all of it, or nothing. What is here already is skipped."""
+    """Import an export, whole or not at all. Existing records are skipped."""
     setting: Setting = ctx.obj
     with setting.open() as memory:
         done = memory.import_(file)
     if as_json:
         print_json(done)
     else:
-        words = f"{done.turns} turns, {done.memories} memories, {done.operations} operations came over"
-        console().print(Text(f"{words}; {done.skipped} were here."))
+        words = f"{done.turns} turns, {done.memories} memories, {done.operations} operations imported"
+        console().print(Text(f"{words}; {done.skipped} existed already."))
 
 
 def backup(ctx: typer.Context, file: Annotated[Path, typer.Argument(help="A new file.")]) -> None:
-    """Copy the ledger, also while it is in use. The copy is a ledger: the `ledger.sqlite3` of a new folder."""
+    """Copy the ledger, even while in use. The copy can serve as the `ledger.sqlite3` of a new folder."""
     setting: Setting = ctx.obj
     with setting.open() as memory:
         memory.backup(file)
-    console().print(Text(f"{file} is written."))
+    console().print(Text(f"Wrote {file}."))
 
 
 def reindex(ctx: typer.Context, as_json: Json = False) -> None:
-    """Write the vectors again from the ledger. What is interrupted goes on at the next call."""
+    """Rebuild the vectors from the ledger. An interrupted run resumes at the next call."""
     setting: Setting = ctx.obj
-    with setting.open() as memory, watched() as watch:
+    with setting.open() as memory, progress_reporter() as watch:
         written = memory.rebuild(partial(watch, "reindex"))
-    print_json({"written": written}) if as_json else console().print(Text(f"{written} items written."))
+    print_json({"written": written}) if as_json else console().print(Text(f"Wrote {written} items."))
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {"export": export, "import": import_, "backup": backup, "reindex": reindex}

@@ -1,10 +1,11 @@
-"""Progress of long work: bars with the time that is left, or a line now and then where nobody watches."""
+"""Progress of long work: bars with the remaining time on a terminal, else a line every few seconds."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.progress import (
     BarColumn,
@@ -16,37 +17,43 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from langchain_memlora.cli.show import console
+from langchain_memlora.cli.output import console
 
 EVERY = 10.0
 """Seconds between lines."""
 
 
+class Report(Protocol):
+    """A function that reports the progress of a stage."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None: ...
+
+
 @contextmanager
-def watched() -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function that is told `(stage, done, total)`."""
+def progress_reporter() -> Iterator[Report]:
+    """Yield a function to call as work progresses."""
     out = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=out, disable=not out.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
         began: dict[str, tuple[float, int]] = {}
-        told = 0.0
+        printed = 0.0
 
-        def watch(stage: str, done: int, total: int) -> None:
-            nonlocal told
+        def report(stage: str, done: int, total: int) -> None:
+            nonlocal printed
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
                 began[stage] = (time.monotonic(), done)
             bars.update(tasks[stage], completed=done)
-            if not out.is_terminal and (done >= total or time.monotonic() - told >= EVERY):
-                told = time.monotonic()
+            if not out.is_terminal and (done >= total or time.monotonic() - printed >= EVERY):
+                printed = time.monotonic()
                 out.print(
-                    f"{stage}: {done} of {total}{_left(told - began[stage][0], done - began[stage][1], total - done)}"
+                    f"{stage}: {done} of {total}{_left(printed - began[stage][0], done - began[stage][1], total - done)}"
                 )
 
-        yield watch
+        yield report
 
 
 def _left(seconds: float, done: int, left: int) -> str:
-    """The time that is left at the pace so far; nothing until there is a pace."""
+    """Return the remaining time at the pace so far; nothing before the first progress."""
     return f", about {seconds / done * left / 60:.0f} min left" if done > 0 and left > 0 else ""

@@ -13,9 +13,9 @@ def report(
         list[Path], typer.Argument(metavar="RUN...", exists=True, file_okay=False, help="Folders of runs.")
     ],
     *,
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where the pages and plots go.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the pages and plots.")],
 ) -> None:
-    """Write runs down as a Markdown and an HTML page with plots."""
+    """Report runs as a Markdown and an HTML page with plots."""
     from langchain_memlora.lab.evaluation.report import write_report
 
     for file in write_report(runs, out):

@@ -1,4 +1,4 @@
-"""`memlora stories`: published conversations with annotations, as training stories."""
+"""`memlora stories`: training stories from published conversations with annotations."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Annotated
 
 import typer
 
-from langchain_memlora.cli.show import console
+from langchain_memlora.cli.output import console
 
 
 def stories(
     locomo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="LoCoMo's `locomo10.json`.")],
     *,
-    out: Annotated[Path, typer.Option(dir_okay=False, help="Where the stories go, one JSON object a line.")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="File for the stories, one JSON object per line.")],
     conversations: Annotated[
-        str, typer.Option(metavar="4,5,6", help="Places in the file. Default: the paper's training split.")
+        str, typer.Option(metavar="4,5,6", help="Positions in the file. Default: the paper's training split.")
     ] = "4,5,6,7,8,9,10",
 ) -> None:
-    """Make training stories of LoCoMo's annotated facts and questions (CC BY-NC 4.0; so is what is trained on them)."""
+    """Write training stories from LoCoMo's annotated facts and questions (CC BY-NC 4.0, also for models trained on them)."""
     from langchain_memlora.cli.evaluate import places_of
     from langchain_memlora.lab.evaluation.datasets.as_story import story_of
     from langchain_memlora.lab.evaluation.datasets.locomo import load_locomo

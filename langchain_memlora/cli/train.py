@@ -1,4 +1,4 @@
-"""`memlora train`: an expert of your own, from stories or from rows."""
+"""`memlora train`: training of an expert, from stories or from rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langchain_memlora.bundles import Role, load_bundle
+from langchain_memlora.cli.output import print_json
 from langchain_memlora.cli.setting import Setting
-from langchain_memlora.cli.show import print_json
 from langchain_memlora.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -21,66 +21,68 @@ if TYPE_CHECKING:
 def train(
     ctx: typer.Context,
     role: Annotated[Role, typer.Argument(metavar="ROLE", help=f"One of {', '.join(Role)}.")],
-    bundle: Annotated[Path, typer.Option(file_okay=False, help="The bundle to train; made if it is not there.")],
+    bundle: Annotated[Path, typer.Option(file_okay=False, help="The bundle to train; created if missing.")],
     stories: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, dir_okay=False, help="JSONL files, repeatable. Default: the shipped stories."),
+        typer.Option(exists=True, dir_okay=False, help="JSONL files; repeatable. Default: the shipped stories."),
     ] = None,
     validation: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, dir_okay=False, help="Stories that only judge. Default: those marked so."),
+        typer.Option(exists=True, dir_okay=False, help="Validation stories. Default: those marked `validation`."),
     ] = None,
     pairs: Annotated[
         list[Path] | None,
         typer.Option(
-            exists=True, dir_okay=False, help="Pairs for memory_update. Default: the shipped, if stories are."
+            exists=True,
+            dir_okay=False,
+            help="Pairs for memory_update. Default: the shipped pairs, unless --stories is given.",
         ),
     ] = None,
     rows: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, dir_okay=False, help="Rows in place of stories, as `memlora distil` writes them."),
+        typer.Option(exists=True, dir_okay=False, help="Rows in place of stories, in the format of `memlora distil`."),
     ] = None,
     base: Annotated[
-        str | None, typer.Option(help="Base model of a new bundle: a folder or hub id. Default: the experts' own.")
+        str | None, typer.Option(help="Base model of a new bundle: a folder or hub id. Default: the base of --experts.")
     ] = None,
     data: Annotated[
-        list[str] | None, typer.Option(help="What it is trained on, for the card. Default for rows: the files' names.")
+        list[str] | None, typer.Option(help="Training data, for the card. Default for rows: the file names.")
     ] = None,
     work: Annotated[
         Path | None, typer.Option(file_okay=False, help="Folder for checkpoints. Default: beside the bundle.")
     ] = None,
     more: Annotated[
-        bool, typer.Option("--more", help="Go on from the adapter that is there, on rows cut anew.")
+        bool, typer.Option("--more", help="Continue from the existing adapter, on freshly sampled rows.")
     ] = False,
     learning_rate: Annotated[
-        float | None, typer.Option(min=0, help="Default: the role's recipe; so are the next.")
+        float | None, typer.Option(min=0, help="Default: the role's recipe, as for the options below.")
     ] = None,
     epochs: Annotated[float | None, typer.Option(min=0, help="Passes over the rows.")] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Rows a step.")] = None,
-    rank: Annotated[int | None, typer.Option(min=1, help="LoRA rank; alpha is twice as much.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Rows per step.")] = None,
+    rank: Annotated[int | None, typer.Option(min=1, help="LoRA rank; alpha is twice the rank.")] = None,
     invocation: Annotated[
-        str | None, typer.Option(help="Activated LoRA: the adapter works only from where this text stands last.")
+        str | None, typer.Option(help="Activated LoRA: the adapter is active from the last occurrence of this text on.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights and order.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed of weights and order.")] = None,
     silence: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of the extraction windows without a fact that are kept.")
+        float | None, typer.Option(min=0, max=1, help="Share of extraction windows without a fact to keep.")
     ] = None,
     insert: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Share of the reader's questions that are given evidence retrieval missed."),
+        typer.Option(
+            min=0, max=1, help="Share of the reader's questions to which evidence that retrieval missed is added."
+        ),
     ] = None,
     contexts: Annotated[
         list[int] | None, typer.Option("--context", min=1, help="Tokens of context for the reader; repeatable.")
     ] = None,
 ) -> None:
-    """Train one expert of a bundle. A run that was stopped goes on when started again."""
+    """Train one expert of a bundle. A stopped run resumes when started again."""
     if role is Role.VISION and not rows:
-        msg = f"Stories can't train a {role} expert. Pass --rows, as `memlora distil --vision` writes them."
+        msg = f"Stories can't train a {role} expert. Pass --rows, in the format of `memlora distil --vision`."
         raise InvalidInputError(msg)
     if rows and (stories or pairs or validation or more):
-        msg = (
-            "--rows was given with --stories, --pairs, --validation or --more. Rows stand alone; leave the others out."
-        )
+        msg = "--rows can't be combined with --stories, --pairs, --validation or --more. Leave the others out."
         raise InvalidInputError(msg)
     from langchain_memlora.lab.training import build, build_rows
     from langchain_memlora.lab.training.bundling import base_spec, give_eyes, start_bundle
@@ -93,33 +95,52 @@ def train(
     setting: Setting = ctx.obj
     begun = load_bundle(bundle).card.base.name if (bundle / "card.json").exists() else None
     if base and begun and base_spec(base).name != begun:
-        msg = f"{bundle} is there already, with {begun} as its base. Leave --base={base} out, or name a new folder."
+        msg = f"{bundle} exists already, with the base {begun}. Leave --base={base} out, or pass a new folder."
         raise InvalidInputError(msg)
-    # What can be refused is refused before a bundle is made for nothing.
+    # Validate all input before a bundle is created.
     if role is Role.VISION:
         list(vision_lines(rows or ()))
         check_sight(begun or base or load_bundle(setting.experts).card.base.name)
-    material = () if role is Role.VISION else load_rows(*rows) if rows else load_stories(*(stories or ()))
+    elif rows:
+        load_rows(*rows)
+    material = () if rows else load_stories(*(stories or ()))
     if not begun:
         start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
     if role is Role.VISION:
         give_eyes(bundle)
     work = work or bundle.with_name(f"{bundle.name}-work")
-    options = {"learning_rate": learning_rate, "epochs": epochs, "batch": batch, "rank": rank, "seed": seed}
-    options["invocation"] = invocation
-    recipe = _recipe(role, {**options, "silence": silence, "insert": insert, "contexts": tuple(contexts or ()) or None})
+    options = {
+        "learning_rate": learning_rate,
+        "epochs": epochs,
+        "batch": batch,
+        "rank": rank,
+        "seed": seed,
+        "invocation": invocation,
+        "silence": silence,
+        "insert": insert,
+        "contexts": tuple(contexts or ()) or None,
+    }
+    recipe = _recipe(role, options)
     if rows:
         made = build_rows.build_from_rows(role, bundle, rows, work, recipe, data=data or ())
     else:
-        judging = load_stories(*validation) if validation else ()
-        beside = load_pairs(*(pairs or ())) if pairs or not stories else ()
-        given = {"validation": judging, "pairs": beside, "data": data or (), "more": more}
-        made = build.build_expert(role, bundle, material, work, recipe, **given)
+        validating = load_stories(*validation) if validation else ()
+        made = build.build_expert(
+            role,
+            bundle,
+            material,
+            work,
+            recipe,
+            validation=validating,
+            pairs=load_pairs(*(pairs or ())) if pairs or not stories else (),
+            data=data or (),
+            more=more,
+        )
     print_json(made.card.training[role.value])
 
 
 def _recipe(role: Role, options: Mapping[str, Any]) -> Recipe | None:
-    """The role's recipe with what was asked for; `None` if nothing was."""
+    """Return the role's recipe with the given options; `None` if there are none."""
     given = {name: value for name, value in options.items() if value is not None}
     if not given:
         return None

@@ -1,4 +1,4 @@
-"""`memlora ui`: a page to talk to the memory and to watch it work."""
+"""`memlora ui`: a web page to talk to the memory and inspect it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from langchain_memlora.cli.output import console, spinner
 from langchain_memlora.cli.setting import Setting
-from langchain_memlora.cli.show import busy, console
 
 
 def ui(
     ctx: typer.Context,
     user: Annotated[
-        str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="Who is talking when the page opens.")
+        str, typer.Option("--user", "-u", envvar="MEMLORA_USER", help="The user when the page opens.")
     ] = "me",
     host: Annotated[
-        str, typer.Option(help="Address to serve on. Any but this machine's own asks visitors for a token.")
+        str, typer.Option(help="Address to serve on. Any but a loopback address requires a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes any that is free.")] = 7860,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 selects a free one.")] = 7860,
     token: Annotated[
         str | None,
-        typer.Option(envvar="MEMLORA_TOKEN", help="What visitors must bring. Made up where one is needed."),
+        typer.Option(envvar="MEMLORA_TOKEN", help="Token for visitors. Default: generated if one is required."),
     ] = None,
 ) -> None:
-    """Serve a page to talk to the memory, to see what it learns, and to undo it."""
+    """Serve a page to talk to the memory, see its changes and undo them."""
     from langchain_memlora.ui import PageServer
 
     setting: Setting = ctx.obj
@@ -33,10 +33,10 @@ def ui(
     with setting.open() as memory:
         server = PageServer(memory, user, host=host, port=port, token=token)
         try:
-            with busy(out, "loading the experts"):
+            with spinner(out, "loading the experts"):
                 memory.warm()
             out.print(Text(f"Open {server.url}"), soft_wrap=True)
-            out.print(Text("Ctrl+C ends it; what was remembered stays.", "dim"))
+            out.print(Text("Press Ctrl+C to stop; memories are kept.", "dim"))
             server.run()
         finally:
             server.close()

@@ -14,7 +14,7 @@ from typing import Any
 
 from langchain_memlora.errors import ConflictError
 from langchain_memlora.graph.state import Node, Read, RememberState, Services, emit, timed
-from langchain_memlora.ledger import AlreadyDoneError, Change
+from langchain_memlora.ledger import AlreadyDoneError, NewOperation
 from langchain_memlora.types import Decision, Event, Usage
 
 TRIES = 3
@@ -67,7 +67,7 @@ def make_commit(services: Services) -> Node:
     return commit
 
 
-def _changes(facts: Sequence[Read], decisions: Sequence[Decision | None], unread: set[str]) -> list[Change]:
+def _changes(facts: Sequence[Read], decisions: Sequence[Decision | None], unread: set[str]) -> list[NewOperation]:
     """Decisions as ledger changes.
 
     A target that is an earlier fact of this group stands for what became of that fact; one that an earlier fact of this
@@ -90,7 +90,7 @@ def _changes(facts: Sequence[Read], decisions: Sequence[Decision | None], unread
         if event is Event.DELETE:
             deleted.add(memory_id)
         changes.append(
-            Change(
+            NewOperation(
                 event,
                 memory_id,
                 text=read.fact.text if event in {Event.ADD, Event.UPDATE} else "",

@@ -19,7 +19,8 @@ def make_record(services: Services) -> Node:
         jobs = list(state.get("jobs", ()))
         stored: list[Turn] = []
         if state.get("turns"):
-            stored, made = services.ledger.append(state["scope"], state["turns"], cut)
+            shown = services.experts.bundle.card.window.context_turns
+            stored, made = services.ledger.append(state["scope"], state["turns"], cut, context_turns=shown)
             jobs += made
         emit("record", turns=stored, jobs=len(jobs))
         blank: dict[str, Any] = {

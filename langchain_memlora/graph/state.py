@@ -14,7 +14,7 @@ from langgraph.config import get_stream_writer
 
 from langchain_memlora.engines.base import Completion, Request
 from langchain_memlora.experts import Experts, Question, Window
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Job, Ledger
 from langchain_memlora.retrieval import Include, Retriever
@@ -35,7 +35,7 @@ class Services:
     experts: Experts
     ledger: Ledger
     retriever: Retriever
-    index: Callable[[], Synced]
+    index: Callable[[], SyncedIndex]
     embeddings: Embeddings
     images: ImageStore | None = None
     sources: tuple[str, ...] = ("user",)

@@ -1,4 +1,4 @@
-"""Where it is found: vectors, derived from the ledger and rebuilt from it at any time."""
+"""Vector indexes, derived from the ledger and rebuilt from it at any time."""
 
 from langchain_memlora.indexes.base import Entry, Index, Kind
 from langchain_memlora.indexes.vectorstore import VectorStoreIndex

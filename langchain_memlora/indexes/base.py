@@ -1,4 +1,4 @@
-"""What an index is: it finds ids by nearness. It is derived from the ledger and never asked what is true."""
+"""The interface of an index: it finds ids by similarity. It is derived from the ledger and never the source of truth."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from langchain_memlora.types import Scope
 
 
 class Kind(StrEnum):
-    """What a vector stands for. A window is a turn together with the one before it, which says what "it" was."""
+    """The kind of item that a vector represents. A window is a turn with the one before it, which says what "it" was."""
 
     MEMORY = "memory"
     TURN = "turn"
@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One vector to be: its text and what it points to.
+    """An item to embed: its text and the id it points to.
 
     Attributes:
         item_id: Id of the memory or turn in the ledger.
@@ -35,53 +35,53 @@ class Entry:
 
     @property
     def id(self) -> str:
-        """The entry's own id in the store."""
+        """The id of the entry in the store."""
         return entry_id(self.kind, self.item_id)
 
 
 def entry_id(kind: Kind, item_id: str) -> str:
-    """The id an entry has in every store."""
+    """Return the id of an entry, the same in every store."""
     return f"{kind}-{item_id}"
 
 
 class Index(ABC):
-    """Two methods to implement; both may be repeated with the same arguments without harm."""
+    """A store of vectors. Implement `write` and `nearest`, both idempotent; the other methods have defaults."""
 
     @abstractmethod
     def write(self, entries: Sequence[Entry], removed: Sequence[str]) -> None:
-        """Put entries (replacing those with the same id) and remove ids; ids that are not there are ignored."""
+        """Add entries, replacing those with the same id, and remove ids; unknown ids are ignored."""
 
     @abstractmethod
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
-        """Item ids of this user's entries of one kind, nearest first, at most `k`."""
+        """Return the item ids of this user's entries of one kind, nearest first, at most `k`."""
 
     def nearest_each(self, query: str, user_id: str, kinds: Sequence[Kind], k: int) -> list[list[str]]:
-        """`nearest` for several kinds; for a store that can look once for all of them."""
+        """Return `nearest` for several kinds; override it in a store that can search for all of them at once."""
         return [self.nearest(query, user_id, kind, k) for kind in kinds]
 
     @property
-    def kind(self) -> str:
-        """What sort of store this is. A ledger is served by one sort at a time, or each would lack what the other was given."""
+    def store_type(self) -> str:
+        """The type of store. A ledger uses one type at a time, since two stores would each lack the other's vectors."""
         return type(self).__name__
 
     def held(self, ids: Sequence[str]) -> int:
-        """How many of these entry ids the store holds.
+        """Return the number of these entry ids that the store holds.
 
         Raises:
-            NotImplementedError: The store can't be asked for ids.
+            NotImplementedError: The store can't look up ids.
         """
         raise NotImplementedError
 
     def is_empty(self) -> bool:
-        """Whether the store holds nothing at all; it is then filled from the ledger. `False` where that is not known."""
+        """Return whether the store is empty, to be filled from the ledger; `False` if that is not known."""
         return False
 
     def clear(self) -> bool:
-        """Erase everything so that no byte is left; returns whether the store can do that. It is then filled again.
+        """Erase everything, bytes included; return whether the store can do that. It is refilled afterwards.
 
-        Nobody else uses the index meanwhile. Where it can't be done, erased entries are removed by id.
+        No other thread uses the index during the call. If it is not possible, erased entries are removed by id.
         """
         return False
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Release the store."""

@@ -1,4 +1,4 @@
-"""The default index: an embedded Chroma collection in a folder that one memory owns at a time."""
+"""The default index: an embedded Chroma collection in a folder that one memory opens at a time."""
 
 from __future__ import annotations
 
@@ -7,58 +7,59 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from filelock import FileLock, Timeout
 
 from langchain_memlora.errors import IndexDamagedError, LedgerError, StoreInUseError
 from langchain_memlora.indexes.base import Entry, Kind
 from langchain_memlora.indexes.chroma_search import nearest_of_user
-from langchain_memlora.indexes.remains import wipe_remains
+from langchain_memlora.indexes.unused_bytes import wipe_unused_bytes
 from langchain_memlora.indexes.vectorstore import VectorStoreIndex
 
 if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
+    from chromadb.api.client import Client
     from langchain_chroma import Chroma
     from langchain_core.embeddings import Embeddings
 
 COLLECTION = "memlora"
 LOCK = "owner.lock"
-NO_ROOM = ("disk is full", "No space left", "readonly", "Read-only", "File too large")
+WRITE_ERRORS = ("disk is full", "No space left", "readonly", "Read-only", "File too large")
 _log = logging.getLogger(__name__)
 
 
 class ChromaIndex(VectorStoreIndex):
     """A persistent Chroma collection with cosine distance and no telemetry.
 
-    An embedded Chroma answers from stale data once another process writes to its folder, so the folder is locked. What
-    Chroma deletes stays readable in its files, so erasing means making the folder anew; so does mending a damaged one.
+    An embedded Chroma returns stale data once another process writes to its folder, so the folder is locked. Deleted data
+    stays readable in Chroma's files, so erasing means recreating the folder; so does repairing a damaged one.
 
     Raises:
         StoreInUseError: The folder is open elsewhere.
         LedgerError: The folder can't be written.
     """
 
-    kind = "embedded Chroma"
+    store_type = "embedded Chroma"
+    _is_new: bool
 
     def __init__(self, path: Path, embeddings: Embeddings) -> None:
         self._path = path
         self._embeddings = embeddings
-        self._lock = FileLock(path / LOCK, thread_local=False)  # opened and closed by different threads
+        self._lock = FileLock(path / LOCK, thread_local=False)  # one thread may open it and another close it
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout as error:
             msg = (
-                f"The vector index {path} is open in another memory or process. Close that one first, give this one "
-                "another `path`, or share a Chroma server through `index=`."
+                f"The vector index {path} is open in another memory or process. Close that one first, pass another "
+                "`path`, or share a Chroma server through `index=`."
             )
             raise StoreInUseError(msg) from error
         except OSError as error:
             msg = f"The vector index {path} can't be written ({error}). Make the folder writable or choose another `path`."
             raise LedgerError(msg) from error
         try:
-            super().__init__(self._open_or_renew())
+            super().__init__(self._open_or_recreate())
         except BaseException:
             self._lock.release()
             raise
@@ -67,7 +68,7 @@ class ChromaIndex(VectorStoreIndex):
         with self._explained():
             super().write(entries, removed)
         if self._is_new and entries:
-            self._is_new = not wipe_remains(self._path)
+            self._is_new = not wipe_unused_bytes(self._path)
 
     def nearest(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
         return self.nearest_each(query, user_id, [kind], k)[0]
@@ -95,14 +96,14 @@ class ChromaIndex(VectorStoreIndex):
         self._client.close()
         self._lock.release()
 
-    def _open_or_renew(self) -> Chroma:
+    def _open_or_recreate(self) -> Chroma:
         try:
             return self._open()
         except IndexDamagedError as error:
-            _log.warning("%s It is made anew from the ledger.", error)
+            _log.warning("%s It is rebuilt from the ledger.", error)
         from chromadb.api.shared_system_client import SharedSystemClient
 
-        SharedSystemClient._identifier_to_system.pop(str(self._path), None)  # Chroma keeps what it failed to start
+        SharedSystemClient._identifier_to_system.pop(str(self._path), None)  # Chroma keeps clients that failed to start
         self._remove_files()
         return self._open()
 
@@ -114,7 +115,7 @@ class ChromaIndex(VectorStoreIndex):
         self._is_new = not any(self._path.rglob("header.bin"))
         with self._explained():
             settings = Settings(anonymized_telemetry=False)
-            self._client: ClientAPI = chromadb.PersistentClient(str(self._path), settings=settings)
+            self._client = cast("Client", chromadb.PersistentClient(str(self._path), settings=settings))
             store = Chroma(
                 collection_name=COLLECTION,
                 client=self._client,
@@ -133,14 +134,16 @@ class ChromaIndex(VectorStoreIndex):
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Tell a damaged store from one that has no room: the first is made anew, the second must not be touched."""
+        """Distinguish a damaged store, which is rebuilt, from a failed write (such as a full disk), which must not be."""
         from chromadb.errors import ChromaError
 
         try:
             yield
         except ChromaError as error:
-            if any(sign in str(error) for sign in NO_ROOM):
-                msg = f"The vector index {self._path} can't be written ({error}). Free some space or mend its permissions."
+            if any(sign in str(error) for sign in WRITE_ERRORS):
+                msg = (
+                    f"The vector index {self._path} can't be written ({error}). Free some space or fix its permissions."
+                )
                 raise LedgerError(msg) from error
             msg = f"The vector index {self._path} is damaged ({error!s:.200}). Run `memlora doctor --rebuild`."
             raise IndexDamagedError(msg) from error

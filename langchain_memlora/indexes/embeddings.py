@@ -1,4 +1,4 @@
-"""An embedder that never embeds the same text twice: vectors are kept in the ledger."""
+"""An embedder that embeds each text once: its vectors are cached in the ledger."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class CachedEmbeddings(Embeddings):
     """Wraps an embedder with the ledger's vector cache.
 
     Args:
-        load: Gives the real embedder; called at the first text that is not in the cache.
-        name: The embedder's id, the cache's key beside the text.
+        load: Returns the real embedder; called at the first text that is not in the cache.
+        name: The embedder's id, part of the cache key.
     """
 
     def __init__(self, load: Callable[[], Embeddings], name: str, ledger: Ledger) -> None:
@@ -26,15 +26,15 @@ class CachedEmbeddings(Embeddings):
 
     @cached_property
     def real(self) -> Embeddings:
-        """The embedder itself, loaded on first use."""
+        """The wrapped embedder, loaded on first use."""
         return self._load()
 
     def forget(self) -> None:
-        """Drop the queries that are remembered in memory."""
+        """Drop the queries that are cached in RAM."""
         self._query.cache_clear()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed texts, taking from the cache what is there."""
+        """Embed texts, reading from the cache where possible."""
         found = self._ledger.cached_vectors(self.name, texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
         if missing:
@@ -44,7 +44,7 @@ class CachedEmbeddings(Embeddings):
         return [found[text] for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
-        """Embed a query; the last few are remembered in memory only."""
+        """Embed a query; the last few are cached in RAM only."""
         return list(self._query(text))
 
     def _embed_query(self, text: str) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""Where LangChain's vector stores differ: how a search is filtered, and which ids and callers a store can take."""
+"""Differences between LangChain's vector stores: filters, ids and thread safety."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ MakeFilter = Callable[[Mapping[str, str]], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """How to talk to one kind of store.
+    """The properties of one class of store.
 
     Attributes:
-        make_filter: Turns the fields every hit must have into keyword arguments for `similarity_search`; `None` for a store
-            that can't be filtered, or for which we do not know how.
-        slow_filter: The filter's time grows with what it lets through, so it pays to look without it first: whoever owns much
-            of the store is among the nearest of all.
-        uuids: The store takes no ids but UUIDs.
-        one_at_a_time: The store breaks when several threads use it.
+        make_filter: Converts the fields every hit must have to keyword arguments for `similarity_search`; `None` for a store
+            without a filter, or with an unknown one.
+        slow_filter: The filter's time grows with the number of entries it accepts, so an unfiltered search is tried first:
+            a user with many entries is among the nearest of all.
+        uuids: The store accepts only UUIDs as ids.
+        one_at_a_time: The store is not thread-safe.
     """
 
     make_filter: MakeFilter | None = None
@@ -31,7 +31,7 @@ class Strategy:
 
 
 def strategy_of(store: VectorStore) -> Strategy:
-    """The strategy for a store, by the name of its class: its package need not be installed where it is not used."""
+    """Return the strategy for a store, by the name of its class, so that its package need not be installed."""
     if type(store).__name__ == "QdrantVectorStore":
         return Strategy(_qdrant_filter, uuids=True, one_at_a_time=_is_embedded(store))
     return _BY_NAME.get(type(store).__name__, Strategy())
@@ -53,7 +53,7 @@ def _qdrant_filter(wanted: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_embedded(store: Any) -> bool:
-    """Whether a Qdrant store computes in this process; then its arrays grow under readers."""
+    """Return whether a Qdrant store runs in this process; its arrays then grow during reads."""
     return type(store.client._client).__name__ == "QdrantLocal"
 
 

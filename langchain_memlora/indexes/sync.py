@@ -1,8 +1,8 @@
-"""Brings an index up to date with the ledger, by number.
+"""Synchronisation of an index with the ledger, by change number.
 
-What is written is the items' *current* state, so neither order nor repeats matter, and a crash between ledger and index
-heals at the next call. An index that comes up empty (its folder was lost, or it lives in memory) or damaged is filled from
-the start; one that may hold what was erased is made anew.
+The items' *current* state is written, so neither order nor repeats matter, and the next call repairs a crash between ledger and
+index. An index that opens empty (its folder was lost, or it is in RAM) or damaged is filled from the start; one that may hold
+erased data is rebuilt.
 """
 
 from __future__ import annotations
@@ -14,122 +14,123 @@ from typing import TypeVar
 
 from langchain_memlora.errors import IndexDamagedError, IndexMismatchError, LedgerError
 from langchain_memlora.indexes.base import Entry, Index, Kind, entry_id
-from langchain_memlora.indexes.gate import Gate
+from langchain_memlora.indexes.read_write_lock import ReadWriteLock
 from langchain_memlora.ledger import MEMORY, TURN, Ledger, said, said_after
 from langchain_memlora.types import MemoryState
 
 SCHEMA = "1"
 DEFAULT = "default"
-_EMBEDDER, _STORE = "index", "store"  # settings of the ledger: what an index was made with, and where it lies
+_EMBEDDER, _STORE = "index", "store"  # ledger settings: the embedder and the store of an index
 Progress = Callable[[int, int], None]
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
 
 def forget_index(ledger: Ledger, name: str) -> None:
-    """Let an index be made with another embedder, or in another store."""
+    """Allow an index to be rebuilt with another embedder or in another store."""
     for setting in (_EMBEDDER, _STORE):
         ledger.forget_setting(f"{setting}:{name}")
 
 
-class Synced:
-    """An index together with the ledger it is derived from.
+class SyncedIndex:
+    """An index kept in step with the ledger it is derived from.
 
     Raises:
-        IndexMismatchError: The ledger's index was filled with another embedder or schema, or is another store.
+        IndexMismatchError: The ledger's index was filled with another embedder or schema, or is in another store.
     """
 
     def __init__(self, index: Index, ledger: Ledger, embedder: str, *, name: str = DEFAULT) -> None:
         self.index = index
         self.name = name
         self._ledger = ledger
-        self._writing = threading.RLock()  # taken before the gate, never inside it
-        self._gate = Gate()
-        self._renewals = 0
+        self._writing = threading.RLock()  # acquired before `_lock`, never while holding it
+        self._lock = ReadWriteLock()
+        self._rebuilds = 0
         made_with = f"{SCHEMA}/{embedder}"
         known = ledger.setting(f"{_EMBEDDER}:{name}", made_with)
         if known != made_with:
             msg = (
-                f"The index {name!r} was made with {known} (schema/embedder), but {made_with} was asked for. Pass the embedder "
-                "it was made with, or empty the index (delete its folder) and call `rebuild` on a memory opened like this one."
+                f"The index {name!r} was built with {known} (schema/embedder), but {made_with} was requested. Pass the "
+                "original embedder, or empty the index (delete its folder) and call `rebuild` on a memory opened like this one."
             )
             raise IndexMismatchError(msg)
-        store = ledger.setting(f"{_STORE}:{name}", index.kind)
-        if store != index.kind:
+        store = ledger.setting(f"{_STORE}:{name}", index.store_type)
+        if store != index.store_type:
             msg = (
-                f"The vectors of this ledger are in {store}, but {index.kind} was opened, which lacks them. Open the memory as "
-                "before (on the command line with --open), or call `rebuild` once to move here; then empty the old store."
+                f"The vectors of this ledger are in {store}, but {index.store_type} was opened, which lacks them. Open the "
+                "memory as before (on the command line with --open), or call `rebuild` once to move them; then empty the old "
+                "store."
             )
             raise IndexMismatchError(msg)
-        if self._healing(index.is_empty):
+        if self._rebuild_if_damaged(index.is_empty):
             ledger.forget_applied(name)
         if ledger.erasure_is_unfinished():
             self._finish_if_possible()
 
     @property
     def waiting(self) -> int:
-        """How many changes of the ledger are not in the index yet."""
+        """The number of ledger changes that are not in the index yet."""
         return self._ledger.waiting(self.name)
 
     def catch_up(self) -> int:
-        """Apply what changed; returns how many items that was.
+        """Apply all changes; return the number of items.
 
         Raises:
-            IndexDamagedError: The store fails even after it was made anew.
+            IndexDamagedError: The store fails even after it was rebuilt.
         """
         with self._writing:
-            return self._healing(self._catch_up)
+            return self._rebuild_if_damaged(self._catch_up)
 
     def rebuild(self, progress: Progress | None = None) -> int:
-        """Write everything again, into an index that was emptied or lost; what is interrupted is resumed by `catch_up`.
+        """Write everything again, to an index that was emptied or lost; `catch_up` resumes an interrupted rebuild.
 
         Args:
-            progress: Told how many changes were applied, and of how many.
+            progress: Called with the number of applied changes and the total.
         """
         self._ledger.forget_applied(self.name)
         with self._writing:
-            return self._healing(lambda: self._catch_up(progress))
+            return self._rebuild_if_damaged(lambda: self._catch_up(progress))
 
     def finish_erasure(self) -> None:
-        """Remove what the ledger erased, bytes included where the store can do that, and rewrite the ledger's file."""
+        """Remove erased items, bytes included if the store can do that, and rewrite the ledger's file."""
         with self._writing:
-            self._renew()
+            self._clear()
             self.catch_up()
             self._ledger.finish_erasure()
 
     def nearest_each(self, query: str, user_id: str, kinds: Sequence[Kind], k: int) -> list[list[str]]:
-        """As the index's own, once it is up to date."""
+        """Bring the index up to date and return its `nearest_each`."""
         self.catch_up()
-        return self._healing(lambda: self.index.nearest_each(query, user_id, kinds, k))
+        return self._rebuild_if_damaged(lambda: self.index.nearest_each(query, user_id, kinds, k))
 
     def _finish_if_possible(self) -> None:
-        """Finish an earlier process's erasure; whoever reads meanwhile must not keep the memory from opening."""
+        """Finish an earlier process's erasure if possible: a concurrent reader must not keep the memory from opening."""
         try:
             self.finish_erasure()
         except LedgerError as error:
             _log.warning("An erasure is still unfinished: %s", error)
 
-    def _healing(self, call: Callable[[], R]) -> R:
-        """Call the store; if it is damaged, make it anew from the ledger and call it once more."""
-        seen = self._renewals
+    def _rebuild_if_damaged(self, call: Callable[[], R]) -> R:
+        """Call the store; if it is damaged, rebuild it from the ledger and call it once more."""
+        seen = self._rebuilds
         try:
-            with self._gate.shared():
+            with self._lock.shared():
                 return call()
         except IndexDamagedError as error:
-            _log.warning("%s It is made anew from the ledger.", error)
+            _log.warning("%s It is rebuilt from the ledger.", error)
         with self._writing:
-            if seen == self._renewals and self._renew():
-                with self._gate.shared():
+            if seen == self._rebuilds and self._clear():
+                with self._lock.shared():
                     self._catch_up()
-        with self._gate.shared():
+        with self._lock.shared():
             return call()
 
-    def _renew(self) -> bool:
-        """Erase the store whole, if it can do that; it is to be filled again then."""
-        with self._writing, self._gate.alone():
+    def _clear(self) -> bool:
+        """Erase the whole store, if it can do that; it must then be refilled."""
+        with self._writing, self._lock.exclusive():
             if not self.index.clear():
                 return False
-            self._renewals += 1
+            self._rebuilds += 1
         self._ledger.forget_applied(self.name)
         return True
 
@@ -141,11 +142,11 @@ class Synced:
             if not changed:
                 return applied
             after = seen
-            while after >= seen:  # else somebody has begun to fill the index anew
+            while after >= seen:  # else another process has begun to refill the index
                 self._apply(changed)
                 if self._ledger.mark_applied(self.name, max(seq, after), after=after):
                     break
-                after = self._ledger.applied(self.name)  # another process was here: its state may be the newer one
+                after = self._ledger.applied(self.name)  # another process has written: its state may be newer
             applied += len(changed)
             if progress:
                 left = self._ledger.waiting(self.name)

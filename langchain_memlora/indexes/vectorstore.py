@@ -1,8 +1,8 @@
-"""Any LangChain `VectorStore` as an index. Only the portable part of the interface is used: upsert by id, delete, search.
+"""Any LangChain `VectorStore` as an index. Only the portable part of its interface is used: upsert by id, delete, search.
 
-Stores differ in how a search is filtered, in the ids they take and in what a score means. The first two are a small strategy
-per store; scores are never read, only ranks. A wrong or ignored filter can't leak: the owner of every hit is checked here
-and in the ledger.
+Stores differ in filters, in the ids they accept and in the meaning of scores. A small strategy per store covers the first two;
+scores are never read, only ranks. A wrong or ignored filter can't leak: the owner of every hit is checked here and in the
+ledger.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from langchain_memlora.indexes.strategies import MakeFilter, strategy_of
 PAUSES = (0.1, 0.4)
 WIDER = 4
 IDS = uuid.UUID("6d656d6c-6f72-4a00-8000-000000000001")
-"""The namespace of the UUIDs that stand for entry ids in stores which take nothing else."""
+"""The namespace of the UUIDs that represent entry ids in stores that accept only UUIDs."""
 
 
 class VectorStoreIndex(Index):
@@ -32,9 +32,9 @@ class VectorStoreIndex(Index):
 
     Args:
         store: An empty store, or one that this class filled. It embeds with its own embedder.
-        make_filter: Turns the fields every hit must have into keyword arguments for `similarity_search`, for instance
-            `lambda fields: {"filter": dict(fields)}`. Known for Chroma, InMemoryVectorStore, Qdrant, PGVectorStore and
-            PGVector; other stores are asked for more and more hits, which are filtered here: right, but slow when large.
+        make_filter: Converts the fields every hit must have to keyword arguments for `similarity_search`, for instance
+            `lambda fields: {"filter": dict(fields)}`. Built in for Chroma, InMemoryVectorStore, Qdrant, PGVectorStore and
+            PGVector. In other stores ever wider searches are filtered here: correct, but slow in a large store.
 
     Example:
         ```python
@@ -50,14 +50,14 @@ class VectorStoreIndex(Index):
         self.store = store
         known = strategy_of(store)
         self._strategy = replace(known, make_filter=make_filter) if make_filter else known
-        self._turn = threading.RLock() if known.one_at_a_time else contextlib.nullcontext()
+        self._guard = threading.RLock() if known.one_at_a_time else contextlib.nullcontext()
 
     @property
-    def kind(self) -> str:
+    def store_type(self) -> str:
         return type(self.store).__name__
 
     def write(self, entries: Sequence[Entry], removed: Sequence[str]) -> None:
-        with self._turn:
+        with self._guard:
             if removed:
                 self.store.delete(self._ids(removed))
             if entries:
@@ -71,43 +71,43 @@ class VectorStoreIndex(Index):
         return self._filtered(query, user_id, kind, k)
 
     def held(self, ids: Sequence[str]) -> int:
-        with self._turn:
+        with self._guard:
             return len(self.store.get_by_ids(self._ids(ids))) if ids else 0
 
     def is_empty(self) -> bool:
         return not self._read("anything", 1)
 
     def _filtered(self, query: str, user_id: str, kind: Kind, k: int) -> list[str]:
-        """What the store finds with its filter; where it has none, with ever wider searches."""
+        """Search with the store's filter or, if it has none, with ever wider searches."""
         wanted = _wanted(user_id, kind)
         if make := self._strategy.make_filter:
             return self._search(query, wanted, k, **make(wanted))[1][:k]
         count = k
-        while True:  # a user with few entries may be behind many others
+        while True:  # a user with few entries may rank behind many others
             count *= WIDER
             found, mine = self._search(query, wanted, count)
             if len(mine) >= k or found < count:
                 return mine[:k]
 
     def _search(self, query: str, wanted: Mapping[str, str], count: int, **options: Any) -> tuple[int, list[str]]:
-        """How many hits the store gave, and the item ids of those that are what was wanted."""
+        """Return the number of hits from the store, and the item ids of those that match `wanted`."""
         found = self._read(query, count, **options)
         mine = [hit for hit in found if all(hit.metadata.get(key) == value for key, value in wanted.items())]
         return len(found), [hit.metadata["item_id"] for hit in mine]
 
     def _read(self, query: str, count: int, **options: Any) -> list[Document]:
-        """What the store finds; a Chroma server that has just made a collection fails its first readers, so they try again."""
+        """Search the store, with retries: a Chroma server that has just created a collection fails its first readers."""
         for pause in PAUSES:
             try:
-                with self._turn:
+                with self._guard:
                     return self.store.similarity_search(query, k=count, **options)
             except Exception:
                 time.sleep(pause)
-        with self._turn:
+        with self._guard:
             return self.store.similarity_search(query, k=count, **options)
 
     def _ids(self, ids: Sequence[str]) -> list[str]:
-        """Entry ids as the store takes them."""
+        """Return entry ids in the form that the store accepts."""
         return [str(uuid.uuid5(IDS, key)) for key in ids] if self._strategy.uuids else list(ids)
 
 
@@ -116,7 +116,7 @@ def _wanted(user_id: str, kind: Kind) -> dict[str, str]:
 
 
 def _document(entry: Entry) -> Document:
-    """An entry as a document. Every key is always written: Chroma merges metadata on upsert and would keep old ones."""
+    """Convert an entry to a document. All keys are always written: Chroma merges metadata on upsert and keeps old ones."""
     return Document(
         id=entry.id,
         page_content=entry.text.replace("\0", " "),  # PostgreSQL can't hold it

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.intake.messages import check_text, to_scope, to_turns
-from langchain_memlora.ledger import Change
+from langchain_memlora.ledger import NewOperation
 from langchain_memlora.types import Event, Scope, Turn
 
 if TYPE_CHECKING:
@@ -233,9 +233,9 @@ def _write(memory: MemLoRAMemory, found: Mem0Memory, scope: Scope) -> str:
     known = bool(memory.ledger.memories(scope, ids=[own_id], deleted=True))
     metadata = {**found.metadata, "source": "mem0", "mem0_id": found.id}
 
-    def told(stored: Sequence[Turn]) -> list[Change]:
+    def told(stored: Sequence[Turn]) -> list[NewOperation]:
         return [
-            Change(
+            NewOperation(
                 Event.UPDATE if known or number else Event.ADD,
                 own_id,
                 turn.text.strip(),

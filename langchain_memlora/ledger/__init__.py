@@ -1,7 +1,7 @@
-"""What is true: the durable record of turns, memories and operations (SQLite, or PostgreSQL)."""
+"""The durable record of turns, memories and operations, in SQLite or PostgreSQL: the source of truth."""
 
 from langchain_memlora.ledger.ledger import AlreadyDoneError, Ledger
-from langchain_memlora.ledger.memories import Change, TurnStatus, new_id
+from langchain_memlora.ledger.memories import NewOperation, TurnStatus, new_id
 from langchain_memlora.ledger.retention import Retention
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, now, said, said_after
 from langchain_memlora.ledger.transfer import Imported
@@ -12,10 +12,10 @@ __all__ = [
     "TURN",
     "WINDOW",
     "AlreadyDoneError",
-    "Change",
     "Imported",
     "Job",
     "Ledger",
+    "NewOperation",
     "Retention",
     "TurnStatus",
     "new_id",

@@ -1,4 +1,4 @@
-"""What the ledger asks of a database: transactions, and what only the database itself can do for its data."""
+"""The interface between the ledger and its database: transactions, integrity check, compaction and copy."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import Literal
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from langchain_memlora.errors import InvalidInputError, LedgerError
+from langchain_memlora.errors import LedgerError
 from langchain_memlora.ledger.migrations import prepare
 
 Durability = Literal["full", "normal"]
@@ -19,15 +19,15 @@ BUSY_SECONDS = 60
 
 
 class Database(ABC):
-    """A database with the ledger's tables in it. Writers take turns, also those of other processes.
+    """A database that holds the ledger's tables. Writers run one at a time, across processes.
 
     Args:
-        place: What messages call it.
+        place: The name of the database in error messages.
     """
 
-    driver_errors: ClassVar[tuple[type[Exception], ...]] = ()
+    driver_errors: tuple[type[Exception], ...] = ()
     path: Path | None = None
-    """Its file; without one it lies on a server, and other machines may use it."""
+    """The database file; `None` for a database on a server, which other machines may use."""
 
     def __init__(self, place: str, engine: Engine) -> None:
         self.place = place
@@ -35,7 +35,7 @@ class Database(ABC):
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that sees one consistent state."""
+        """Open a connection that reads one consistent state."""
         with self.translated(), self.engine.connect() as connection:
             self._begin_reading(connection)
             try:
@@ -45,7 +45,7 @@ class Database(ABC):
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A write transaction: everything in the block happens, or nothing does."""
+        """Open a write transaction: everything in the block is stored, or nothing is."""
         with self.translated(), self.engine.connect() as connection:
             self._begin_writing(connection)
             try:
@@ -57,10 +57,11 @@ class Database(ABC):
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
-        """Tell the driver's errors as `LedgerError`s."""
+        """Raise the driver's errors as `LedgerError`."""
+        expected: tuple[type[Exception], ...] = (DBAPIError, *self.driver_errors)
         try:
             yield
-        except (DBAPIError, *self.driver_errors) as error:
+        except expected as error:
             raise self._explained(str(getattr(error, "orig", None) or error).strip()) from error
 
     def close(self) -> None:
@@ -68,28 +69,28 @@ class Database(ABC):
         self.engine.dispose()
 
     def _prepare(self) -> None:
-        """Make the tables, or bring those of an older version up to date."""
+        """Create the tables, or migrate those of an older version."""
         with self.writing() as connection:
             prepare(connection, self.place)
 
     @abstractmethod
     def check(self) -> list[str]:
-        """What the database itself finds wrong with its data; an empty list means sound."""
+        """Return the problems that the database finds in its own data; an empty list means none."""
 
     @abstractmethod
     def shrink(self) -> None:
-        """Rewrite the data without what was deleted.
+        """Rewrite the data without the deleted rows.
 
         Raises:
-            LedgerError: Somebody reads an old state for too long.
+            LedgerError: A reader held an old state for too long.
         """
 
     @abstractmethod
     def copy(self, path: Path) -> None:
-        """Write one consistent state into a new file.
+        """Write one consistent state to a new file.
 
         Raises:
-            InvalidInputError: It can't be written.
+            InvalidInputError: The file can't be written.
         """
 
     @abstractmethod
@@ -100,28 +101,3 @@ class Database(ABC):
 
     @abstractmethod
     def _explained(self, why: str) -> LedgerError: ...
-
-
-def open_database(where: str | Path, durability: Durability = "full") -> Database:
-    """Open the database at a path, or that of a `postgresql://` URL.
-
-    Raises:
-        InvalidInputError: An unknown durability.
-        LedgerError: It can't be opened.
-        MissingExtraError: A URL without the extra `postgres`.
-    """
-    if durability not in get_args(Durability):
-        msg = f"durability={durability!r} is unknown. Pass 'full' or 'normal'."
-        raise InvalidInputError(msg)
-    if is_url(where):
-        from langchain_memlora.ledger.postgres import PostgresDatabase
-
-        return PostgresDatabase(str(where), durability)
-    from langchain_memlora.ledger.sqlite import SQLiteDatabase
-
-    return SQLiteDatabase(Path(where), durability)
-
-
-def is_url(where: str | Path) -> bool:
-    """Whether a ledger lies on a server."""
-    return isinstance(where, str) and where.startswith(("postgresql://", "postgresql+psycopg://", "postgres://"))

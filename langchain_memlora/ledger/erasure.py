@@ -1,7 +1,7 @@
-"""Erases for good: rows, full-text entries and cached vectors. Only called inside a write transaction.
+"""Permanent erasure of rows, full-text entries and cached vectors. Only called inside a write transaction.
 
-What the indexes still hold is told to them as changes, by id. A mark stays in the ledger until every copy of the bytes is
-gone, so that the next opening finishes an erasure which a crash interrupted.
+The indexes are notified by change records, which hold ids only. A mark stays in the ledger until every copy of the bytes is
+gone, so that the next opening finishes an erasure interrupted by a crash.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise, product
+from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, select, true
 
@@ -33,12 +34,12 @@ FORGET = "forget: "
 
 
 def digest(content: str) -> str:
-    """The key of a text in the vector cache."""
+    """Return the key of a text in the vector cache."""
     return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def erase(connection: Connection, user_id: str | None) -> dict[str, int]:
-    """Erase a user in all scopes, or everybody; returns how many rows went, by table."""
+    """Erase a user in all scopes, or all users; return the number of erased rows by table."""
     mine = true() if user_id is None else scopes.c.user_id == user_id
     owners = select(scopes.c.id).where(mine)
     texts = set(_texts(connection, owners))
@@ -58,22 +59,22 @@ def erase(connection: Connection, user_id: str | None) -> dict[str, int]:
 
 
 def begin(connection: Connection) -> None:
-    """Note that bytes of erased rows may still lie around."""
+    """Mark that bytes of erased rows may remain in the files."""
     insert_new(connection, meta, {"key": MARK, "value": "unfinished"})
 
 
 def is_unfinished(connection: Connection) -> bool:
-    """Whether they may."""
+    """Return whether bytes of erased rows may remain in the files."""
     return connection.execute(select(meta.c.value).where(meta.c.key == MARK)).first() is not None
 
 
 def finish(connection: Connection) -> None:
-    """Note that they do not."""
+    """Remove the mark: no bytes of erased rows remain."""
     connection.execute(delete(meta).where(meta.c.key == MARK))
 
 
 def erase_cached(connection: Connection, texts: Iterable[str] | None) -> int:
-    """Erase the vectors of texts, or all; returns how many there were."""
+    """Erase the cached vectors of these texts, or all of them; return their number."""
     if texts is None:
         return connection.execute(delete(vectors)).rowcount
     parts = chunks(sorted({digest(content) for content in texts}))
@@ -81,24 +82,24 @@ def erase_cached(connection: Connection, texts: Iterable[str] | None) -> int:
 
 
 def _texts(connection: Connection, owners: Select[tuple[int]]) -> Iterator[str]:
-    """Everything of these scopes that may have been embedded: memories, facts, turns, and turns with the one before."""
+    """Yield every text of these scopes that may be embedded: memories, facts, turns, and turns with the one before."""
     for table, columns in ((memories, ("text",)), (operations, ("fact", "before", "after"))):
         for row in connection.execute(_columns(table, columns).where(table.c.scope_id.in_(owners))):
             for content in filter(None, row):
                 yield from {content, content.removeprefix(FORGET)}
     ordered = select_turns().where(turns.c.scope_id.in_(owners))
     rows = connection.execute(ordered.order_by(turns.c.scope_id, turns.c.thread_id, turns.c.seq))
-    told = [as_embedded(to_turn(row)) for row in rows]
-    for either in told:
+    variants = [as_embedded(to_turn(row)) for row in rows]
+    for either in variants:
         yield from map(said, either)
-    for before, after in pairwise(told):
+    for before, after in pairwise(variants):
         yield from (said_after(first, second) for first, second in product(before, after))
 
 
 def as_embedded(turn: Turn) -> tuple[Turn, ...]:
-    """A turn as it may have been embedded: one with pictures both before and after somebody has looked at them."""
+    """Return the versions of a turn that may be embedded; one with captions may also be embedded without them."""
     return (turn, replace(turn, captions=())) if turn.captions else (turn,)
 
 
-def _columns(table: Table, names: tuple[str, ...]) -> Select[tuple[str | None, ...]]:
+def _columns(table: Table, names: tuple[str, ...]) -> Select[Any]:
     return select(*(table.c[name] for name in names))

@@ -1,6 +1,7 @@
 """Full-text search on SQLite: a virtual table of FTS5.
 
-Its own defaults fail here: it joins words by AND, so a question finds nothing, and it reads punctuation as syntax.
+Queries are built here because the defaults of FTS5 fail: it joins words by AND, so a question finds nothing, and it parses
+punctuation as syntax.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-# `owner` is an indexed column, so that a search never scores other people's rows.
+# `owner` is an indexed column, so that a search never scores other users' rows.
 CREATE = ("CREATE VIRTUAL TABLE lexical USING fts5(owner, text, item_id UNINDEXED, tokenize='porter unicode61')",)
 OPTIMIZE = ("INSERT INTO lexical(lexical) VALUES ('optimize')",)  # merging all segments into one drops deleted words
 WORDS = "text"
@@ -22,7 +23,7 @@ def insert(connection: Connection, row: int, owner: str, content: str, item_id: 
 
 
 def search(connection: Connection, owner: str, words: Sequence[str], limit: int) -> list[str]:
-    """Ids of the items that match best (BM25), best first."""
+    """Return the ids of the items that match best (BM25), best first."""
     terms = " OR ".join(f'"{word}"' for word in words)
     found = connection.execute(
         text("SELECT item_id FROM lexical WHERE lexical MATCH :match ORDER BY bm25(lexical, 0.0, 1.0) LIMIT :limit"),

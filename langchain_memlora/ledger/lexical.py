@@ -1,7 +1,7 @@
-"""Full-text search over memories and turns: any user text is a legal query, and any of its words is enough.
+"""Full-text search over memories and turns: any user text is a legal query, and one matching word is enough.
 
-What a table for it looks like and how it is asked stands in `fts5` (SQLite) and `tsvector` (PostgreSQL); both are modules
-with the same names, and both have columns `rowid`, `owner` and `item_id`.
+The table and its queries are defined in `fts5` (SQLite) and `tsvector` (PostgreSQL). Both modules define the same names, and
+both tables have columns `rowid`, `owner` and `item_id`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _STOP = frozenset(
 
 
 def words(query: str) -> list[str]:
-    """The words of a query that carry meaning; all of them where none does."""
+    """Return the words of a query without stop words; all of them if only stop words are left."""
     found = list(dict.fromkeys(_WORD.findall(query.lower())))
     return ([word for word in found if word not in _STOP] or found)[:_MAX_TERMS]
 
 
 def create(connection: Connection) -> None:
-    """Make the table."""
+    """Create the table."""
     for statement in _here(connection).CREATE:
         connection.execute(text(statement))
 
@@ -46,12 +46,12 @@ def put(connection: Connection, user_id: str, kind: str, seq: int, item_id: str,
 
 
 def remove(connection: Connection, kind: str, seq: int) -> None:
-    """Take an item out."""
+    """Remove an item."""
     connection.execute(text("DELETE FROM lexical WHERE rowid = :row"), {"row": _rowid(kind, seq)})
 
 
 def remove_all(connection: Connection, user_id: str | None = None) -> None:
-    """Take out everything of a user, or of everybody."""
+    """Remove all items of a user, or of all users."""
     if user_id is None:
         connection.execute(text("DELETE FROM lexical"))
         return
@@ -61,19 +61,19 @@ def remove_all(connection: Connection, user_id: str | None = None) -> None:
 
 
 def optimize(connection: Connection) -> None:
-    """Drop what is only marked as deleted, where a table for full-text search keeps such a thing."""
+    """Drop entries that are only marked as deleted (FTS5 keeps them)."""
     for statement in _here(connection).OPTIMIZE:
         connection.execute(text(statement))
 
 
 def rows(connection: Connection) -> set[tuple[int, str, str, str]]:
-    """All there is: row number, owner, words, item."""
+    """Return all entries: row number, owner, words, item id."""
     words = _here(connection).WORDS
     return {tuple(row) for row in connection.execute(text(f"SELECT rowid, owner, {words}, item_id FROM lexical"))}
 
 
 def search(connection: Connection, user_id: str, kind: str, query: str, limit: int) -> list[str]:
-    """Ids of the items that match best (BM25), best first."""
+    """Return the ids of the items that match best (BM25), best first."""
     found = words(query)
     return _here(connection).search(connection, owner_token(user_id, kind), found, limit) if found else []
 
@@ -83,6 +83,6 @@ def _here(connection: Connection) -> ModuleType:
 
 
 def _rowid(kind: str, seq: int | str) -> Any:
-    """All kinds share one table, and only its row numbers can be looked up: each kind has every third."""
+    """Return the row number for an item. The three kinds share one table, so each uses every third number."""
     number = (MEMORY, TURN, WINDOW).index(kind)
     return 3 * seq + number if isinstance(seq, int) else f"3 * {seq} + {number}"

@@ -1,4 +1,4 @@
-"""Applies operations to memories and tells their history. Only called inside a write transaction."""
+"""Operations on memories, and their history. Writes are only called inside a write transaction."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from langchain_memlora.ledger.rows import (
     MEMORY,
     chunks,
     insert_new,
+    insert_row,
     moment,
     note_changes,
     now,
@@ -30,14 +31,14 @@ from langchain_memlora.types import Event, Memory, MemoryState, Operation, Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One operation to apply.
+class NewOperation:
+    """An operation to apply; once stored, it is an `Operation`.
 
     Attributes:
-        memory_id: The memory to change; for ADD, the id it will get.
+        memory_id: The memory to change; for ADD, the id of the new memory.
         text: The new text, for ADD and UPDATE.
-        turn_id: The turn that tells it.
-        by: Who decided: `expert`, or a verb.
+        turn_id: The turn that supports it.
+        by: The source of the decision: `expert`, or the name of a method.
     """
 
     event: Event
@@ -53,31 +54,31 @@ class Change:
 
 
 def new_id() -> str:
-    """An id for a memory."""
+    """Return an id for a new memory."""
     return uuid.uuid4().hex
 
 
-def apply(connection: Connection, scope: Scope, changes: Sequence[Change]) -> list[Operation]:
-    """Apply operations in order and raise the scope's revision.
+def apply(connection: Connection, scope: Scope, batch: Sequence[NewOperation]) -> list[Operation]:
+    """Apply operations in order and increment the scope's revision.
 
     Raises:
-        NotFoundError: A change names a memory that is not in this scope, or deleted.
+        NotFoundError: An operation names a memory that is deleted or not in this scope.
     """
     owner = scope_id(connection, scope, create=True)
-    done = [_apply(connection, owner, scope, change) for change in changes]
+    done = [_apply(connection, owner, scope, change) for change in batch]
     if done:
         connection.execute(update(scopes).where(scopes.c.id == owner).values(revision=scopes.c.revision + 1))
     return done
 
 
-def _apply(connection: Connection, owner: int, scope: Scope, change: Change) -> Operation:
-    old = None
+def _apply(connection: Connection, owner: int, scope: Scope, change: NewOperation) -> Operation:
+    old: Any = None
     if change.event is not Event.ADD and change.memory_id:
         here = (memories.c.id == change.memory_id) & (memories.c.scope_id == owner)
-        # Somebody may have deleted it since it was looked up: a tombstone is nothing to change.
+        # It may have been deleted since it was read; a tombstone can't be changed.
         old = connection.execute(select(memories).where(here, memories.c.state == MemoryState.ACTIVE)).first()
         if old is None:
-            msg = f"No memory {change.memory_id!r} in the scope of {scope.user_id!r}. `get_all` lists what is there."
+            msg = f"No memory {change.memory_id!r} in the scope of {scope.user_id!r}. `get_all` lists existing ones."
             raise NotFoundError(msg)
     at = stamp(now())
     match change.event:
@@ -101,25 +102,25 @@ def _apply(connection: Connection, owner: int, scope: Scope, change: Change) -> 
 
 
 def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
-    """Undo the last change to a memory: a tombstone comes back, an updated text goes back to what it was.
+    """Undo the last change to a memory: restore a tombstone, or the text before an update.
 
     Raises:
         NotFoundError: There is no such memory, or nothing to undo.
     """
     owner = scope_id(connection, scope)
     row = connection.execute(select(memories).where(memories.c.id == memory_id, memories.c.scope_id == owner)).first()
-    if row is None:
+    if owner is None or row is None:
         msg = (
             f"No memory {memory_id!r} in the scope of {scope.user_id!r}. `get_all(deleted=True)` lists tombstones too."
         )
         raise NotFoundError(msg)
     at = stamp(now())
     if row.state == MemoryState.DELETED:
-        change = Change(Event.ADD, memory_id, row.text, by="restore")
+        change = NewOperation(Event.ADD, memory_id, row.text, by="restore")
         _change(connection, row, {"state": MemoryState.ACTIVE, "updated_at": at})
     else:
-        text, observed_at = _told_before(connection, row)
-        change = Change(Event.UPDATE, memory_id, text, by="restore")
+        text, observed_at = _previous_text(connection, row)
+        change = NewOperation(Event.UPDATE, memory_id, text, by="restore")
         newest = (evidence.c.memory_id == memory_id) & (evidence.c.version == row.version)
         connection.execute(delete(evidence).where(newest))
         values = {"text": text, "observed_at": observed_at, "version": row.version - 1, "updated_at": at}
@@ -131,33 +132,32 @@ def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
     )
 
 
-def _told_before(connection: Connection, row: Any) -> tuple[str, str]:
-    """What a memory said before its current text, and when that was observed."""
-    said = select(operations, turns.c.observed_at).outerjoin(turns, turns.c.id == operations.c.turn_id)
-    said = said.where(operations.c.memory_id == row.id, operations.c.event.in_((Event.ADD, Event.UPDATE)))
-    told: list[tuple[str, str]] = []
-    for entry in connection.execute(said.order_by(operations.c.seq)):
+def _previous_text(connection: Connection, row: Any) -> tuple[str, str]:
+    """Return the text before the current one, and when that was observed."""
+    query = select(operations, turns.c.observed_at).outerjoin(turns, turns.c.id == operations.c.turn_id)
+    query = query.where(operations.c.memory_id == row.id, operations.c.event.in_((Event.ADD, Event.UPDATE)))
+    texts: list[tuple[str, str]] = []
+    for entry in connection.execute(query.order_by(operations.c.seq)):
         if entry.made_by != "restore":
-            told.append((entry.after, entry.observed_at or entry.at))
+            texts.append((entry.after, entry.observed_at or entry.at))
         elif entry.event == Event.UPDATE:
-            told.pop()
-    if len(told) < 2:
+            texts.pop()
+    if len(texts) < 2:
         msg = f"Memory {row.id!r} was neither deleted nor updated, so there is nothing to undo. See `history({row.id!r})`."
         raise NotFoundError(msg)
-    return told[-2]
+    return texts[-2]
 
 
-def get(connection: Connection, condition: Any, *, deleted: bool = False, order_new: bool = False) -> list[Memory]:
-    """Memories that meet a condition on `memories` and `scopes`."""
+def get(connection: Connection, condition: Any, *, deleted: bool = False) -> list[Memory]:
+    """Return the memories that meet a condition on `memories` and `scopes`."""
     query = select_memories().where(condition)
     if not deleted:
         query = query.where(memories.c.state == MemoryState.ACTIVE)
-    query = query.order_by(memories.c.seq.desc() if order_new else memories.c.seq)
-    return to_memories(connection, connection.execute(query))
+    return to_memories(connection, connection.execute(query.order_by(memories.c.seq)))
 
 
 def history(connection: Connection, condition: Any) -> list[Operation]:
-    """Operations, oldest first."""
+    """Return operations, oldest first."""
     owners = (scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id)
     query = select(operations, *owners).join(scopes, scopes.c.id == operations.c.scope_id).where(condition)
     return [
@@ -180,12 +180,12 @@ def history(connection: Connection, condition: Any) -> list[Operation]:
 
 @dataclass(frozen=True, slots=True)
 class TurnStatus:
-    """What became of what a turn told.
+    """The state of the memories that a turn supports.
 
     Attributes:
-        withheld: A memory it told was deleted, so it is not shown.
-        replaced_by: All it told was superseded; the memory that says something newer.
-        memory_ids: Active memories whose current text it tells.
+        withheld: One of them was deleted, so the turn is not shown.
+        replaced_by: The memory with newer text, if all that the turn supports is superseded.
+        memory_ids: Active memories whose current text it supports.
     """
 
     withheld: bool = False
@@ -194,7 +194,7 @@ class TurnStatus:
 
 
 def turn_status(connection: Connection, turn_ids: Sequence[str]) -> dict[str, TurnStatus]:
-    """The status of turns; a turn that told nothing is left out."""
+    """Return the status of turns; turns that support no memory are left out."""
     links: dict[str, list[Any]] = {}
     fresh = (evidence.c.version == memories.c.version).label("fresh")
     query = select(evidence.c.turn_id, evidence.c.memory_id, fresh, memories.c.state).join(
@@ -211,7 +211,7 @@ def turn_status(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Tu
     return found
 
 
-def _add(connection: Connection, owner: int, change: Change, at: str) -> None:
+def _add(connection: Connection, owner: int, change: NewOperation, at: str) -> None:
     connection.execute(
         insert(memories).values(
             id=change.memory_id,
@@ -233,13 +233,13 @@ def _change(connection: Connection, old: Any, values: dict[str, Any]) -> None:
 
 
 def _link(connection: Connection, memory_id: str, turn_id: str) -> None:
-    """Note that a turn tells a memory's current text."""
+    """Record that a turn supports a memory's current text."""
     version = connection.execute(select(memories.c.version).where(memories.c.id == memory_id)).scalar_one()
     insert_new(connection, evidence, {"memory_id": memory_id, "turn_id": turn_id, "version": version})
 
 
 def _index(connection: Connection, scope: Scope, memory_id: str) -> None:
-    """Bring full-text search up to date and tell the vector indexes."""
+    """Update full-text search and notify the vector indexes."""
     row = connection.execute(select(memories).where(memories.c.id == memory_id)).one()
     if row.state == MemoryState.ACTIVE:
         lexical.put(connection, scope.user_id, MEMORY, row.seq, row.id, row.text)
@@ -252,26 +252,25 @@ def _record(
     connection: Connection,
     owner: int,
     scope: Scope,
-    change: Change,
+    change: NewOperation,
     before: str | None,
     after: str | None,
     at: str,
 ) -> Operation:
-    result = connection.execute(
-        insert(operations).values(
-            scope_id=owner,
-            memory_id=change.memory_id,
-            job_id=change.job_id,
-            turn_id=change.turn_id,
-            event=change.event,
-            fact=change.fact,
-            before=before,
-            after=after,
-            probability=change.probability,
-            made_by=change.by,
-            at=at,
-        )
-    )
+    values = {
+        "scope_id": owner,
+        "memory_id": change.memory_id,
+        "job_id": change.job_id,
+        "turn_id": change.turn_id,
+        "event": change.event,
+        "fact": change.fact,
+        "before": before,
+        "after": after,
+        "probability": change.probability,
+        "made_by": change.by,
+        "at": at,
+    }
+    seq = insert_row(connection, operations, values)
     return Operation(
         event=change.event,
         memory_id=change.memory_id,
@@ -283,5 +282,5 @@ def _record(
         turn_id=change.turn_id,
         at=moment(at),
         by=change.by,
-        seq=result.inserted_primary_key[0],
+        seq=seq,
     )

@@ -1,7 +1,7 @@
-"""Makes the ledger's tables, and brings those that an older version made up to date, step by step.
+"""Creation of the ledger's tables, and migration of those that an older version created.
 
-To change a table: change it in `schema`, raise `VERSION`, and add the step that gets there. A step is one function of the
-connection; all steps run in the transaction that opens the ledger, so a crash leaves the old version.
+To change a table, change it in `schema`, increment `VERSION` and add a step. A step is a function of the connection; all steps
+run in the transaction that opens the ledger, so a crash leaves the old version.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _KEY = meta.c.key == "schema"
 
 
 def prepare(connection: Connection, place: str) -> None:
-    """Make the tables in an empty database, or migrate those that are there.
+    """Create the tables in an empty database, or migrate existing ones.
 
     Raises:
-        LedgerError: A newer version made them.
+        LedgerError: A newer version created them.
     """
     if not inspect(connection).has_table(meta.name):
         metadata.create_all(connection)
@@ -31,7 +31,7 @@ def prepare(connection: Connection, place: str) -> None:
         return
     found = int(connection.execute(select(meta.c.value).where(_KEY)).scalar_one())
     if found > VERSION:
-        msg = f"{place} has ledger schema {found}, this version reads {VERSION}. Use the version that wrote it."
+        msg = f"{place} has ledger schema {found}; this version reads up to {VERSION}. Use the version that wrote it."
         raise LedgerError(msg)
     for version in range(found + 1, VERSION + 1):
         STEPS[version](connection)
@@ -39,7 +39,7 @@ def prepare(connection: Connection, place: str) -> None:
 
 
 def _number_jobs_and_evidence(connection: Connection) -> None:
-    """Version 1 relied on SQLite's hidden row numbers; PostgreSQL has none."""
+    """Add explicit row numbers: version 1 relied on SQLite's hidden ones, which PostgreSQL lacks."""
     for table, index in ((jobs, "ix_jobs_status"), (evidence, "ix_evidence_turn_id")):
         columns = ", ".join(column.name for column in table.c if column.name != "seq")
         connection.execute(text(f"DROP INDEX {index}"))
@@ -50,7 +50,7 @@ def _number_jobs_and_evidence(connection: Connection) -> None:
 
 
 def _index_words_at_once(connection: Connection) -> None:
-    """Version 2 let PostgreSQL gather new words in a list, which every search read from end to end."""
+    """Turn `fastupdate` off: in version 2 PostgreSQL kept new words in a list that every search had to scan."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("ALTER INDEX lexical_by_word SET (fastupdate = off)"))
         connection.execute(text("SELECT gin_clean_pending_list('lexical_by_word')"))

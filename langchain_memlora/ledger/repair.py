@@ -1,4 +1,4 @@
-"""Makes full-text search say again what the tables say. Only called inside a write transaction."""
+"""Repair of full-text search from the tables. Only called inside a write transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from langchain_memlora.types import MemoryState, Scope, Turn
 
 
 def rewrite_words(connection: Connection) -> int:
-    """Write full-text search anew from turns and memories; returns how many entries were missing, wrong or too many."""
+    """Rebuild full-text search from turns and memories; return the number of missing, wrong and extra entries."""
     found = lexical.rows(connection)
     lexical.remove_all(connection)
     active = select_memories().where(memories.c.state == MemoryState.ACTIVE)

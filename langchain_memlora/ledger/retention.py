@@ -1,6 +1,6 @@
-"""How much is kept of each scope, and for how long; what is over a limit is erased. Only called inside a write transaction.
+"""Retention: limits on the age and amount of data in each scope. Only called inside a write transaction.
 
-Rows go at once, so that nothing finds them any more; the last bytes go with the next `finish_erasure`.
+Rows beyond a limit are erased at once, so that no search finds them; the last bytes go with the next `finish_erasure`.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from langchain_memlora.types import MemoryState
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Limits that hold for each scope (user, agent, run) by itself; `None` is no limit.
+    """Limits for each scope (user, agent, run) by itself; `None` means no limit.
 
-    With a memory goes its history, and the messages that only it was told by: they would tell it again.
+    Expiring a memory also deletes its history and any message that supports no other memory, so it can't be extracted again.
 
     Attributes:
-        days: How long ago something may have been said (`observed_at`; an update makes a memory young again).
-        memories: How many memories are kept; deleted ones go first, then those told longest ago.
-        turns: How many messages are kept, the newest ones.
+        days: Maximum age by `observed_at`; an update makes a memory new again.
+        memories: Maximum number of memories; deleted ones are erased first, then those observed longest ago.
+        turns: Maximum number of messages; the newest are kept.
 
     Raises:
-        InvalidInputError: No limit at all, or one that is not above 0.
+        InvalidInputError: No limit is given, or one is not above 0.
 
     Example:
         ```python
@@ -51,17 +51,17 @@ class Retention:
     def __post_init__(self) -> None:
         limits = [limit for limit in (self.days, self.memories, self.turns) if limit is not None]
         if not limits or any(not isinstance(limit, int | float) or not limit > 0 for limit in limits):
-            msg = f"{self!r} is no limit. Pass days, memories or turns above 0."
+            msg = f"{self!r} needs at least one limit, each above 0. Pass days, memories or turns."
             raise InvalidInputError(msg)
 
 
 def expire(connection: Connection, owner: int, limits: Retention, now: datetime) -> dict[str, int]:
-    """Erase what a scope holds beyond its limits; returns how many rows went, by table: nothing if all is within."""
+    """Erase what a scope holds beyond its limits; return the number of erased rows by table, empty if there are none."""
     deleted_first = (memories.c.state == MemoryState.ACTIVE).desc()
     newest = (deleted_first, memories.c.observed_at.desc(), memories.c.seq.desc())
     old = _beyond(connection, memories, owner, limits.days, limits.memories, now, newest)
     gone = _beyond(connection, turns, owner, limits.days, limits.turns, now, (turns.c.seq.desc(),))
-    gone |= _told_nothing_else(connection, old)
+    gone |= _support_nothing_else(connection, old)
     if not old and not gone:
         return {}
     after = _followers(connection, owner, gone)
@@ -77,7 +77,7 @@ def expire(connection: Connection, owner: int, limits: Retention, now: datetime)
     _delete(connection, evidence.c.turn_id, gone)
     counts["memories"] = _delete(connection, memories.c.id, old)
     counts["turns"] = _delete(connection, turns.c.id, gone)
-    _search_without(connection, after)
+    _rewrite_windows(connection, after)
     note_changes(connection, MEMORY, old)
     note_changes(connection, TURN, [*gone, *after])
     connection.execute(update(scopes).where(scopes.c.id == owner).values(revision=scopes.c.revision + 1))
@@ -94,7 +94,7 @@ def _beyond(
     now: datetime,
     order: tuple[Any, ...],
 ) -> set[str]:
-    """Ids of rows that are too old or too many."""
+    """Return the ids of rows that are too old or exceed the maximum number."""
     mine = select(table.c.id).where(table.c.scope_id == owner)
     beyond: set[str] = set()
     if days is not None:
@@ -105,21 +105,21 @@ def _beyond(
     return beyond
 
 
-def _told_nothing_else(connection: Connection, old: Collection[str]) -> set[str]:
-    """The turns that told these memories and no other one; of a deleted memory, all: they were withheld for its sake."""
-    told: set[str] = set()
+def _support_nothing_else(connection: Connection, old: Collection[str]) -> set[str]:
+    """Return the turns that support only these memories; for a deleted memory all its turns, which were withheld with it."""
+    found: set[str] = set()
     for row in _rows(connection, memories, old):
         links = select(evidence.c.turn_id).where(evidence.c.memory_id == row.id)
         mine = set(connection.execute(links).scalars())
         if row.state == MemoryState.ACTIVE:
             others = select(evidence.c.turn_id).where(evidence.c.turn_id.in_(mine), evidence.c.memory_id.not_in(old))
             mine -= set(connection.execute(others).scalars())
-        told |= mine
-    return told
+        found |= mine
+    return found
 
 
 def _followers(connection: Connection, owner: int, gone: Collection[str]) -> list[str]:
-    """Turns that are searched together with one before them that goes."""
+    """Return the turns whose search window includes a turn to be erased."""
     order = select(turns.c.id, turns.c.thread_id).where(turns.c.scope_id == owner)
     rows = connection.execute(order.order_by(turns.c.thread_id, turns.c.seq)).all()
     return [
@@ -132,14 +132,14 @@ def _followers(connection: Connection, owner: int, gone: Collection[str]) -> lis
 def _embedded(
     connection: Connection, old: Collection[str], gone: Collection[str], after: Collection[str]
 ) -> Iterator[str]:
-    """Everything that goes and may have been embedded."""
+    """Yield every text to be erased that may be embedded."""
     for row in _rows(connection, memories, old):
         yield row.text
         for entry in connection.execute(select(operations).where(operations.c.memory_id == row.id)):
             yield from filter(None, (entry.before, entry.after, entry.fact, entry.fact.removeprefix(erasure.FORGET)))
-    told = get_turns(connection, [*gone, *after])
-    before = previous(connection, list(told))
-    for key, turn in told.items():
+    found = get_turns(connection, [*gone, *after])
+    before = previous(connection, list(found))
+    for key, turn in found.items():
         for seen in erasure.as_embedded(turn):
             if key in gone:
                 yield said(seen)
@@ -147,17 +147,17 @@ def _embedded(
             yield from (said_after(first, seen) for first in (erasure.as_embedded(earlier) if earlier else [None]))
 
 
-def _search_without(connection: Connection, after: Sequence[str]) -> None:
-    """Put turns into full-text search together with those that are before them now."""
-    told, before = get_turns(connection, after), previous(connection, after)
+def _rewrite_windows(connection: Connection, after: Sequence[str]) -> None:
+    """Rewrite the search windows of turns after the turn before them was erased."""
+    found, before = get_turns(connection, after), previous(connection, after)
     for row in _rows(connection, turns, after):
-        turn = told[row.id]
+        turn = found[row.id]
         window = said_after(before.get(row.id), turn)
         lexical.put(connection, turn.scope.user_id, WINDOW, row.seq, row.id, window)
 
 
 def _jobs_about(connection: Connection, owner: int, gone: Collection[str]) -> list[str]:
-    """Jobs whose turns are gone; what could not be read may stand in their errors."""
+    """Return the jobs whose turns are all erased; their error texts may quote them."""
     rows = connection.execute(select(jobs.c.id, jobs.c.turns).where(jobs.c.scope_id == owner))
     return [row.id for row in rows if gone and set(row.turns) <= set(gone)]
 

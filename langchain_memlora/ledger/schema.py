@@ -1,14 +1,14 @@
-"""The ledger's tables (SQLAlchemy Core), the same on SQLite and PostgreSQL. Full-text search is made by `lexical`.
+"""The ledger's tables (SQLAlchemy Core), the same on SQLite and PostgreSQL. `lexical` creates the full-text table.
 
 `changes` numbers everything an index must know about; an index that has applied number n is up to date when n is the last.
-`memories.version` counts the texts a memory has had; `evidence` links each of them to the turns that tell it, so a link
-whose version is not the memory's own is superseded. `turns.images` holds references to pictures; once somebody looked, each
-is an object of `ref` and `caption`. `seq` numbers rows in the order they were written.
+`memories.version` counts the texts a memory has had; `evidence` links each of them to the turns that support it, so a link
+whose version differs from the memory's is superseded. `turns.images` holds references to pictures; once captioned, each is an
+object of `ref` and `caption`. `seq` numbers rows in the order they were written.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
@@ -29,25 +29,29 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
-Seq = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows itself only where the type is INTEGER
+Seq = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only if the type is INTEGER
 
 
 class Words(TypeDecorator[str]):
-    """What people and models wrote, byte for byte. PostgreSQL can't hold U+0000, so it is spelled otherwise there."""
+    """Text of people and models, kept byte for byte. PostgreSQL can't hold U+0000, so it is escaped there."""
 
     impl = Text
     cache_ok = True
     _SPELLINGS = (("\x1a", "\x1a1"), ("\0", "\x1a0"))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        for plain, spelled in self._SPELLINGS if value and dialect.name == "postgresql" else ():
+        if value is None or dialect.name != "postgresql":
+            return value
+        for plain, spelled in self._SPELLINGS:
             value = value.replace(plain, spelled)
         return value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        for plain, spelled in self._SPELLINGS[::-1] if value and dialect.name == "postgresql" else ():
+        if value is None or dialect.name != "postgresql":
+            return value
+        for plain, spelled in self._SPELLINGS[::-1]:
             value = value.replace(spelled, plain)
-        return value
+        return cast(str, value)
 
 
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))

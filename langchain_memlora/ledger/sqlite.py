@@ -11,14 +11,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from langchain_memlora.errors import InvalidInputError, LedgerError
-from langchain_memlora.ledger.damage import SIGNS, remove_copies, set_aside
+from langchain_memlora.ledger.damaged_copies import SIGNS, copy_damaged, remove_damaged_copies
 from langchain_memlora.ledger.database import BUSY_SECONDS, Database, Durability
 
 
 class SQLiteDatabase(Database):
     """One file in WAL mode.
 
-    With `full` durability commits are synced to disk: what a call acknowledged survives a power cut.
+    With `full` durability commits are synced to disk, so acknowledged data survives a power cut.
     """
 
     driver_errors = (sqlite3.Error,)
@@ -29,7 +29,7 @@ class SQLiteDatabase(Database):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            msg = f"The folder {path.parent} can't be made ({error}). Choose another `path` or mend its permissions."
+            msg = f"The folder {path.parent} can't be created ({error}). Choose another `path` or fix its permissions."
             raise LedgerError(msg) from error
         super().__init__(str(path), _engine(path, durability))
         if interrupted:
@@ -52,14 +52,14 @@ class SQLiteDatabase(Database):
         with self.translated(), self.engine.connect() as connection:
             connection.exec_driver_sql("VACUUM")
             if connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
-                msg = f"The log of {self.path} could not be emptied: others are reading. Close them and erase again."
+                msg = f"The log of {self.path} could not be emptied: other connections are reading. Close them and erase again."
                 raise LedgerError(msg)
-        remove_copies(self.path)
+        remove_damaged_copies(self.path)
 
     def copy(self, path: Path) -> None:
-        """Write one consistent state into a new file. It appears under its name when it is whole."""
+        """Write one consistent state to a new file, which appears under its name only when complete."""
         if path.exists():
-            msg = f"{path} exists and is not written over. Choose another name or remove it."
+            msg = f"{path} exists and is not overwritten. Choose another name or remove it."
             raise InvalidInputError(msg)
         part = path.with_name(path.name + ".part")
         part.unlink(missing_ok=True)
@@ -81,13 +81,13 @@ class SQLiteDatabase(Database):
 
     def _explained(self, why: str) -> LedgerError:
         remedy = next((words for sign, words in _REMEDIES.items() if sign in why), "run `memlora doctor`")
-        copy = set_aside(self.path) if any(sign in why for sign in SIGNS) else None
-        kept = f"a copy of the file as it is now is {copy.name}" if copy else "what was stored before is untouched"
+        copy = copy_damaged(self.path) if any(sign in why for sign in SIGNS) else None
+        kept = f"a copy of the file in its current state is {copy.name}" if copy else "data stored before is unchanged"
         return LedgerError(f"The ledger {self.path} failed: {why}; {kept}. To go on: {remedy}.")
 
 
 def _has_log(path: Path) -> bool:
-    """Whether the last process did not close the database: then it is worth a check."""
+    """Return whether the last process left the database open, so that it needs a check."""
     try:
         return path.with_name(path.name + "-wal").stat().st_size > 0
     except OSError:
@@ -95,12 +95,12 @@ def _has_log(path: Path) -> bool:
 
 
 def _engine(path: Path, durability: Durability) -> Engine:
-    url = URL.create("sqlite", database=str(path))  # not a string: a path may hold ? and %
+    url = URL.create("sqlite", database=str(path))  # a string would break on paths with ? and %
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _: Any) -> None:
-        connection.isolation_level = None  # transactions are begun explicitly, see `reading` and `writing`
+        connection.isolation_level = None  # transactions begin explicitly, in `reading` and `writing`
         _use_log(connection)
         connection.execute(f"PRAGMA synchronous={durability}")
         connection.execute("PRAGMA foreign_keys=ON")
@@ -109,7 +109,7 @@ def _engine(path: Path, durability: Durability) -> Engine:
 
 
 def _use_log(connection: sqlite3.Connection) -> None:
-    """Switch to WAL mode, waiting for a process that does the same to a new file: there SQLite itself refuses to wait."""
+    """Switch to WAL mode, waiting for another process that switches a new file: SQLite itself does not wait there."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -125,8 +125,8 @@ _REMEDIES = {
     "disk is full": "free some space and try again",
     "readonly": "make the folder writable or choose another `path`",
     "unable to open": "make the folder writable or choose another `path`",
-    "not a database": "the file is not a ledger; choose another `path` or restore a backup",
+    "not a database": "choose another `path` or restore a backup, since the file is not a ledger",
     "malformed": "restore a backup",
-    "locked": "another process holds it for long; try again",
+    "locked": "try again; another process has locked it for long",
     "I/O error": "check the disk, then try again",
 }

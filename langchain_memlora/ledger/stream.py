@@ -1,10 +1,10 @@
-"""The file of an export: JSON lines between a header and an end that says how many lines there are and what they hash to.
+"""The export file: JSON lines between a header and a footer with the number of lines and their checksum.
 
     {"record": "memlora-export", "version": 1, "user_id": null}
     {"record": "turn", ...}
     {"record": "end", "lines": 1, "sha256": "..."}
 
-A file without its end was cut; one with another hash was changed.
+A file without its footer is truncated; one with another checksum was changed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ VERSION = 1
 
 
 def write_stream(path: Path, header: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write an export. It appears under its name when it is whole and synced, or not at all.
+    """Write an export, which appears under its name only when complete and synced.
 
     Raises:
-        InvalidInputError: There is such a file already, or it can't be written.
+        InvalidInputError: The file exists or can't be written.
     """
     if path.exists():
-        msg = f"{path} exists and is not written over. Choose another name or remove it."
+        msg = f"{path} exists and is not overwritten. Choose another name or remove it."
         raise InvalidInputError(msg)
     part = path.with_name(path.name + ".part")
     lines, digest = 0, hashlib.sha256()
@@ -54,10 +54,11 @@ def write_stream(path: Path, header: Mapping[str, Any], rows: Iterable[Mapping[s
 
 
 def read_stream(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rows of an export with their line numbers. Whether the file is whole is known only at the end of it.
+    """Yield the rows of an export with their line numbers. Only the footer shows that the file is complete.
 
     Raises:
-        InvalidInputError: It is not an export, of another version, cut or changed; the message names the line.
+        InvalidInputError: The file is not an export, has another version, or is truncated or changed; the message names the
+            line.
     """
     try:
         with path.open("rb") as file:
@@ -74,35 +75,37 @@ def _checked(path: Path, file: Iterable[bytes]) -> Iterator[tuple[int, dict[str,
         if number == 1:
             if row.get("record") != HEADER or row.get("version") != VERSION:
                 msg = (
-                    f"{path} begins with {line[:80]!r}: it is no export of version {VERSION}. Pass a file that this version's "
-                    "`export` wrote."
+                    f"{path} begins with {line[:80]!r}, so it is not an export of version {VERSION}. Pass a file that this "
+                    "version's `export` wrote."
                 )
                 raise InvalidInputError(msg)
         elif row["record"] == END:
             if (row.get("lines"), row.get("sha256")) != (number - 2, digest.hexdigest()):
-                msg = f"{path} was changed: its {number - 2} lines are not those its end tells of. Export again."
+                msg = (
+                    f"{path} was changed: its {number - 2} lines do not match the checksum in its footer. Export again."
+                )
                 raise InvalidInputError(msg)
             return
         else:
             digest.update(line)
             yield number, row
-    raise _cut(path, number + 1)
+    raise _truncated(path, number + 1)
 
 
 def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line.decode("utf-8", "surrogatepass"))
     except ValueError as error:
-        raise _cut(path, number) from error
+        raise _truncated(path, number) from error
     if not isinstance(row, dict) or "record" not in row:
-        raise _cut(path, number)
+        raise _truncated(path, number)
     return row
 
 
-def _cut(path: Path, number: int) -> InvalidInputError:
+def _truncated(path: Path, number: int) -> InvalidInputError:
     return InvalidInputError(
-        f"{path} is cut or damaged at line {number}; nothing of it was imported, and nothing here was changed. "
-        "Get the whole file and import it again."
+        f"{path} is truncated or damaged at line {number}; nothing was imported or changed. Get the complete file and "
+        "import it again."
     )
 
 

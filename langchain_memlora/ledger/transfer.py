@@ -1,7 +1,7 @@
-"""Takes a ledger's records out and in: turns, memories, what links them, jobs and history.
+"""Export and import of a ledger's records: turns, memories, their links, jobs and history.
 
-What can be derived (full-text search, vectors) is not exported but made again. Records are known by their ids; row numbers
-are kept where the ledger was empty, and counted on where it was not.
+Derived data (full-text search, vectors) is not exported but rebuilt. Records are identified by their ids; row numbers are kept
+if the ledger was empty, and assigned otherwise.
 """
 
 from __future__ import annotations
@@ -10,12 +10,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, insert, select, text, true, update
+from sqlalchemy import Connection, Table, func, select, text, true, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ledger import lexical
-from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, insert_new, note_changes, said, said_after, scope_id
+from langchain_memlora.ledger.rows import (
+    MEMORY,
+    TURN,
+    WINDOW,
+    insert_new,
+    insert_row,
+    note_changes,
+    said,
+    said_after,
+    scope_id,
+)
 from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
 from langchain_memlora.ledger.turns import get_turns, previous
 from langchain_memlora.types import MemoryState, Scope
@@ -26,10 +36,10 @@ OWNED = {"turn": turns, "memory": memories, "job": jobs, "operation": operations
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import brought.
+    """The numbers of imported records.
 
     Attributes:
-        skipped: Records that were there already, and those that belong to a memory that was.
+        skipped: Records that existed already, and records of memories that did.
     """
 
     turns: int = 0
@@ -40,11 +50,11 @@ class Imported:
 
 
 def records(connection: Connection, user_id: str | None) -> Iterator[dict[str, Any]]:
-    """All records of a user, or everybody's, each kind in its own order."""
+    """Yield all records of a user, or of all users, each kind in its own order."""
     mine = true() if user_id is None else scopes.c.user_id == user_id
     for kind, table in OWNED.items():
         query = select(table, scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id).join(scopes).where(mine)
-        left_out = {"scope_id", "seq"} if table is jobs else {"scope_id"}  # nobody refers to a job by its number
+        left_out = {"scope_id", "seq"} if table is jobs else {"scope_id"}  # no record refers to a job by its number
         for row in connection.execute(query.order_by(table.c.seq)).mappings():
             yield {"record": kind, **{name: value for name, value in row.items() if name not in left_out}}
         if table is memories:
@@ -66,10 +76,10 @@ class Importer:
         self._counts = dict.fromkeys(("turns", "memories", "operations", "jobs", "skipped"), 0)
 
     def take(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> Imported:
-        """Take all records.
+        """Import all records.
 
         Raises:
-            InvalidInputError: A record is not what it should be; the message names the line.
+            InvalidInputError: A record is invalid; the message names the line.
         """
         takers = {
             "turn": self._turn,
@@ -84,11 +94,11 @@ class Importer:
                 takers[kind](row)
             except (KeyError, TypeError, ValueError, SQLAlchemyError) as error:
                 msg = (
-                    f"Line {number} holds a {kind!r} that can't be used ({type(error).__name__}: {error!s:.200}); nothing was "
+                    f"Line {number} holds an invalid {kind!r} record ({type(error).__name__}: {error!s:.200}); nothing was "
                     "imported. Export again."
                 )
                 raise InvalidInputError(msg) from error
-        if self._db.dialect.name == "postgresql":  # its counters do not know of numbers that were given
+        if self._db.dialect.name == "postgresql":  # its counters ignore explicit numbers
             for table in (turns, memories, operations):
                 last = f"SELECT setval(pg_get_serial_sequence('{table.name}', 'seq'), max(seq)) FROM {table.name}"
                 self._db.execute(text(last))
@@ -139,10 +149,10 @@ class Importer:
     def _operation(self, row: dict[str, Any]) -> None:
         scope = self._scope(row)
         row = {**row, "turn_id": row["turn_id"] and self._turn_ids[row["turn_id"]]}
-        said_so = {name: row[name] for name in ("memory_id", "turn_id", "job_id", "event", "fact", "made_by", "at")}
+        same = {name: row[name] for name in ("memory_id", "turn_id", "job_id", "event", "fact", "made_by", "at")}
         known = row["memory_id"] in self._known_memories
         if not (known or self._empty):
-            mine = select(operations.c.seq).filter_by(scope_id=self._owners[scope], **said_so)
+            mine = select(operations.c.seq).filter_by(scope_id=self._owners[scope], **same)
             known = self._db.execute(mine).first() is not None
         if known:
             self._counts["skipped"] += 1
@@ -152,13 +162,10 @@ class Importer:
     def _scope(self, row: dict[str, Any]) -> Scope:
         scope = Scope(row.pop("user_id"), row.pop("agent_id") or None, row.pop("run_id") or None)
         if scope not in self._owners:
-            owner = scope_id(self._db, scope, create=True)
-            assert owner is not None
-            self._owners[scope] = owner
+            self._owners[scope] = scope_id(self._db, scope, create=True)
         return scope
 
-    def _insert(self, table: Table, row: dict[str, Any], scope: Scope) -> Any:
+    def _insert(self, table: Table, row: dict[str, Any], scope: Scope) -> int:
         values = row if self._empty else {name: value for name, value in row.items() if name != "seq"}
         self._counts[table.name] += 1
-        done = self._db.execute(insert(table).values(**values, scope_id=self._owners[scope]))
-        return done.inserted_primary_key[0]
+        return insert_row(self._db, table, {**values, "scope_id": self._owners[scope]})

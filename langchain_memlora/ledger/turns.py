@@ -1,4 +1,4 @@
-"""Appends turns, once each, together with the jobs that will read them."""
+"""Storage of turns, once each, with the extraction jobs that process them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from langchain_memlora.ledger.rows import (
     TURN,
     WINDOW,
     chunks,
+    insert_row,
     note_changes,
     said,
     said_after,
     scope_id,
     select_turns,
     stamp,
+    to_scope,
     to_turn,
 )
-from langchain_memlora.ledger.schema import jobs, turns
+from langchain_memlora.ledger.schema import jobs, scopes, turns
 from langchain_memlora.types import Scope, Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One extraction window to be worked off: the new turns and the context they are read with."""
+    """One extraction window to process: the new turns and their context."""
 
     id: str
     scope: Scope
@@ -43,12 +45,15 @@ class Job:
 Cut = Callable[[Sequence[Turn], Sequence[Turn]], Sequence[tuple[Sequence[Turn], Sequence[Turn]]]]
 
 
-def append(connection: Connection, scope: Scope, given: Sequence[Turn], cut: Cut) -> tuple[list[Turn], list[Job]]:
+def append(
+    connection: Connection, scope: Scope, given: Sequence[Turn], cut: Cut, context_turns: int
+) -> tuple[list[Turn], list[Job]]:
     """Store the turns of one thread that are not known yet, and a pending job for each part that `cut` makes of them.
 
     Args:
         given: Turns of one thread, in order.
-        cut: Takes the new turns and those before them; gives (context, new turns) for each job.
+        cut: Takes the new turns and the turns before them; returns (context, new turns) for each job.
+        context_turns: Maximum number of earlier turns that `cut` receives; at least 1 is read, for the two-turn window.
     """
     owner = scope_id(connection, scope, create=True)
     thread = given[0].thread_id
@@ -58,19 +63,19 @@ def append(connection: Connection, scope: Scope, given: Sequence[Turn], cut: Cut
         known |= set(
             connection.execute(select(turns.c.message_id).where(here & turns.c.message_id.in_(chunk))).scalars()
         )
-    before = _last(connection, here, 8)
-    new = []
+    before = _last(connection, here, max(context_turns, 1))
+    last = before[-1] if before else None
+    new: list[Turn] = []
     for turn in given:
         if turn.message_id in known:
             continue
         known.add(turn.message_id)
         stored = replace(turn, id=uuid.uuid4().hex, scope=scope)
-        result = connection.execute(insert(turns).values(**_values(stored), scope_id=owner))
-        seq = result.inserted_primary_key[0]
-        window = said_after((new or before or [None])[-1], stored)
+        seq = insert_row(connection, turns, {**_values(stored), "scope_id": owner})
         lexical.put(connection, scope.user_id, TURN, seq, stored.id, said(stored))
-        lexical.put(connection, scope.user_id, WINDOW, seq, stored.id, window)
+        lexical.put(connection, scope.user_id, WINDOW, seq, stored.id, said_after(last, stored))
         new.append(stored)
+        last = stored
     note_changes(connection, TURN, [turn.id for turn in new])
     made = [
         Job(uuid.uuid4().hex, scope, tuple(t.id for t in context), tuple(t.id for t in part))
@@ -87,7 +92,7 @@ def append(connection: Connection, scope: Scope, given: Sequence[Turn], cut: Cut
 def get_turns(
     connection: Connection, ids: Sequence[str], condition: ColumnElement[bool] | None = None
 ) -> dict[str, Turn]:
-    """Turns by id; ids that are not there, or do not fit the condition, are left out."""
+    """Return turns by id; ids that do not exist or do not meet the condition are left out."""
     found = {}
     wanted = true() if condition is None else condition
     for chunk in chunks(list(ids)):
@@ -96,8 +101,26 @@ def get_turns(
     return found
 
 
+def get_jobs(connection: Connection, statuses: Sequence[str]) -> list[Job]:
+    """Return the jobs in these states, oldest first."""
+    query = select(jobs, scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id).join(scopes)
+    return [
+        Job(
+            row.id,
+            to_scope(row),
+            tuple(row.context),
+            tuple(row.turns),
+            row.status,
+            row.attempts,
+            row.error,
+            row.bundle,
+        )
+        for row in connection.execute(query.where(jobs.c.status.in_(statuses)).order_by(jobs.c.seq))
+    ]
+
+
 def previous(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Turn]:
-    """For each turn, the one before it in the same thread."""
+    """Return the preceding turn in the same thread, by turn id."""
     found = {}
     for turn_id in turn_ids:
         here = connection.execute(select(turns).where(turns.c.id == turn_id)).one()
@@ -108,25 +131,25 @@ def previous(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Turn]
 
 
 def describe(connection: Connection, turn_id: str, captions: Sequence[str]) -> None:
-    """Write down what was seen in a turn's pictures, and let searches find it by that."""
+    """Store the captions of a turn's pictures, and make the turn searchable by them."""
     row = connection.execute(select_turns().where(turns.c.id == turn_id)).first()
-    if row is None:  # it was erased meanwhile
+    if row is None:  # erased in the meantime
         return
     images = [{"ref": ref, "caption": caption} for ref, caption in zip(to_turn(row).images, captions, strict=True)]
     connection.execute(update(turns).where(turns.c.id == turn_id).values(images=images))
-    seen = replace(to_turn(row), captions=tuple(captions))
+    captioned = replace(to_turn(row), captions=tuple(captions))
     before = previous(connection, [turn_id]).get(turn_id)
-    lexical.put(connection, row.user_id, TURN, row.seq, turn_id, said(seen))
-    lexical.put(connection, row.user_id, WINDOW, row.seq, turn_id, said_after(before, seen))
+    lexical.put(connection, row.user_id, TURN, row.seq, turn_id, said(captioned))
+    lexical.put(connection, row.user_id, WINDOW, row.seq, turn_id, said_after(before, captioned))
     same = (turns.c.scope_id == row.scope_id) & (turns.c.thread_id == row.thread_id) & (turns.c.seq > row.seq)
     after = connection.execute(select_turns().where(same).order_by(turns.c.seq).limit(1)).first()
     if after:
-        lexical.put(connection, row.user_id, WINDOW, after.seq, after.id, said_after(seen, to_turn(after)))
+        lexical.put(connection, row.user_id, WINDOW, after.seq, after.id, said_after(captioned, to_turn(after)))
     note_changes(connection, TURN, [turn_id, *([after.id] if after else [])])
 
 
 def pictures(connection: Connection) -> set[str]:
-    """References to all pictures that turns show."""
+    """Return the references to all pictures in turns."""
     shown = connection.execute(select(turns.c.images).where(cast(turns.c.images, Text) != "[]")).scalars()
     return {image if isinstance(image, str) else image["ref"] for images in shown for image in images}
 

@@ -21,7 +21,7 @@ from langchain_memlora.experts import Captioner, Captions, Experts, VisionExpert
 from langchain_memlora.graph import Services
 from langchain_memlora.indexes import Index, VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import DEFAULT, Synced
+from langchain_memlora.indexes.sync import DEFAULT, SyncedIndex
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.models import DEFAULT_EMBEDDER, default_embeddings, embedder_id
@@ -64,7 +64,7 @@ class Parts:
             images=ImageStore((self.ledger.database.path or self.path / "ledger").with_suffix(".images")),
         )
         self._given_index = index
-        self._synced: Synced | None = None
+        self._synced: SyncedIndex | None = None
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="memlora")
         self._frozen = False
@@ -102,7 +102,7 @@ class Parts:
         shared = self.ledger.database.path is None and self._given_index is None
         return f"chroma:{platform.node()}:{self.path.absolute()}" if shared else DEFAULT
 
-    def index(self) -> Synced:
+    def index(self) -> SyncedIndex:
         """The index, opened at first use: importing and opening Chroma takes seconds."""
         with self._opening:
             if self._synced is None:
@@ -112,7 +112,7 @@ class Parts:
 
                     given = ChromaIndex(self.path / "chroma", self.embeddings)
                 index = given if isinstance(given, Index) else VectorStoreIndex(given)
-                self._synced = Synced(index, self.ledger, self.embeddings.name, name=self.index_name)
+                self._synced = SyncedIndex(index, self.ledger, self.embeddings.name, name=self.index_name)
             return self._synced
 
     def warm(self) -> None:

@@ -25,7 +25,7 @@ from langchain_memlora.indexes import Index
 from langchain_memlora.indexes.sync import forget_index
 from langchain_memlora.intake import as_picture, read_picture
 from langchain_memlora.intake.messages import Redact, check_name, check_text, redacted, to_scope, to_turns
-from langchain_memlora.ledger import Change, Imported, Ledger, Retention
+from langchain_memlora.ledger import Imported, Ledger, NewOperation, Retention
 from langchain_memlora.memory.async_methods import async_twin
 from langchain_memlora.memory.bulk import Bulk, add_all
 from langchain_memlora.memory.components import Parts
@@ -203,7 +203,7 @@ class MemLoRAMemory:
         check_text(text, "text")
         text = check_text(redacted(text, self._redact), "text")
         memory = self.get(memory_id, user_id=user_id, agent_id=agent_id, run_id=run_id)
-        return self._by_hand(memory.scope, Change(Event.UPDATE, memory_id, text.strip(), by="update"))
+        return self._by_hand(memory.scope, NewOperation(Event.UPDATE, memory_id, text.strip(), by="update"))
 
     def delete(
         self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
@@ -214,7 +214,7 @@ class MemLoRAMemory:
             NotFoundError: The scope sees no such memory.
         """
         memory = self.get(memory_id, user_id=user_id, agent_id=agent_id, run_id=run_id)
-        return self._by_hand(memory.scope, Change(Event.DELETE, memory_id, by="delete"))
+        return self._by_hand(memory.scope, NewOperation(Event.DELETE, memory_id, by="delete"))
 
     def delete_all(self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> list[Operation]:
         """Delete all memories that a scope sees."""
@@ -576,7 +576,7 @@ class MemLoRAMemory:
         self.embeddings.forget()
         return self._remembering.erase(user_id)
 
-    def _by_hand(self, scope: Scope, change: Change) -> Operation:
+    def _by_hand(self, scope: Scope, change: NewOperation) -> Operation:
         operation = self.ledger.commit(scope, [change])[0]
         self.services.index().catch_up()
         return operation

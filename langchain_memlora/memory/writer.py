@@ -11,7 +11,7 @@ from typing import Any
 from langchain_memlora.graph import Services, build_remember_graph, compile_quietly
 from langchain_memlora.graph.extract import ATTEMPTS
 from langchain_memlora.intake.messages import Given
-from langchain_memlora.ledger import Change, Job, Retention, new_id, now
+from langchain_memlora.ledger import Job, NewOperation, Retention, new_id, now
 from langchain_memlora.logs import reason
 from langchain_memlora.memory.worker import Background
 from langchain_memlora.types import AddResult, Erasure, Event, Failure, Scope, Turn
@@ -183,9 +183,9 @@ def _with(done: AddResult, failures: Sequence[Failure]) -> AddResult:
     return replace(done, errors=(*failures, *done.errors), status="partial" if done.status == "ok" else done.status)
 
 
-def _verbatim(turns: Sequence[Turn]) -> list[Change]:
+def _verbatim(turns: Sequence[Turn]) -> list[NewOperation]:
     return [
-        Change(
+        NewOperation(
             Event.ADD,
             new_id(),
             turn.text.strip(),

@@ -1,4 +1,4 @@
-"""How it is found: rank fusion, dates, and the text the reader gets."""
+"""Retrieval: rank fusion, dates, and the context text for the reader."""
 
 from langchain_memlora.retrieval.context import build_context
 from langchain_memlora.retrieval.dates import annotate, find_dates

@@ -1,4 +1,4 @@
-"""Writes hits down for the reader: oldest first under their dates, with relative dates resolved beside them."""
+"""The context text for the reader: hits under their dates, oldest first, with relative dates resolved."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from langchain_memlora.types import Hit, Turn
 BUDGET = 250
 CHARACTERS_A_TOKEN = 4
 MESSAGE_CLIP = 360
-NOTHING = "(no notes)"
+NO_NOTES = "(no notes)"
 
 
 def build_context(hits: Sequence[Hit], *, budget: int = BUDGET) -> str:
     """Render hits for the generation expert.
 
-    The best hits are taken until the budget is full; then all lines stand in time order, so that what was said last
-    stands last. A memory is followed by the messages that tell it.
+    The best hits are taken until the budget is full; their lines are then sorted by time, the latest last. A memory is
+    followed by the messages that support it.
 
     Args:
-        budget: About this many tokens (counted as four characters each).
+        budget: Approximate number of tokens, counted as four characters each.
 
     Example:
         ```python
@@ -68,4 +68,4 @@ def _by_date(lines: Iterable[tuple[str, datetime]]) -> str:
     days: dict[str, list[str]] = {}
     for line, observed_at in sorted(lines, key=lambda dated: dated[1]):
         days.setdefault(format_day(observed_at.date()), []).append(line)
-    return "\n".join(f"{day}\n" + "\n".join(lines) for day, lines in days.items()) or NOTHING
+    return "\n".join(f"{day}\n" + "\n".join(lines) for day, lines in days.items()) or NO_NOTES

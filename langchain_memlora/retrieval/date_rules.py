@@ -62,19 +62,25 @@ _CLAUSE_END = re.compile(r"[,;.!?\n]|\b(?:and|but)\b", re.I)
 
 
 def _before(match: re.Match[str]) -> str:
-    """The part of the sentence (at most 120 characters) ahead of the match."""
+    """Return the part of the sentence before the match, at most 120 characters."""
     return _SENTENCE_END.split(match.string[max(0, match.start() - 120) : match.start()])[-1]
 
 
 def _sounds_future(match: re.Match[str]) -> bool:
     words = _before(match)
-    if words.strip(" ,").lower() in ("", "and", "but", "so", "then"):  # it opens the sentence: look at what follows
+    if words.strip(" ,").lower() in (
+        "",
+        "and",
+        "but",
+        "so",
+        "then",
+    ):  # it opens the sentence, so the words after it decide
         words = _CLAUSE_END.split(match.string[match.end() : match.end() + 60].lstrip(" ,"))[0]
     return _FUTURE.search(words) is not None
 
 
 def _sounds_past(match: re.Match[str]) -> bool:
-    """Whether the sentence has a past tense, and its clause with the match no word of the present or the future."""
+    """Return whether the sentence has a past tense and the clause of the match no word of the present or the future."""
     before, after = _before(match), _SENTENCE_END.split(match.string[match.end() : match.end() + 120])[0]
     rest = after if before.strip() else after.lstrip(" ,")
     clause = f"{_CLAUSE_END.split(before)[-1]} | {_CLAUSE_END.split(rest)[0]}"
@@ -86,12 +92,12 @@ def _norm(words: str) -> str:
 
 
 def _number(words: str) -> int:
-    """The value of "3", "three", "a", "a couple of" or "a few"."""
+    """Return the value of "3", "three", "a", "a couple of" or "a few"."""
     return int(words) if words.isdecimal() else _NUMBERS[_norm(words).removesuffix(" of").split()[-1]]
 
 
 def _doubtful(word: str) -> bool:
-    """Whether a name of a month or day is, in lower case, more likely another word."""
+    """Return whether a lower-case name of a month or day is more likely another word."""
     return word in ("may", "march", "mar", "sat", "sun", "wed")
 
 
@@ -103,14 +109,14 @@ def _day(day: date) -> _Days:
 
 
 def _months(year: int, month: int, count: int, granularity: Granularity) -> _Days:
-    """`count` whole months from a month, which may lie outside 1 to 12."""
+    """Return `count` whole months from a month, whose number may be outside 1 to 12."""
     first = year * 12 + month - 1
     after = first + count
     return date(first // 12, first % 12 + 1, 1), date(after // 12, after % 12 + 1, 1) - timedelta(1), granularity
 
 
 def _shift(today: date, unit: str, n: int) -> _Days:
-    """The day, weekend, week, month or year that lies `n` of them away."""
+    """Return the day, weekend, week, month or year `n` units away."""
     saturday = today + timedelta(5 - today.weekday())
     match unit.lower():
         case "day":
@@ -126,7 +132,7 @@ def _shift(today: date, unit: str, n: int) -> _Days:
 
 
 def _yearly(make: Callable[[int], _Days], how: str, today: date, reach: int = 2) -> _Days | None:
-    """Choose the year of something that comes back every year (29 February: within 8 years)."""
+    """Choose the year of a yearly event (29 February: within 8 years)."""
     spans: list[_Days] = []
     for year in range(max(1, today.year - reach), min(9998, today.year + reach) + 1):
         with contextlib.suppress(ValueError):
@@ -154,7 +160,7 @@ def _in_units(m: re.Match[str], today: date) -> _Days | None:
 
 
 def _ahead(m: re.Match[str], today: date) -> int:
-    """Days (0 to 6) until the weekday named in the match."""
+    """Return the days (0 to 6) until the weekday named in the match."""
     return (_WEEKDAYS.index(m["weekday"][:3].lower()) - today.weekday()) % 7
 
 
@@ -172,7 +178,7 @@ def _weekday(m: re.Match[str], today: date) -> _Days | None:
 
 
 def _period(m: re.Match[str], year: int) -> _Days:
-    """The month or season named in the match, in that year."""
+    """Return the month or season named in the match, in that year."""
     return _months(year, *_PERIODS[m["month"][:3].lower()])
 
 
@@ -207,11 +213,11 @@ def _holiday(m: re.Match[str], today: date) -> _Days | None:
     return _anniversary(m, *_HOLIDAYS[re.sub("[’']", "", _norm(m["name"]))], today)
 
 
-# --- Rules: a pattern, where a space stands for a short run of any whitespace, and its resolver ---
+# --- Rules: a pattern, in which a space matches a short run of any whitespace, and its resolver ---
 
 _N = r"(?<![-–])(?P<n>\d{1,4}|(?:a )?couple(?: of)?|(?:a )?few|" + "|".join(_NUMBERS) + ")"
 _UNIT = r"(?P<unit>day|week|month|year)s?"
-_FREE = r"(?<!\bthe\s)(?<!\bmy\s)(?<!\bour\s)(?<!\btheir\s)(?<!\byour\s)"  # "the next week": not seen from now
+_FREE = r"(?<!\bthe\s)(?<!\bmy\s)(?<!\bour\s)(?<!\btheir\s)(?<!\byour\s)"  # "the next week" is not relative to now
 _REL = r"(?P<rel>last|this past|this coming|this|next)"
 _MONTH = "(?P<month>" + "|".join([*MONTHS, "sept", *(name[:3] for name in MONTHS)]) + ")"
 _SEASON = f"(?P<month>{'|'.join(SEASONS)})"
@@ -231,7 +237,7 @@ _NOT_THING = r"(?! (?:tree|card|present|gift|carol|song|movie|music|cookie|costu
 
 def _rule(pattern: str, resolve: _Resolver) -> tuple[re.Pattern[str], _Resolver]:
     body = pattern.replace(" ", r"(?u:\s){1,8}")
-    # ASCII, so that case folding lets no long s or dotless i stand in for a letter of the tables.
+    # ASCII, so that case folding does not match a long s or dotless i with a letter of the tables.
     return re.compile(rf"(?<!\w)(?<!\d[.,])(?a:{body})(?!\w)", re.I), resolve
 
 

@@ -1,4 +1,4 @@
-"""What a time expression stands for: a stretch of calendar days, and how to say it in words that keep."""
+"""The meaning of a time expression: a range of calendar days, described in words that stay true."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEASONS = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 
 
 class Granularity(StrEnum):
-    """How wide a stretch of time an expression names."""
+    """The length of time that an expression names."""
 
     DAY = "day"
     WEEKEND = "weekend"
@@ -27,14 +27,14 @@ class Granularity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DateSpan:
-    """One time expression and the calendar days it stands for.
+    """A time expression and the calendar days it means.
 
     Attributes:
         text: The words as written, without a leading "on", "in" or "since".
         start: First day.
         end: Last day, inclusive.
-        granularity: How wide the expression is.
-        position: Where `text` begins and ends in the message.
+        granularity: The length of time that it names.
+        position: Start and end of `text` in the message.
     """
 
     text: str
@@ -44,7 +44,7 @@ class DateSpan:
     position: tuple[int, int]
 
     def describe(self) -> str:
-        """Say what the span means to a reader who has nothing else.
+        """Describe the span to a reader without further context.
 
         Returns:
             Words such as "4 May 2024", "week of 29 April 2024" or "winter 2023/24".
@@ -75,5 +75,5 @@ class DateSpan:
 
 
 def format_day(day: date) -> str:
-    """Write a day out, such as "4 May 2024", the same in every locale."""
+    """Format a day, such as "4 May 2024", the same in every locale."""
     return f"{day.day} {MONTHS[day.month - 1]} {day.year}"

@@ -1,8 +1,7 @@
 """Find explicit time expressions in a chat message and resolve them.
 
-"I saw her last Saturday" means nothing to somebody who reads it a year later. This module finds such words and says
-which day, week, month or year they named at the moment the message was sent. The patterns stand in `date_rules`;
-words that are not in that table are never guessed at.
+"I saw her last Saturday" is ambiguous a year later. This module finds such expressions and resolves them to the day, week,
+month or year they meant when the message was sent. The patterns are in `date_rules`; other words are never guessed at.
 
 Conventions: weeks run Monday to Sunday; seasons are the northern ones (spring is March to May, winter is December to
 February); hours and minutes are ignored; habits ("every Monday", "on Mondays") resolve to nothing.
@@ -20,10 +19,10 @@ __all__ = ["DateSpan", "Granularity", "annotate", "find_dates", "format_day"]
 
 
 def find_dates(text: str, observed_at: datetime) -> list[DateSpan]:
-    """Find the explicit time expressions of a message and resolve them.
+    """Find the explicit time expressions in a message and resolve them.
 
     "last Saturday" is the latest Saturday before the day of the message and
-    "next Friday" the first Friday after it. Where the words leave the
+    "next Friday" the first Friday after it. If the words leave the
     direction open, no grammar is parsed; a short list of words ("will", "going
     to", "plan", "next" ...) earlier in the same sentence, or right after an
     expression that opens the sentence, makes it future:
@@ -38,7 +37,7 @@ def find_dates(text: str, observed_at: datetime) -> list[DateSpan]:
 
     Args:
         text: The message.
-        observed_at: When it was said; its own timezone decides the day.
+        observed_at: The time of the message; its own time zone decides the day.
 
     Returns:
         Spans in the order of the text, none overlapping another.
@@ -84,14 +83,14 @@ def find_dates(text: str, observed_at: datetime) -> list[DateSpan]:
 
 
 def annotate(text: str, observed_at: datetime) -> str:
-    """Write the note to show after a message, so that its dates stay readable.
+    """Return the note to show after a message, so that its dates stay clear.
 
-    Expressions that already name their year ("14 July 2023", "in 2019") and
+    Expressions that name their year ("14 July 2023", "in 2019") and
     repetitions are left out.
 
     Args:
         text: The message.
-        observed_at: When it was said.
+        observed_at: The time of the message.
 
     Returns:
         "words = meaning" pairs joined by semicolons, or an empty string.

@@ -1,10 +1,10 @@
-"""Reciprocal rank fusion: several rankings in, one out. Only ranks count, so scores of different kinds never mix."""
+"""Reciprocal rank fusion: combines several rankings into one. Only ranks count, so different scores never mix."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-# Less than the customary 60: on LoCoMo C1, 10 found an evidence turn in the first 10 hits for 78 % of questions, 60 for 75 %.
+# Less than the usual 60: on LoCoMo C1, 10 found an evidence turn in the first 10 hits for 78 % of questions, 60 for 75 %.
 SMOOTHING = 10
 
 

@@ -1,8 +1,8 @@
-"""Finds memories and raw turns for a question, and candidates for a new fact.
+"""Retrieval of memories and turns for a question, and of candidates for a new fact.
 
 Facts are keys, turns are evidence: rankings of memories, of turns, and of turns with the one before them, each dense and
-lexical, are fused, and what points to the same turn counts together. Everything shown comes from the ledger, so an id that
-is stale, deleted or somebody else's is simply not a hit.
+lexical, are fused, and results that point to the same turn count together. Everything returned is read from the ledger, so an
+id that is stale, deleted or of another owner is not a hit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from langchain_memlora.indexes.base import Kind
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.ledger import Ledger, TurnStatus
 from langchain_memlora.retrieval.fusion import fuse
 from langchain_memlora.types import Hit, Memory, Scope, Turn
@@ -26,13 +26,13 @@ _KINDS: Mapping[Include, Sequence[Kind]] = {
 
 
 class Retriever:
-    """Reads the ledger and its index; keeps nothing of its own.
+    """Searches the ledger and its index; holds no state of its own.
 
     Args:
-        index: Gives the synced index; called at the first search.
+        index: Returns the synchronised index; called at the first search.
     """
 
-    def __init__(self, ledger: Ledger, index: Callable[[], Synced]) -> None:
+    def __init__(self, ledger: Ledger, index: Callable[[], SyncedIndex]) -> None:
         self._ledger = ledger
         self._index = index
 
@@ -45,13 +45,13 @@ class Retriever:
         include: Include = "both",
         filters: Mapping[str, Any] | None = None,
     ) -> list[Hit]:
-        """Hits for a question, best first.
+        """Return the hits for a question, best first.
 
-        Where most of what is near is of other agents or does not meet the filters, it is looked once more, 480 deep.
+        If scoping or filters leave too few hits, search again at depth 480.
 
         Args:
-            include: `memories` and `turns` switch the other kind off, also as a key.
-            filters: Metadata a hit must have, by equality.
+            include: `memories` or `turns` leave the other kind out, also as keys.
+            filters: Metadata that a hit must equal.
         """
         hits: list[Hit] = []
         for depth in (max(DEPTH, k), max(DEEPER, k)):
@@ -62,7 +62,7 @@ class Retriever:
         return hits[:k]
 
     def _hits(self, ranked: Sequence[tuple[Kind, list[str]]], scope: Scope, include: Include) -> list[Hit]:
-        """What rankings point to and the scope sees, best first."""
+        """Return the hits that rankings point to and the scope can read, best first."""
         by_memory = [ranking for kind, ranking in ranked if kind is Kind.MEMORY]
         by_turn = [ranking for kind, ranking in ranked if kind is not Kind.MEMORY]
         found = {m.id: m for m in self._ledger.memories(scope, ids=_merged(by_memory))}
@@ -70,30 +70,30 @@ class Retriever:
         status = self._ledger.turn_status(list(dict.fromkeys(turn_ids)))
         turns = {
             key: turn
-            for key, turn in self._ledger.turns(list(dict.fromkeys(turn_ids))).items()
-            if _sees(scope, turn.scope) and not status.get(key, TurnStatus()).withheld
+            for key, turn in self._ledger.turns(list(dict.fromkeys(turn_ids)), scope).items()
+            if not status.get(key, TurnStatus()).withheld
         }
-        told_by = {memory.id: [key for key in memory.turn_ids if key in turns] for memory in found.values()}
-        scores = _scores(by_memory, by_turn, told_by, found, turns)
-        return self._assemble(scores, found, turns, told_by, status, include, scope)
+        evidence = {memory.id: [key for key in memory.turn_ids if key in turns] for memory in found.values()}
+        scores = _scores(by_memory, by_turn, evidence, found, turns)
+        return self._assemble(scores, found, turns, evidence, status, include, scope)
 
     def candidates(self, fact: str, scope: Scope, *, speaker: str | None = None, k: int = 10) -> list[Memory]:
-        """Memories of exactly this scope that a new fact may repeat or change, nearest first.
+        """Return the memories of exactly this scope that a new fact may repeat or change, nearest first.
 
         Args:
-            speaker: Who told the fact, if named. What only other named people told of themselves is left out.
+            speaker: The speaker of the fact, if named. Memories that only other named speakers support are left out.
         """
         ranked = fuse([ranking for _, ranking in self._rankings(fact, scope, [Kind.MEMORY], DEPTH)])
         memories = {memory.id: memory for memory in self._ledger.memories(scope, ids=list(ranked))}
         near = [memories[key] for key in ranked if key in memories and memories[key].scope == scope]
         if speaker:
             turns = self._ledger.turns([key for memory in near for key in memory.turn_ids])
-            told_by = [{turns[key].speaker for key in memory.turn_ids if key in turns} for memory in near]
-            near = [memory for memory, by in zip(near, told_by, strict=True) if not by or by & {speaker, None}]
+            speakers = [{turns[key].speaker for key in memory.turn_ids if key in turns} for memory in near]
+            near = [memory for memory, by in zip(near, speakers, strict=True) if not by or by & {speaker, None}]
         return near[:k]
 
     def _rankings(self, query: str, scope: Scope, kinds: Sequence[Kind], depth: int) -> list[tuple[Kind, list[str]]]:
-        """The dense ranking of each kind, then the lexical ones."""
+        """Return the dense ranking of each kind, then the lexical ones."""
         dense = self._index().nearest_each(query, scope.user_id, kinds, depth)
         lexical = [self._ledger.lexical(scope, kind, query, depth) for kind in kinds]
         return list(zip([*kinds, *kinds], [*dense, *lexical], strict=True))
@@ -103,30 +103,30 @@ class Retriever:
         scores: Mapping[str, float],
         found: dict[str, Memory],
         turns: Mapping[str, Turn],
-        told_by: Mapping[str, list[str]],
+        evidence: Mapping[str, list[str]],
         status: Mapping[str, TurnStatus],
         include: Include,
         scope: Scope,
     ) -> list[Hit]:
-        """Each memory once with its evidence; a turn by itself only if no hit shows it; superseded ones below what came."""
+        """Return each memory once with its evidence, and turns that no hit shows; superseded turns follow the newer memory."""
         hits: list[Hit] = []
         shown: set[str] = set()
         placed: set[str] = set()
 
         def place(memory: Memory, score: float) -> None:
-            evidence = [turn for turn in memory.turn_ids if turn in turns]
-            hits.append(Hit(memory, tuple(turns[turn] for turn in evidence), score))
+            turn_ids = [turn for turn in memory.turn_ids if turn in turns]
+            hits.append(Hit(memory, tuple(turns[turn] for turn in turn_ids), score))
             placed.add(memory.id)
-            shown.update(evidence)
+            shown.update(turn_ids)
 
         for key in sorted(scores, key=lambda key: (-scores[key], key not in found)):
             if key in found and key not in placed:
                 place(found[key], scores[key])
             elif key in turns and key not in shown:
-                told = [memory for memory in found if key in told_by[memory] and memory not in placed]
+                supported = [memory for memory in found if key in evidence[memory] and memory not in placed]
                 newer = status.get(key, TurnStatus()).replaced_by
-                if told:  # a turn that outranks what it tells brings it up, rather than standing beside it
-                    place(found[max(told, key=lambda memory: scores[memory])], scores[key])
+                if supported:  # a turn that outranks its memory raises the memory instead of being a hit of its own
+                    place(found[max(supported, key=lambda memory: scores[memory])], scores[key])
                     continue
                 if newer and newer not in placed and include == "both":
                     for memory in self._ledger.memories(scope, ids=[newer]):
@@ -139,35 +139,26 @@ class Retriever:
 def _scores(
     by_memory: Sequence[Sequence[str]],
     by_turn: Sequence[Sequence[str]],
-    told_by: Mapping[str, Sequence[str]],
+    evidence: Mapping[str, Sequence[str]],
     found: Mapping[str, Memory],
     turns: Mapping[str, Turn],
 ) -> dict[str, float]:
-    """Score memories and turns together: a memory ranks where its turns rank, and a turn where its memories do."""
-    tells: dict[str, list[str]] = {}
-    for memory_id, turn_ids in told_by.items():
+    """Score memories and turns together: a memory also ranks with its turns, and a turn with its memories."""
+    supports: dict[str, list[str]] = {}
+    for memory_id, turn_ids in evidence.items():
         for turn_id in turn_ids:
-            tells.setdefault(turn_id, []).append(memory_id)
-    widened = [_widen(ranking, told_by) for ranking in by_memory] + [_widen(ranking, tells) for ranking in by_turn]
+            supports.setdefault(turn_id, []).append(memory_id)
+    widened = [_widen(ranking, evidence) for ranking in by_memory] + [_widen(ranking, supports) for ranking in by_turn]
     return {key: score for key, score in fuse(widened).items() if key in found or key in turns}
 
 
 def _widen(ranking: Sequence[str], links: Mapping[str, Sequence[str]]) -> list[str]:
-    """A ranking with what each item is linked to right after it."""
+    """Return a ranking with the linked items of each item right after it."""
     return [key for item in ranking for key in (item, *links.get(item, ()))]
 
 
 def _merged(rankings: Sequence[Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(item for ranking in rankings for item in ranking))
-
-
-def _sees(reader: Scope, owner: Scope) -> bool:
-    """The same rule as the ledger's `visible`."""
-    return (
-        reader.user_id == owner.user_id
-        and (reader.agent_id is None or owner.agent_id in {None, reader.agent_id})
-        and (reader.run_id is None or owner.run_id in {None, reader.run_id})
-    )
 
 
 def _meets(hit: Hit, filters: Mapping[str, Any] | None) -> bool:

@@ -1,4 +1,4 @@
-"""A page to talk to a memory and to watch it work; what `memlora ui` serves."""
+"""The web page of `memlora ui`: a chat with a memory, beside a view of what it stores."""
 
 from langchain_memlora.errors import MissingExtraError
 

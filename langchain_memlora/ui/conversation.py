@@ -1,4 +1,4 @@
-"""The left side of the page: what was said, what was answered, and what the memory made of it."""
+"""The left side of the page: messages, answers, and the operations that followed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from langchain_memlora.types import AddResult, Answer, Operation
+from langchain_memlora.ui.exchange import Exchange, Image
 from langchain_memlora.ui.markup import EMPTY, change, chip, join, plural
-from langchain_memlora.ui.talk import Exchange, Image
 
 DONT_KNOW = "I don't know that yet."
 _EMPTY = Markup("""<div class="empty talk-empty"><h2>Hello, {user}.</h2>
@@ -22,8 +22,8 @@ _IMAGE = Markup('<img src="{url}" alt="{name}">')
 _TEXT = Markup("<p>{text}</p>")
 _ANSWER = Markup('<div class="answer {known}"><p>{text}</p><p class="fine">{source}</p></div>')
 _RECEIPT = Markup('<ul class="receipt" aria-label="What I remembered">{rows}</ul>')
-_ROW = Markup("<li>{chip}<span>{change}{chance}</span></li>")
-_CHANCE = Markup(' <span class="chance" title="How sure the update expert was">{:.0%}</span>')
+_ROW = Markup("<li>{chip}<span>{change}{probability}</span></li>")
+_PROBABILITY = Markup(' <span class="probability" title="Probability from the update expert">{:.0%}</span>')
 _PLAIN = Markup('<p class="fine">{text}</p>')
 _PROBLEM = Markup('<p class="problem" role="alert">{text}</p>')
 _WORKING = Markup('<p class="working" role="status">{text}<i></i><i></i><i></i></p>')
@@ -32,7 +32,7 @@ _ALL = Markup('<div class="exchanges" role="log" aria-live="polite">{exchanges}<
 
 
 def conversation(exchanges: Sequence[Exchange], user: str) -> Markup:
-    """The whole conversation, or a word of welcome."""
+    """Render the conversation, or a welcome if it is empty."""
     if not exchanges:
         return _EMPTY.format(user=user)
     return _ALL.format(exchanges=join(_exchange(exchange) for exchange in exchanges))
@@ -62,7 +62,7 @@ def _answer(answer: Answer) -> Markup:
 
 
 def _result(result: AddResult, *, asked: bool) -> Markup:
-    rows = [_ROW.format(chip=chip(o.event), change=change(o), chance=_chance(o)) for o in result.operations]
+    rows = [_ROW.format(chip=chip(o.event), change=change(o), probability=_probability(o)) for o in result.operations]
     problems = [_PROBLEM.format(text=f"{failure.kind}: {failure.message}") for failure in result.errors]
     if result.errors:
         problems.append(_PLAIN.format(text="Your message is stored; `memlora doctor --retry` tries again."))
@@ -70,9 +70,9 @@ def _result(result: AddResult, *, asked: bool) -> Markup:
         return join([_RECEIPT.format(rows=join(rows)), *problems])
     if problems or asked:
         return join(problems)
-    return _PLAIN.format(text="No fact in that. The message itself is kept, and I can find it again.")
+    return _PLAIN.format(text="I found no fact in that. The message itself is kept, and I can find it again.")
 
 
-def _chance(operation: Operation) -> Markup:
-    """Nothing where there was nothing to choose from, so that the choice was certain."""
-    return EMPTY if operation.probability in (None, 1.0) else _CHANCE.format(operation.probability)
+def _probability(operation: Operation) -> Markup:
+    """Render the probability of a choice; nothing if there was only one option."""
+    return EMPTY if operation.probability in (None, 1.0) else _PROBABILITY.format(operation.probability)

@@ -1,4 +1,4 @@
-"""Small pieces of HTML that all panels share. Everything people or models wrote is escaped by `Markup.format`."""
+"""HTML fragments that all panels share. `Markup.format` escapes all text of people and models."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _BECAME = Markup('<span class="was">{before}</span> <span class="arrow" aria-lab
 
 
 def join(parts: Iterable[Markup]) -> Markup:
-    """Put pieces together."""
+    """Join fragments."""
     return EMPTY.join(parts)
 
 
 def chip(event: Event) -> Markup:
-    """The operation's name on its colour."""
+    """Render the name of an operation on its colour."""
     return _CHIP.format(kind=event.value.lower(), name=event.value)
 
 
 def when(moment: datetime, now: datetime | None = None) -> Markup:
-    """A moment as people say it, in this machine's time zone; the exact time appears on hovering.
+    """Render a moment in words, in this machine's time zone, with the exact time as tooltip.
 
     Example:
         ```python
@@ -50,19 +50,19 @@ def when(moment: datetime, now: datetime | None = None) -> Markup:
 
 
 def resolved(text: str, observed_at: datetime) -> Markup:
-    """What the dates in a text meant when it was said; nothing where it has none."""
+    """Render the meaning of the relative dates in a text; nothing if it has none."""
     note = annotate(text, observed_at)
     return _NOTE.format(note=note) if note else EMPTY
 
 
 def quote(turn: Turn) -> Markup:
-    """A message in the words in which it was said."""
+    """Render a message as a quotation."""
     who = turn.speaker or ("you" if turn.role == "user" else turn.role)
     return _QUOTE.format(text=turn.text, who=who, when=when(turn.observed_at))
 
 
 def change(operation: Operation) -> Markup:
-    """The memory before and after."""
+    """Render a memory before and after an operation."""
     match operation.event:
         case Event.UPDATE:
             return _BECAME.format(before=operation.before, after=operation.after)
@@ -74,5 +74,5 @@ def change(operation: Operation) -> Markup:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 message`, `2 messages`."""
+    """Return a count with its noun: `1 message`, `2 messages`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

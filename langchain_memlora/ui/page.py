@@ -1,4 +1,4 @@
-"""The page: what stands where, and which verb of the memory each action calls."""
+"""The layout of the page, and the method of the memory that each action calls."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from langchain_memlora.errors import InvalidInputError, MemLoRAError
 from langchain_memlora.intake.messages import to_scope
 from langchain_memlora.types import Answer, Event, Operation
 from langchain_memlora.ui.conversation import conversation
-from langchain_memlora.ui.knowledge import read_knowledge
+from langchain_memlora.ui.exchange import Exchange, read_image, send_message
+from langchain_memlora.ui.panel_data import read_panel_data
 from langchain_memlora.ui.panels import panels
-from langchain_memlora.ui.talk import Exchange, read_image, say
 
 if TYPE_CHECKING:
     from langchain_memlora.memory.memory import MemLoRAMemory
 
 TITLE = "memlora"
-UPLOADS_KEPT = 600  # seconds; uploads are removed once read, this sweeps those that were never sent
+UPLOADS_KEPT = 600  # seconds; uploads are removed once read, this removes those never sent
 _BRAND = Markup('<h1>memlora</h1><p class="fine">long-term memory, on this machine</p>')
 
 
@@ -34,7 +34,7 @@ class Session:
 
     Attributes:
         thread: The conversation's thread; a new one for each visit and user.
-        fresh: What the last action did, by memory.
+        fresh: The events of the last action, by memory id.
     """
 
     user: str
@@ -49,23 +49,23 @@ class Session:
 
 
 def new_session(user: str) -> Session:
-    """Begin a visit.
+    """Start a visit.
 
     Raises:
-        InvalidInputError: The name can't be used.
+        InvalidInputError: The user name is invalid.
     """
     to_scope(user)
     return Session(user, f"page {datetime.now(UTC).isoformat()}")
 
 
 def build_page(memory: MemLoRAMemory, user_id: str) -> gr.Blocks:
-    """Lay out the page.
+    """Build the page.
 
     Args:
-        user_id: Who is talking when the page opens; visitors can switch.
+        user_id: The user when the page opens; visitors can switch.
 
     Raises:
-        InvalidInputError: The name can't be used.
+        InvalidInputError: The user name is invalid.
 
     Example:
         ```python
@@ -102,27 +102,27 @@ def build_page(memory: MemLoRAMemory, user_id: str) -> gr.Blocks:
             with gr.Column(elem_id="side", scale=9, min_width=320):
                 side = gr.HTML(elem_id="panels", js_on_load=_script("panels.js"), apply_default_css=False)
         shown = [session, talk, side]
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        page.load(actions.open, None, [*shown, user], **quiet)
-        message.submit(actions.say, [session, message], [*shown, message], **quiet)
-        side.act(actions.act, session, shown, **quiet)
-        gr.on([user.submit, user.blur], actions.switch, [session, user], [*shown, user], **quiet)
+        options: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        page.load(actions.open, None, [*shown, user], **options)
+        message.submit(actions.send, [session, message], [*shown, message], **options)
+        side.act(actions.act, session, shown, **options)
+        gr.on([user.submit, user.blur], actions.switch, [session, user], [*shown, user], **options)
     return page
 
 
 class _Actions:
-    """What the page's events do. Each gives the session and the two halves of the page anew."""
+    """Handlers of the page's events. Each returns the session and both halves of the page, rendered again."""
 
     def __init__(self, memory: MemLoRAMemory, user_id: str) -> None:
         self._memory, self._user_id = memory, user_id
 
     def open(self) -> tuple[Any, ...]:
-        """The page is opened."""
+        """Handle the opening of the page."""
         session = new_session(self._user_id)
         return *self._show(session), session.user
 
-    def say(self, session: Session, message: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """Something is said."""
+    def send(self, session: Session, message: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """Handle a message, step by step."""
         text, paths = (message.get("text") or "").strip(), [Path(path) for path in message.get("files") or ()]
         images = [read_image(path) for path in paths]
         for path in paths:
@@ -131,7 +131,7 @@ class _Actions:
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
             return
         before = session.exchanges
-        for exchange in say(self._memory, text, user_id=session.user, thread_id=session.thread, images=images):
+        for exchange in send_message(self._memory, text, user_id=session.user, thread_id=session.thread, images=images):
             session = replace(session, exchanges=(*before, exchange))
             if exchange.working:
                 talk = conversation(session.exchanges, session.user)
@@ -140,7 +140,7 @@ class _Actions:
         yield *self._show(session, *operations), gr.MultimodalTextbox(None, interactive=True)
 
     def act(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
-        """A button on a memory is pressed."""
+        """Handle a button on a memory."""
         memory_id, user_id = event.memory, session.user
         try:
             match event.verb:
@@ -151,15 +151,15 @@ class _Actions:
                 case "update":
                     operation = self._memory.update(memory_id, event.text, user_id=user_id)
                 case unknown:
-                    msg = f"{unknown!r} is nothing the page can do. Reload it."
+                    msg = f"Unknown action {unknown!r}. Allowed are delete, restore and update. Reload the page."
                     raise InvalidInputError(msg)
-        except MemLoRAError as error:  # also where another window was quicker
+        except MemLoRAError as error:  # for instance after a change in another window
             gr.Warning(str(error))
             return self._show(session)
         return self._show(session, operation)
 
     def switch(self, session: Session, user: str) -> tuple[Any, ...]:
-        """Another user takes the seat."""
+        """Handle a change of user."""
         if user.strip() == session.user:
             return gr.skip(), gr.skip(), gr.skip(), session.user
         try:
@@ -170,7 +170,7 @@ class _Actions:
 
     def _show(self, session: Session, *operations: Operation) -> tuple[Session, str, str]:
         session = replace(session, fresh={o.memory_id: o.event for o in operations if o.memory_id})
-        known = read_knowledge(self._memory, session.user)
+        known = read_panel_data(self._memory, session.user)
         talk, side = conversation(session.exchanges, session.user), panels(known, session.answer, session.fresh)
         return session, talk, side
 

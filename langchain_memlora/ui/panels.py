@@ -1,4 +1,4 @@
-"""The right side of the page: memories, what changed, and what was recalled for the last answer."""
+"""The right side of the page: memories, changes, and the hits for the last answer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from langchain_memlora.retrieval.dates import format_day
 from langchain_memlora.types import Answer, Event, Hit, Memory, Operation, Turn
-from langchain_memlora.ui.knowledge import Knowledge
 from langchain_memlora.ui.markup import EMPTY, change, chip, join, plural, quote, resolved, when
+from langchain_memlora.ui.panel_data import PanelData
 
 _TABS = Markup("""<div class="tabs" role="tablist">
 <button role="tab" data-tab="memories">Memories <b>{memories}</b></button>
@@ -35,15 +35,15 @@ _ASKED = Markup('<p class="fine">For the last answer I read {count}, best match 
 _HIT = Markup("""<article class="card hit{old}">
 <header><span class="kind">{kind}</span><span class="fine">{said}</span></header>
 <p class="fact">{text}</p>{note}{sources}</article>""")
-_CONTEXT = Markup("<details><summary>the very text the expert read</summary><pre>{text}</pre></details>")
+_CONTEXT = Markup("<details><summary>the exact text the expert read</summary><pre>{text}</pre></details>")
 
 
-def panels(known: Knowledge, answer: Answer | None = None, fresh: Mapping[str, Event] | None = None) -> Markup:
-    """All three panels under their tabs; the page's script shows one of them.
+def panels(known: PanelData, answer: Answer | None = None, fresh: Mapping[str, Event] | None = None) -> Markup:
+    """Render all three panels under their tabs; the page's script shows one of them.
 
     Args:
-        answer: The last answer that was given.
-        fresh: What the last message did, by memory; those cards are marked.
+        answer: The last answer.
+        fresh: The events of the last message, by memory id; those cards are marked.
     """
     return _TABS.format(
         memories=len(known.memories),
@@ -58,10 +58,10 @@ def panels(known: Knowledge, answer: Answer | None = None, fresh: Mapping[str, E
 # -- memories ------------------------------------------------------------------------------------------------------
 
 
-def _memories(known: Knowledge, fresh: Mapping[str, Event]) -> Markup:
+def _memories(known: PanelData, fresh: Mapping[str, Event]) -> Markup:
     cards = [_card(m, known, fresh.get(m.id)) for m in known.memories]
     if not cards:
-        text = "Facts that you tell me appear here, each with the message it came from."
+        text = "Facts from your messages appear here, each with its source."
         cards = [_EMPTY.format(title="Nothing remembered yet", text=text)]
     if known.forgotten:
         count = len(known.forgotten)
@@ -69,12 +69,12 @@ def _memories(known: Knowledge, fresh: Mapping[str, Event]) -> Markup:
     return join(cards)
 
 
-def _card(memory: Memory, known: Knowledge, event: Event | None) -> Markup:
+def _card(memory: Memory, known: PanelData, event: Event | None) -> Markup:
     before = known.before.get(memory.id)
-    actions = [_action("update", "Edit", "Write it anew")]
+    actions = [_action("update", "Edit", "Edit the text")]
     if before is not None:
         actions.append(_action("restore", "Undo", f"Back to: {before}"))
-    actions.append(_action("delete", "Forget", "Forget this; it can be brought back"))
+    actions.append(_action("delete", "Forget", "Forget this; you can bring it back"))
     return _CARD.format(
         fresh=" fresh" if event else "",
         id=memory.id,
@@ -107,9 +107,9 @@ def _sources(turns: list[Turn]) -> Markup:
 # -- changes -------------------------------------------------------------------------------------------------------
 
 
-def _changes(known: Knowledge) -> Markup:
+def _changes(known: PanelData) -> Markup:
     if not known.history:
-        text = "Every ADD, UPDATE, DELETE and NONE is written down here, with what the memory said before and after."
+        text = "Every ADD, UPDATE, DELETE and NONE is listed here, with the memory before and after."
         return _EMPTY.format(title="Nothing has changed yet", text=text)
     days = [
         _DAY.format(day=day, rows=join(_change(o, known.turns) for o in operations))
@@ -126,7 +126,7 @@ def _day(operation: Operation) -> str:
 
 def _change(operation: Operation, turns: Mapping[str, Turn]) -> Markup:
     turn = turns.get(operation.turn_id or "")
-    deleted = operation.event is Event.DELETE  # what was forgotten is not quoted again
+    deleted = operation.event is Event.DELETE  # a forgotten message is not quoted again
     return _CHANGE.format(
         chip=chip(operation.event),
         change=change(operation),
@@ -151,7 +151,7 @@ def _by(operation: Operation) -> str:
 
 def _recalled(answer: Answer | None) -> Markup:
     if answer is None:
-        text = "Ask me something, and the memories and messages that I read for the answer appear here."
+        text = "Ask me something, and the memories and messages I read for the answer appear here."
         return _EMPTY.format(title="No question yet", text=text)
     if not answer.hits:
         return _EMPTY.format(title="Nothing was recalled", text="There was nothing to read for the last question.")
@@ -163,7 +163,7 @@ def _hit(hit: Hit) -> Markup:
     at = hit.memory.observed_at if hit.memory else hit.turns[0].observed_at
     return _HIT.format(
         old=" old" if hit.replaced_by else "",
-        kind=("Memory" if hit.memory else "Message") + (", no longer so" if hit.replaced_by else ""),
+        kind=("Memory" if hit.memory else "Message") + (", superseded" if hit.replaced_by else ""),
         said=Markup("said {}").format(when(at)),
         text=hit.text,
         note=resolved(hit.text, at),

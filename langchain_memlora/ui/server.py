@@ -1,4 +1,4 @@
-"""Serves the page from this process: to this machine, or to whoever holds the token."""
+"""The server of the page, for this machine or for visitors with the token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.ui.gate import Gate, is_loopback
+from langchain_memlora.ui.access import AccessMiddleware, is_loopback
 from langchain_memlora.ui.page import build_page
 from langchain_memlora.ui.theme import theme
 
@@ -29,20 +29,20 @@ STATIC = Path(__file__).parent / "static"
 
 
 class PageServer:
-    """Serves the page until it is stopped. The address is taken when the server is made.
+    """Serves the page until it is stopped. Creating the server binds the address.
 
     Args:
-        user_id: Who is talking when the page opens.
-        host: An address of this machine. On any but a loopback address visitors need the token.
-        port: 0 takes any that is free.
-        token: At least 16 characters; made up if the host needs one and none is given. Whoever holds it may read and
-            change every user's memories. It travels unencrypted: put a proxy with TLS before a page that leaves the house.
+        user_id: The user when the page opens.
+        host: An address of this machine. Except on a loopback address, visitors need the token.
+        port: The port to bind; 0 selects a free one.
+        token: At least 16 characters; generated if the host needs one and none is given. It grants read and write access to
+            every user's memories and travels unencrypted: put a TLS proxy before a page that other machines can reach.
 
     Attributes:
-        url: Where to open the page, with the token if there is one.
+        url: The address of the page, with the token if there is one.
 
     Raises:
-        InvalidInputError: The address can't be taken, the token is too short, or the user's name can't be used.
+        InvalidInputError: The address can't be bound, the token is too short, or the user name is invalid.
 
     Example:
         ```python
@@ -61,19 +61,17 @@ class PageServer:
     ) -> None:
         local = is_loopback(host)
         if token is not None and len(token) < SHORTEST_TOKEN:
-            msg = (
-                f"A token of {len(token)} characters is too short. Give at least {SHORTEST_TOKEN}, or none to get one."
-            )
+            msg = f"A token of {len(token)} characters is too short. Pass at least {SHORTEST_TOKEN}, or no token to get one."
             raise InvalidInputError(msg)
         if token is None and not local:
             token = secrets.token_urlsafe(32)
         app = _build(memory, user_id)
         self._socket = _listen(host, port)
         port = self._socket.getsockname()[1]
-        app = Gate(app, token=token, cookie=f"memlora_{port}", local=local)
-        # An access log would hold the token, which comes with the first address.
+        guarded = AccessMiddleware(app, token=token, cookie=f"memlora_{port}", local=local)
+        # An access log would hold the token, which is part of the first request.
         self._server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE)
+            uvicorn.Config(guarded, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE)
         )
         name = f"[{host}]" if ":" in host else host
         self.url = f"http://{name}:{port}/" + (f"?token={token}" if token else "")
@@ -83,22 +81,22 @@ class PageServer:
         self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
-        """Tell `run`, from another thread, to come to an end."""
+        """Make `run` return; call it from another thread."""
         self._server.should_exit = True
 
     def close(self) -> None:
-        """Give the address back."""
+        """Release the address."""
         self._socket.close()
 
 
 def _build(memory: MemLoRAMemory, user_id: str) -> FastAPI:
-    """Make page and application; inside an event loop, for without one Gradio opens several that it never closes."""
+    """Build the page and its application inside an event loop: without one, Gradio opens several and never closes them."""
 
     async def build() -> FastAPI:
         return _mounted(build_page(memory, user_id))
 
-    with ThreadPoolExecutor(1) as aside:  # the caller may have a loop of their own, as a notebook has
-        return aside.submit(asyncio.run, build()).result()
+    with ThreadPoolExecutor(1) as executor:  # the caller may run a loop already, as a notebook does
+        return executor.submit(asyncio.run, build()).result()
 
 
 def _mounted(page: gr.Blocks) -> FastAPI:
@@ -108,7 +106,7 @@ def _mounted(page: gr.Blocks) -> FastAPI:
         page,
         "/",
         footer_links=[],
-        run_history=False,  # it would keep conversations in the browser
+        run_history=False,  # it would store conversations in the browser
         show_error=False,
         max_file_size=LARGEST_UPLOAD,
         ssr_mode=False,

@@ -1,7 +1,7 @@
 """Colours and fonts of Gradio's own parts; `static/page.css` does the rest.
 
-The fonts come with Gradio, so no request leaves this machine. Most of those that it brings lack the Latin letters of some
-weight; the regular and bold IBM Plex are whole.
+The fonts are part of Gradio, so no request leaves this machine. Most of its fonts lack Latin letters in some weight;
+regular and bold IBM Plex are complete.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ WEIGHTS = (400, 700)
 
 
 def theme() -> gr.themes.Base:
-    """A plain theme."""
+    """Return a plain theme."""
     return gr.themes.Base(
         primary_hue=colors.indigo,
         neutral_hue=colors.stone,

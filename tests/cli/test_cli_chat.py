@@ -48,7 +48,7 @@ def test_default_user_is_me(memlora: Run, listed: Callable[..., Any]) -> None:
 def test_chat_commands(memlora: Run, listed: Callable[..., Any]) -> None:
     assert "/delete ID" in memlora("chat", stdin="/help\n").stdout
     assert "No memories yet." in memlora("chat", stdin="/memories\n").stdout
-    assert "Nothing happened yet." in memlora("chat", stdin="/history\n").stdout
+    assert "No changes yet." in memlora("chat", stdin="/history\n").stdout
     memlora("chat", stdin="I live in Porto.\n")
     (memory,) = listed("list")
     said = memlora("chat", stdin=f"/delete {memory['id'][:6]}\n/history\n").stdout

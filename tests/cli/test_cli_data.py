@@ -85,7 +85,7 @@ def test_delete_all_asks_first(memlora: Run, listed: Listed) -> None:
     asked = memlora("delete", "--all", stdin="n\n", code=1)
     assert "Delete all 2 memories of ana?" in asked.stderr
     assert len(listed("list")) == 2
-    assert "2 memories are deleted." in memlora("delete", "--all", stdin="y\n").stdout
+    assert "2 memories were deleted." in memlora("delete", "--all", stdin="y\n").stdout
     memlora("add", "I drink milk.")
     assert [o["event"] for o in listed("delete", "--all", "--yes")] == ["DELETE"]
 
@@ -93,7 +93,7 @@ def test_delete_all_asks_first(memlora: Run, listed: Listed) -> None:
 def test_forget_asks_and_prints_receipt(memlora: Run, listed: Listed) -> None:
     memlora("add", "I live in Porto.")
     memlora("add", "I drink tea.", user="ben")
-    assert "Erase all that is known of ana?" in memlora("forget", stdin="n\n", code=1).stderr
+    assert "Erase all data of ana?" in memlora("forget", stdin="n\n", code=1).stderr
     assert len(listed("list")) == 1
     assert memlora("forget", "--yes").stdout.startswith(
         "1 messages, 1 memories and 1 operations of ana were erased at "
@@ -107,7 +107,7 @@ def test_forget_asks_and_prints_receipt(memlora: Run, listed: Listed) -> None:
 
 @pytest.mark.parametrize("arguments", [["delete"], ["delete", "abcd", "--all"]])
 def test_delete_requires_id_or_all(memlora: Run, arguments: list[str]) -> None:
-    assert "not both" in memlora(*arguments, code=1).stderr
+    assert "Pass either" in memlora(*arguments, code=1).stderr
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_invalid_line_keeps_earlier_lines(memlora: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "f.jsonl", said("ana", "I like tea"), {"user_id": "ben", "messages": "hi"})
     assert "Line 2" in memlora("ingest", file, code=1).output
     Path(file).write_text(Path(file).read_text().splitlines()[0] + "\n")
-    assert "1 messages were here" in memlora("ingest", file).stdout
+    assert "1 messages were known" in memlora("ingest", file).stdout
 
 
 def test_unusable_conversations_are_listed(memlora: Run, tmp_path: Path) -> None:

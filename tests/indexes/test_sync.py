@@ -11,7 +11,7 @@ from support import ANA, BagOfWords, add, change, say
 from langchain_memlora.errors import IndexMismatchError
 from langchain_memlora.indexes import Entry, Kind, VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.types import Event
 
@@ -34,7 +34,7 @@ def index() -> Flaky:
 
 
 def test_catch_up_is_idempotent(ledger: Ledger, index: Flaky) -> None:
-    synced = Synced(index, ledger, "bag")
+    synced = SyncedIndex(index, ledger, "bag")
     key = add(ledger, "green tea", told_by=say(ledger, "I like green tea"))
     assert synced.catch_up() == 2
     assert synced.catch_up() == 0
@@ -43,7 +43,7 @@ def test_catch_up_is_idempotent(ledger: Ledger, index: Flaky) -> None:
 
 
 def test_catch_up_writes_current_state(ledger: Ledger, index: Flaky) -> None:
-    synced = Synced(index, ledger, "bag")
+    synced = SyncedIndex(index, ledger, "bag")
     kept, gone = add(ledger, "Porto"), add(ledger, "Lisbon")
     change(ledger, Event.UPDATE, kept, "Berlin")
     change(ledger, Event.DELETE, gone)
@@ -58,13 +58,13 @@ def test_window_includes_previous_turn(ledger: Ledger, index: Flaky) -> None:
     say(ledger, "elsewhere", thread_id="other")
     say(ledger, "In Porto.", speaker="Ana")
     say(ledger, "   ")
-    Synced(index, ledger, "bag").catch_up()
+    SyncedIndex(index, ledger, "bag").catch_up()
     windows = {d["text"] for d in index.store.store.values() if d["metadata"]["kind"] == "window"}
     assert windows == {"Bot: Where do you live?", "elsewhere", "Bot: Where do you live?\nAna: In Porto."}
 
 
 def test_emptied_index_is_rebuilt(ledger: Ledger, index: Flaky) -> None:
-    synced = Synced(index, ledger, "bag")
+    synced = SyncedIndex(index, ledger, "bag")
     key = add(ledger, "green tea")
     synced.catch_up()
     index.store.store.clear()
@@ -74,22 +74,22 @@ def test_emptied_index_is_rebuilt(ledger: Ledger, index: Flaky) -> None:
 
 
 def test_index_recovers_after_crash(ledger: Ledger, index: Flaky) -> None:
-    synced = Synced(index, ledger, "bag")
+    synced = SyncedIndex(index, ledger, "bag")
     first = add(ledger, "green tea")
     index.crashes = 1
     with pytest.raises(OSError, match="crashed"):
         synced.catch_up()
     second = add(ledger, "black tea")
-    again = Synced(index, ledger, "bag")
+    again = SyncedIndex(index, ledger, "bag")
     assert again.nearest_each("green tea", "ana", [Kind.MEMORY], 5)[0] == [first, second]
     assert len(index.store.store) == 2
 
 
 def test_different_embedder_is_refused(ledger: Ledger, index: Flaky) -> None:
-    Synced(index, ledger, "bag")
-    with pytest.raises(IndexMismatchError, match=r"1/bag.*1/other.*Pass the embedder"):
-        Synced(index, ledger, "other")
-    Synced(index, ledger, "other", name="second")
+    SyncedIndex(index, ledger, "bag")
+    with pytest.raises(IndexMismatchError, match=r"1/bag.*1/other.*Pass the original embedder"):
+        SyncedIndex(index, ledger, "other")
+    SyncedIndex(index, ledger, "other", name="second")
 
 
 def test_embeddings_are_cached(ledger: Ledger) -> None:
@@ -128,15 +128,15 @@ def test_slow_writer_keeps_newer_state(ledger: Ledger) -> None:
             if not self.overtaken:
                 self.overtaken = True
                 change(ledger, Event.UPDATE, key, "Berlin")
-                Synced(VectorStoreIndex(store), ledger, "bag").catch_up()
+                SyncedIndex(VectorStoreIndex(store), ledger, "bag").catch_up()
             super().write(entries, removed)
 
-    Synced(Slow(store), ledger, "bag").catch_up()
+    SyncedIndex(Slow(store), ledger, "bag").catch_up()
     assert [entry["text"] for entry in store.store.values()] == ["Berlin"]
 
 
 def test_erasure_removes_index_entries(ledger: Ledger, index: Flaky) -> None:
-    synced = Synced(index, ledger, "bag")
+    synced = SyncedIndex(index, ledger, "bag")
     add(ledger, "green tea", told_by=say(ledger, "I like green tea"))
     synced.catch_up()
     ledger.erase("ana")

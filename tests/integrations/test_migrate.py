@@ -185,6 +185,6 @@ def test_migrate_command(make_memory: MakeMemory, mem0: Path) -> None:
         assert result.exit_code == 0, (result.output, result.exception)
         return result.output
 
-    assert "2 memories came over" in run("--user", "ana")
-    assert "1 belong to others" in run("--user", "ana")
+    assert "2 memories imported" in run("--user", "ana")
+    assert "1 belong to other users" in run("--user", "ana")
     assert '"memories": 1' in run("--user", "benjamin", "--mem0-user", "ben", "--json")

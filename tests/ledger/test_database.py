@@ -124,7 +124,7 @@ def test_backup_while_in_use(ledger: Ledger, tmp_path: Path) -> None:
     with Ledger(tmp_path / "copy.sqlite3") as copy:
         assert copy.memories(ANA) == ledger.memories(ANA) != []
         assert copy.check() == []
-    with pytest.raises(InvalidInputError, match="exists and is not written over"):
+    with pytest.raises(InvalidInputError, match="exists and is not overwritten"):
         ledger.backup(tmp_path / "copy.sqlite3")
     with pytest.raises(InvalidInputError, match="can't be written"):
         ledger.backup(tmp_path / "no" / "such" / "folder")

@@ -10,7 +10,7 @@ import pytest
 from support import ANA, BEN, MAY_8, MAY_15, add, change, get_memory, no_jobs, one_job, say, texts, turn
 
 from langchain_memlora.errors import ConflictError, NotFoundError
-from langchain_memlora.ledger import AlreadyDoneError, Change, Ledger, new_id
+from langchain_memlora.ledger import AlreadyDoneError, Ledger, NewOperation, new_id
 from langchain_memlora.types import Event, MemoryState, Scope
 
 AGENT, RUN = Scope("ana", "coach"), Scope("ana", None, "monday")
@@ -77,7 +77,7 @@ def test_stale_commit_writes_nothing(ledger: Ledger) -> None:
     seen = ledger.revision(ANA)
     add(ledger, "likes tea")
     with pytest.raises(ConflictError):
-        ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes milk")], expected=seen, done=[job.id])
+        ledger.commit(ANA, [NewOperation(Event.ADD, new_id(), "likes milk")], expected=seen, done=[job.id])
     assert texts(ledger.memories(ANA)) == ["likes tea"]
     assert len(ledger.jobs("pending")) == 1
     assert len(ledger.history(ANA)) == 1
@@ -85,16 +85,16 @@ def test_stale_commit_writes_nothing(ledger: Ledger) -> None:
 
 def test_job_finishes_once(ledger: Ledger) -> None:
     job = ledger.append(ANA, [turn("tea")], one_job)[1][0]
-    ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes tea")], done=[job.id])
+    ledger.commit(ANA, [NewOperation(Event.ADD, new_id(), "likes tea")], done=[job.id])
     with pytest.raises(AlreadyDoneError) as error:
-        ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes tea")], done=[job.id])
+        ledger.commit(ANA, [NewOperation(Event.ADD, new_id(), "likes tea")], done=[job.id])
     assert error.value.job_id == job.id
     assert texts(ledger.memories(ANA)) == ["likes tea"]
 
 
 def test_invalid_change_rolls_back_commit(ledger: Ledger) -> None:
     with pytest.raises(NotFoundError):
-        ledger.commit(ANA, [Change(Event.ADD, new_id(), "likes tea"), Change(Event.UPDATE, "nothing", "x")])
+        ledger.commit(ANA, [NewOperation(Event.ADD, new_id(), "likes tea"), NewOperation(Event.UPDATE, "nothing", "x")])
     assert ledger.memories(ANA) == []
     assert ledger.history(ANA) == []
     assert ledger.revision(ANA) == 0

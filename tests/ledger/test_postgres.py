@@ -12,7 +12,7 @@ from support import ANA, BEN, add, change, one_job, say, texts, turn
 from support.servers import empty_database, free_port, plain
 
 from langchain_memlora.errors import InvalidInputError, LedgerError
-from langchain_memlora.ledger import Change, Ledger, new_id
+from langchain_memlora.ledger import Ledger, NewOperation, new_id
 from langchain_memlora.types import Event
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def write(url: str, name: str) -> None:
     with Ledger(url) as ledger:
         for number in range(EACH):
             ledger.append(ANA, [turn(f"{name} {number}"), turn("all say this", "same")], one_job)
-            ledger.commit(ANA, [Change(Event.ADD, new_id(), f"{name} {number}")])
+            ledger.commit(ANA, [NewOperation(Event.ADD, new_id(), f"{name} {number}")])
 
 
 def test_concurrent_processes_write(url: str) -> None:
@@ -87,17 +87,17 @@ def test_connection_lost_during_write_stores_nothing(ledger: Ledger, server: Any
 
 def test_unreachable_server_raises(url: str) -> None:
     nowhere = url.replace(url.rpartition(":")[2].partition("/")[0], str(free_port()))
-    with pytest.raises(LedgerError, match="see that the server runs"):
+    with pytest.raises(LedgerError, match="check that the server runs"):
         Ledger(nowhere)
 
 
 def test_missing_rights_and_invalid_url_raise(url: str, server: Any) -> None:
     server.execute("DROP ROLE IF EXISTS guest")
     server.execute("CREATE ROLE guest LOGIN")
-    with pytest.raises(LedgerError, match=r"permission denied.*let the role create") as error:
+    with pytest.raises(LedgerError, match=r"permission denied.*grant the role CREATE") as error:
         Ledger(url.replace("memlora@", "guest:secret@"))
     assert "secret" not in str(error.value)
-    with pytest.raises(LedgerError, match="make the database"):
+    with pytest.raises(LedgerError, match="create the database"):
         Ledger(url.rpartition("/")[0] + "/nowhere")
     with pytest.raises(InvalidInputError, match=r"Pass one like postgresql://"):
         Ledger("postgresql://host:no-port/x")

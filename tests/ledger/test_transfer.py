@@ -107,7 +107,7 @@ def test_truncated_file_names_line(file: Path, empty: Ledger, share: float) -> N
     lines = cut.read_bytes().split(b"\n")
     whole_lines = whole.split(b"\n")[: len(lines)] == lines  # all it has is whole, and the next line is not there
     line = len(lines) + whole_lines
-    with pytest.raises(InvalidInputError, match=rf"at line {line}; nothing of it was imported"):
+    with pytest.raises(InvalidInputError, match=rf"at line {line}; nothing was imported"):
         empty.import_(cut)
     assert not any(empty.counts().values())
 
@@ -142,7 +142,7 @@ def test_invalid_export_file_raises(content: bytes, empty: Ledger, tmp_path: Pat
 
 def test_export_does_not_overwrite(full: Ledger, file: Path, tmp_path: Path) -> None:
     before = file.read_bytes()
-    with pytest.raises(InvalidInputError, match="exists and is not written over"):
+    with pytest.raises(InvalidInputError, match="exists and is not overwritten"):
         full.export(file)
     with pytest.raises(InvalidInputError, match="can't be written"):
         full.export(tmp_path / "no" / "such" / "folder")

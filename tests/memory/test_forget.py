@@ -115,7 +115,7 @@ def test_forget_fails_while_others_read(make_memory: Make, monkeypatch: pytest.M
     memory.ledger.database.close()  # connections made from here on are impatient
     with memory.ledger.database.reading() as connection:
         connection.exec_driver_sql("SELECT * FROM turns").fetchall()
-        with pytest.raises(LedgerError, match="others are reading"):
+        with pytest.raises(LedgerError, match="connections are reading"):
             memory.forget(user_id="ana")
     memory.forget(user_id="ana")
     assert files_with(SECRET, memory.path) == []

@@ -16,8 +16,8 @@ from benchmarks.reliability.double import open_memory
 from benchmarks.reliability.truth import Deed, broken
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.indexes.chroma import ChromaIndex
-from langchain_memlora.indexes.sync import Synced
-from langchain_memlora.ledger import Change, Ledger
+from langchain_memlora.indexes.sync import SyncedIndex
+from langchain_memlora.ledger import Ledger, NewOperation
 from langchain_memlora.types import Operation, Scope
 
 Make = Callable[..., MemLoRAMemory]
@@ -63,7 +63,7 @@ def test_jobs_close_with_their_operations(tmp_path: Path, monkeypatch: pytest.Mo
     real = Ledger.commit
 
     def in_two_steps(
-        self: Ledger, scope: Scope, batch: Sequence[Change], *, done: Sequence[str] = (), **options: Any
+        self: Ledger, scope: Scope, batch: Sequence[NewOperation], *, done: Sequence[str] = (), **options: Any
     ) -> list[Operation]:
         return real(self, scope, batch, **options)  # the jobs are to be closed afterwards
 
@@ -85,14 +85,14 @@ def test_index_is_marked_after_writing(tmp_path: Path, monkeypatch: pytest.Monke
             return broken(again, [deed("first"), deed("m0")], ["ana"])
 
     assert crashed(tmp_path / "on") == []
-    real = Synced._apply
+    real = SyncedIndex._apply
 
-    def marked_first(self: Synced, changed: Any) -> None:
+    def marked_first(self: SyncedIndex, changed: Any) -> None:
         _, seen, seq = self._ledger.changed_since(self.name)
         self._ledger.mark_applied(self.name, seq, after=seen)
         real(self, changed)
 
-    monkeypatch.setattr(Synced, "_apply", marked_first)
+    monkeypatch.setattr(SyncedIndex, "_apply", marked_first)
     assert any("index and ledger differ" in what for what in crashed(tmp_path / "off"))
 
 
@@ -148,7 +148,7 @@ def test_damaged_index_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "on").mkdir()
     assert faults.index_is_garbage(tmp_path / "on") == []
     (tmp_path / "off").mkdir()
-    monkeypatch.setattr(ChromaIndex, "_open_or_renew", ChromaIndex._open)
+    monkeypatch.setattr(ChromaIndex, "_open_or_recreate", ChromaIndex._open)
     with pytest.raises(Exception, match="damaged"):
         faults.index_is_garbage(tmp_path / "off")
 
@@ -157,5 +157,5 @@ def test_damage_is_checked_after_crash(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "on").mkdir()
     assert faults.ledger_pages(tmp_path / "on") == []
     (tmp_path / "off").mkdir()
-    monkeypatch.setattr("langchain_memlora.ledger.sqlite.set_aside", lambda path: None)
+    monkeypatch.setattr("langchain_memlora.ledger.sqlite.copy_damaged", lambda path: None)
     assert faults.ledger_pages(tmp_path / "off") != []

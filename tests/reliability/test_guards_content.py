@@ -14,7 +14,7 @@ from benchmarks.reliability.double import open_memory
 from benchmarks.reliability.truth import files_with
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.indexes.chroma import ChromaIndex
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.ledger import Ledger, lexical
 from langchain_memlora.ledger.sqlite import SQLiteDatabase
 
@@ -44,7 +44,7 @@ def test_deleted_memory_withholds_its_turns(memory: MemLoRAMemory, monkeypatch: 
 
 def test_hits_are_checked_against_ledger(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
     key = memory.add("I own a zebrafish", user_id="ana").operations[0].memory_id
-    monkeypatch.setattr(Synced, "catch_up", lambda self: 0)  # the index stays as it is
+    monkeypatch.setattr(SyncedIndex, "catch_up", lambda self: 0)  # the index stays as it is
     memory.delete(str(key), user_id="ana")
     assert memory.search(SECRET, user_id="ana") == []
     real = Ledger.memories

@@ -23,7 +23,7 @@ def test_tenant_probes_leak_nothing(tmp_path: Path, chroma: bool) -> None:
 
 
 def test_disabled_scope_filter_leaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("langchain_memlora.ledger.ledger.visible", lambda scope: true())
+    monkeypatch.setattr("langchain_memlora.ledger.ledger.readable_by", lambda scope: true())
     assert tenants.run(40, 2, tmp_path, chroma=False)["leaked"] > 0
 
 

@@ -10,8 +10,8 @@ from support.locomo import Conversation, conversation, needs_locomo
 
 from langchain_memlora.indexes import VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import Synced
-from langchain_memlora.ledger import Change, Ledger, new_id
+from langchain_memlora.indexes.sync import SyncedIndex
+from langchain_memlora.ledger import Ledger, NewOperation, new_id
 from langchain_memlora.models import default_embeddings
 from langchain_memlora.retrieval import Retriever
 from langchain_memlora.types import Event
@@ -27,9 +27,9 @@ def recalls(talk: Conversation, folder: Path, *, facts: bool) -> dict[int, float
         ids = {turn.message_id: turn.id for turn in stored}
         if facts:
             told = [(text, dia) for text, dia in talk.facts if dia in ids]
-            ledger.commit(scope, [Change(Event.ADD, new_id(), text, turn_id=ids[dia]) for text, dia in told])
+            ledger.commit(scope, [NewOperation(Event.ADD, new_id(), text, turn_id=ids[dia]) for text, dia in told])
         embeddings = CachedEmbeddings(default_embeddings, "minilm", ledger)
-        synced = Synced(VectorStoreIndex(InMemoryVectorStore(embeddings)), ledger, "minilm")
+        synced = SyncedIndex(VectorStoreIndex(InMemoryVectorStore(embeddings)), ledger, "minilm")
         retriever = Retriever(ledger, lambda: synced)
         ranks = []
         for question, evidence in talk.questions:

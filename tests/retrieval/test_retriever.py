@@ -9,7 +9,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from support import ANA, BEN, MAY_15, BagOfWords, add, change, say
 
 from langchain_memlora.indexes import VectorStoreIndex
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.retrieval import Retriever
 from langchain_memlora.types import Event, Hit, Scope, Turn
@@ -20,7 +20,7 @@ AGENT = Scope("ana", "coach")
 
 @pytest.fixture
 def retriever(ledger: Ledger) -> Retriever:
-    synced = Synced(VectorStoreIndex(InMemoryVectorStore(BagOfWords())), ledger, "bag")
+    synced = SyncedIndex(VectorStoreIndex(InMemoryVectorStore(BagOfWords())), ledger, "bag")
     return Retriever(ledger, lambda: synced)
 
 

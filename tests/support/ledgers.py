@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from langchain_memlora.ledger import Change, Ledger, new_id
+from langchain_memlora.ledger import NewOperation, Ledger, new_id
 from langchain_memlora.types import Event, Memory, Operation, Scope, Turn
 
 ANA, BEN = Scope("ana"), Scope("ben")
@@ -52,7 +52,7 @@ def change(
 ) -> Operation:
     """Apply one change."""
     observed_at = told_by.observed_at if told_by else None
-    what = Change(event, key, text, turn_id=told_by.id if told_by else None, observed_at=observed_at, **fields)  # type: ignore[arg-type]
+    what = NewOperation(event, key, text, turn_id=told_by.id if told_by else None, observed_at=observed_at, **fields)  # type: ignore[arg-type]
     return ledger.commit(scope, [what])[0]
 
 

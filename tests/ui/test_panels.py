@@ -10,16 +10,16 @@ from support import MAY_8
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.types import Answer, Event
 from langchain_memlora.ui.conversation import DONT_KNOW, conversation
-from langchain_memlora.ui.knowledge import HISTORY_SHOWN, read_knowledge
+from langchain_memlora.ui.exchange import Exchange
+from langchain_memlora.ui.panel_data import HISTORY_SHOWN, read_panel_data
 from langchain_memlora.ui.panels import panels
-from langchain_memlora.ui.talk import Exchange
 
 NASTY = 'I like <img src=x onerror="alert(1)"> & <script>alert(2)</script>'
 
 
 def shown(memory: MemLoRAMemory, answer: Answer | None = None, **fresh: Event) -> dict[str, str]:
     """The text of each panel, its tags left out."""
-    html = str(panels(read_knowledge(memory, "ana"), answer, fresh))
+    html = str(panels(read_panel_data(memory, "ana"), answer, fresh))
     parts = re.split(r'data-panel="(\w+)">', html)
     texts = [" ".join(unescape(re.sub(r"<[^>]+>", " ", part)).split()) for part in parts]
     return dict(zip(texts[1::2], texts[2::2], strict=True))
@@ -60,9 +60,9 @@ def test_undo_is_offered_when_restore_works(memory: MemLoRAMemory) -> None:
     memory.update(key, "two", user_id="ana")
     memory.update(key, "three", user_id="ana")
     for expected in ("two", "User live in Porto"):
-        assert read_knowledge(memory, "ana").before[key] == expected
+        assert read_panel_data(memory, "ana").before[key] == expected
         assert memory.restore(key, user_id="ana").after == expected
-    assert key not in read_knowledge(memory, "ana").before
+    assert key not in read_panel_data(memory, "ana").before
 
 
 def test_deleted_memory_is_listed_apart(memory: MemLoRAMemory) -> None:
@@ -78,13 +78,13 @@ def test_recalled_panel_shows_context(memory: MemLoRAMemory) -> None:
     tell(memory, "I live in Porto")
     text = shown(memory, memory.answer("Where do I live?", user_id="ana"))["recalled"]
     assert "Memory said 8 May 2024 User live in Porto" in text
-    assert "the very text the expert read" in text
+    assert "the exact text the expert read" in text
 
 
 def test_user_text_is_escaped(memory: MemLoRAMemory) -> None:
     tell(memory, NASTY)
     answer = memory.answer("What do I like?", user_id="ana")
-    html = str(panels(read_knowledge(memory, "ana"), answer))
+    html = str(panels(read_panel_data(memory, "ana"), answer))
     html += str(conversation([Exchange(NASTY, answer=answer, problems=(NASTY,))], NASTY))
     html += str(conversation([], NASTY))
     assert "<img" not in html

@@ -20,7 +20,7 @@ from langchain_memlora.experts.dialects.lines import read_fact
 from langchain_memlora.graph import Services, build_remember_graph, build_respond_graph, compile_quietly
 from langchain_memlora.indexes import VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.lab.training.stories import WHEN, Story
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.models import default_embeddings
@@ -74,7 +74,7 @@ class StoryScore:
             TransformersEngine(bundle, device=self.device) as engine,
         ):
             cached = CachedEmbeddings(lambda: real, "scoring", ledger)
-            synced = Synced(VectorStoreIndex(InMemoryVectorStore(cached)), ledger, "scoring")
+            synced = SyncedIndex(VectorStoreIndex(InMemoryVectorStore(cached)), ledger, "scoring")
             retriever = Retriever(ledger, lambda: synced)
             services = Services(Experts(bundle, engine), ledger, retriever, lambda: synced, cached)
             scores = [score for story in self.stories for score in _play(story, services)]

@@ -13,9 +13,9 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from langchain_memlora.experts import Window
 from langchain_memlora.indexes import VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.lab.training.cleaning import TaughtFact, TaughtOperation, fact_of
-from langchain_memlora.ledger import Change, Ledger
+from langchain_memlora.ledger import Ledger, NewOperation
 from langchain_memlora.retrieval import Include, Retriever, build_context
 from langchain_memlora.types import Event, Fact, Memory, Scope, Turn
 
@@ -50,7 +50,7 @@ class TaughtBank:
         stored, _ = self.ledger.append(scope, turns, lambda new, before: [])
         self._stored = {turn.message_id: turn.id for turn in stored}
         cached = CachedEmbeddings(lambda: embeddings, "training", self.ledger)
-        synced = Synced(VectorStoreIndex(InMemoryVectorStore(cached)), self.ledger, "training")
+        synced = SyncedIndex(VectorStoreIndex(InMemoryVectorStore(cached)), self.ledger, "training")
         self._retriever = Retriever(self.ledger, lambda: synced)
         self._made = 0
 
@@ -79,7 +79,7 @@ class TaughtBank:
                 event, memory_id = op.event, case.shown[target].id
                 (deleted if event is Event.DELETE else changed).add(target)
             changes.append(
-                Change(
+                NewOperation(
                     event,
                     memory_id,
                     text=fact.text if event in {Event.ADD, Event.UPDATE} else "",

@@ -21,10 +21,10 @@ from langchain_memlora.experts.dialects.lines import read_fact
 from langchain_memlora.experts.prompts import render
 from langchain_memlora.indexes import VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.lab.training.rows import Row, as_row
 from langchain_memlora.lab.training.stories import WHEN, Story, StoryQuestion, place_of
-from langchain_memlora.ledger import Change, Ledger, new_id
+from langchain_memlora.ledger import Ledger, NewOperation, new_id
 from langchain_memlora.models import default_embeddings
 from langchain_memlora.retrieval import Retriever, build_context, find_dates
 from langchain_memlora.types import Event, Fact, Hit, Scope, Turn
@@ -73,7 +73,7 @@ def generation_rows(
             with Ledger(Path(folder) / f"{number}.sqlite3") as ledger:
                 bank = fill(ledger, story)
                 cached = CachedEmbeddings(lambda: real, "training", ledger)
-                synced = Synced(VectorStoreIndex(InMemoryVectorStore(cached)), ledger, "training")
+                synced = SyncedIndex(VectorStoreIndex(InMemoryVectorStore(cached)), ledger, "training")
                 retriever = Retriever(ledger, lambda synced=synced: synced)
                 for question in story.questions:
                     answer = _answer(question, bank)
@@ -108,7 +108,7 @@ def fill(ledger: Ledger, story: Story) -> Bank:
                 deleted.add(memory_of[item.id])
             text = fact.text if event in {Event.ADD, Event.UPDATE} else ""
             changes.append(
-                Change(event, memory_of[item.id], text, fact.text, turn_id=turn.id, observed_at=turn.observed_at)
+                NewOperation(event, memory_of[item.id], text, fact.text, turn_id=turn.id, observed_at=turn.observed_at)
             )
         ledger.commit(bank.scope, changes)
     return bank

@@ -98,10 +98,10 @@ def test_evaluate_shipped_histories(memlora: Run, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("locomo",), "set MEMLORA_DATA"),
-        (("longmemeval",), "your own download"),
+        (("longmemeval",), "that you downloaded"),
         (("locomo", "nowhere.json"), "can't be read as LoCoMo"),
-        (("locomo", "x.json", "--conversations", "two"), "--conversations is 'two'"),
-        (("assistant", "--adversarial"), "are for LoCoMo"),
+        (("locomo", "x.json", "--conversations", "two"), "--conversations='two'"),
+        (("assistant", "--adversarial"), "only apply to locomo"),
         (("assistant", "--baseline", "bm52", "--conversations", "1"), "No setup 'bm52'"),
     ],
 )

@@ -107,4 +107,4 @@ def test_evaluate_vqa_command(experts: Experts, tmp_path: Path, make_memory: Any
     assert "nowhere can't be read" in " ".join(refused.output.split())
     refused = CliRunner().invoke(app, ["evaluate", "vqa", "--out", str(tmp_path / "run")])
     assert refused.exit_code != 0
-    assert "rows of your own" in refused.output
+    assert "needs a file of rows" in refused.output

@@ -406,13 +406,13 @@ def test_distil_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     command = ["distil", str(tmp_path / "tea.txt"), "--teacher", f"script:{script}", "--out", str(tmp_path / "out")]
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 1
-    assert "generation: 1 calls, 0 known from before, 1 failed; 1 of 1 replies dropped, 0 rows" in first.output
-    assert "run again" in first.output
+    assert "generation: 1 calls, 0 from an earlier run, 1 failed; 1 of 1 replies dropped, 0 rows" in first.output
+    assert "Run the command again" in first.output
     script.write_text("".join(json.dumps(line) + "\n" for line in said))
     second = CliRunner().invoke(app, command)
     assert second.exit_code == 0, second.output
-    assert "extraction: 0 calls, 1 known from before" in second.output
-    assert "generation: 1 calls, 0 known from before, 0 failed; 0 of 1 replies dropped, 1 rows" in second.output
+    assert "extraction: 0 calls, 1 from an earlier run" in second.output
+    assert "generation: 1 calls, 0 from an earlier run, 0 failed; 0 of 1 replies dropped, 1 rows" in second.output
     row = load_rows(tmp_path / "out" / "rows" / "generation.jsonl")[0][0]
     assert row["completion"][0]["content"] == "green tea"
     refused = CliRunner().invoke(app, [*command[:3], "nobody", *command[4:]])

@@ -52,7 +52,7 @@ def rows(out: Path) -> dict[str, bytes]:
 def test_rows_match_one_process(tmp_path: Path) -> None:
     distil(tmp_path, "here")
     told = distil(tmp_path, "there", "--actors", "2")
-    assert "extraction: 0 calls, 5 known from before" in told
+    assert "extraction: 0 calls, 5 from an earlier run" in told
     assert rows(tmp_path / "there") == rows(tmp_path / "here")
     replies = (tmp_path / "there" / "replies.jsonl").read_bytes()
     distil(tmp_path, "there", "--actors", "2")

@@ -134,7 +134,7 @@ def test_distil_vision_command(album: Path, tmp_path: Path) -> None:
     assert "8 rows" in done.output
     assert len(load_vision_rows(tmp_path / "out" / "rows" / "vision.jsonl")) == 8
     refused = CliRunner().invoke(app, [*given, "--vision", "--keep-thoughts"])
-    assert "--keep-thoughts, which is about chats" in refused.output
+    assert "--keep-thoughts, which only applies to chats" in refused.output
     refused = CliRunner().invoke(app, given)
     assert refused.exit_code != 0
     assert "is a folder" in refused.output

@@ -212,7 +212,7 @@ def test_bundle_command_takes_selection(candidate: Callable[[str], Path], tmp_pa
     assert card.scores == {"selection": {"value": 0.25, "measure": "by table", "trials": 1}}
     both = CliRunner().invoke(app, ["bundle", str(tmp_path / "x"), "--chosen", chosen, "--extraction", str(one)])
     assert both.exit_code == 1
-    assert "either the choice or the bundles" in " ".join(both.output.split())
+    assert "either --chosen or the bundles" in " ".join(both.output.split())
 
 
 # -- students on any base ------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def test_train_command_validates_rows_option(tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text("{}")
     command = ["train", "generation", "--bundle", str(tmp_path / "b"), "--rows", str(rows)]
-    for extra, said in ((["--more"], "leave the others out"), ([], "rows.jsonl:1 is not a row")):
+    for extra, said in ((["--more"], "Leave the others out"), ([], "rows.jsonl:1 is not a row")):
         done = CliRunner().invoke(app, [*command, *extra])
         assert done.exit_code == 1
         assert said in " ".join(done.output.split())

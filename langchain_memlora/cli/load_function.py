@@ -1,4 +1,4 @@
-"""Functions of the user's own, named on the command line."""
+"""Loading of the user's functions that are named on the command line."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from typing import Any
 from langchain_memlora.errors import InvalidInputError
 
 
-def named(function: str) -> Any:
-    """What `module:function` names; modules of the current folder are found too.
+def load_function(function: str) -> Any:
+    """Import `module:function`, also from modules in the current folder.
 
     Raises:
-        InvalidInputError: There is no such thing.
+        InvalidInputError: It can't be imported.
     """
     module, _, name = function.partition(":")
     sys.path.insert(0, str(Path.cwd()))
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        msg = (
-            f"{function!r} names no function ({error}). Write it like my_module:make_it, a function without arguments."
-        )
+        msg = f"{function!r} can't be imported ({error}). Pass a function without arguments, such as my_module:make_it."
         raise InvalidInputError(msg) from error
     finally:
         sys.path.pop(0)

@@ -1,4 +1,4 @@
-"""Reads, through the public verbs, all that the panels show of one user."""
+"""The data of one user that the panels show, read through the public methods."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ HISTORY_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
-    """What is known of a user.
+class PanelData:
+    """The memories and history of a user.
 
     Attributes:
-        memories: Current ones, latest change first.
-        forgotten: Deleted ones, which can be brought back, latest first.
+        memories: Current memories, latest change first.
+        forgotten: Deleted memories, which can be restored, latest first.
         history: The newest operations, newest first, `HISTORY_SHOWN` at most.
-        operations: How many operations there were in all.
-        before: For each memory whose last change can be undone, what it said before.
-        turns: The messages that memories and operations came from, by id.
+        operations: The total number of operations.
+        before: The previous text of each memory whose last change can be undone.
+        turns: The source messages of memories and operations, by id.
     """
 
     memories: tuple[Memory, ...]
@@ -35,32 +35,32 @@ class Knowledge:
     turns: Mapping[str, Turn]
 
 
-def read_knowledge(memory: MemLoRAMemory, user_id: str) -> Knowledge:
-    """Read it."""
+def read_panel_data(memory: MemLoRAMemory, user_id: str) -> PanelData:
+    """Read the data of a user."""
     everything = sorted(memory.get_all(user_id=user_id, deleted=True), key=lambda m: m.updated_at, reverse=True)
     current = tuple(m for m in everything if m.state is MemoryState.ACTIVE)
     history = memory.history(user_id=user_id)
     newest = tuple(history[::-1][:HISTORY_SHOWN])
     sources = [turn_id for m in current for turn_id in m.turn_ids] + [o.turn_id for o in newest if o.turn_id]
-    return Knowledge(
+    return PanelData(
         memories=current,
         forgotten=tuple(m for m in everything if m.state is MemoryState.DELETED),
         history=newest,
         operations=len(history),
-        before=_said_before(history),
+        before=_previous_texts(history),
         turns={turn.id: turn for turn in memory.turns(sources, user_id=user_id)},
     )
 
 
-def _said_before(history: Sequence[Operation]) -> dict[str, str]:
-    """What each memory would say if its last change were undone; restoring takes the newest text off again."""
+def _previous_texts(history: Sequence[Operation]) -> dict[str, str]:
+    """Return the text each memory would have if its last change were undone; a restore removes the newest text."""
     texts: dict[str, list[str]] = {}
     for operation in history:
-        told = texts.setdefault(operation.memory_id or "", [])
+        own = texts.setdefault(operation.memory_id or "", [])
         if operation.event not in (Event.ADD, Event.UPDATE):
             continue
         if operation.by != "restore":
-            told.append(operation.after or "")
+            own.append(operation.after or "")
         elif operation.event is Event.UPDATE:
-            told.pop()
-    return {memory_id: told[-2] for memory_id, told in texts.items() if len(told) > 1}
+            own.pop()
+    return {memory_id: own[-2] for memory_id, own in texts.items() if len(own) > 1}

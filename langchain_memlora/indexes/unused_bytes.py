@@ -1,9 +1,9 @@
-"""Wipes what Chroma writes by accident: remains of the process's memory, which can be text forgotten long ago.
+"""Removal of uninitialised memory that Chroma writes to disk, and that can hold text erased long ago.
 
-A new HNSW file is as long as its capacity, and what lies beyond the vectors in use was never initialised.
+A new HNSW file is as long as its capacity, and the bytes beyond the vectors in use are never initialised.
 
-Seen with Chroma 1.5: until its first sync such a file holds no vector at all, only remains. Layout: hnswlib's persistent
-header (version, offset, capacity, count, bytes a vector, all little-endian).
+Observed with Chroma 1.5: until its first sync such a file holds no vector, only such bytes. Layout: hnswlib's persistent header
+(version, offset, capacity, count, bytes a vector, all little-endian).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _VERSION = 1
 _FLOAT = 4
 
 
-def wipe_remains(folder: Path) -> bool:
-    """Overwrite the unused part of every HNSW file below a folder with zeros; returns whether there was such a file.
+def wipe_unused_bytes(folder: Path) -> bool:
+    """Overwrite the unused part of every HNSW file below a folder with zeros; return whether there was such a file.
 
-    Nobody may write to the collection meanwhile.
+    No other thread may write to the collection during the call.
     """
     found = False
     for header in folder.rglob("header.bin"):
@@ -32,7 +32,7 @@ def wipe_remains(folder: Path) -> bool:
 
 
 def _wipe(file: Path, used: int) -> None:
-    """Overwrite all but the first bytes, in place."""
+    """Overwrite all bytes after the first `used` ones, in place."""
     unused = file.stat().st_size - used if file.exists() else 0
     if unused > 0:
         with file.open("r+b") as out:

@@ -1,4 +1,4 @@
-"""How things look: shared by all commands."""
+"""Terminal and JSON output, shared by all commands."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ JOINER = "\u200d"  # holds emoji together
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console on the current streams. It prints text as it is, since most of it was written by people."""
+    """Return a console on the current streams that prints text literally, since most of it was written by people."""
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def print_error(error: Exception) -> None:
-    """One red line, however narrow the terminal."""
+    """Print an error as one red line, whatever the terminal's width."""
     console(stderr=True).print(Text(f"error: {clean(str(error))}", "red"), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """Machine-readable output: dataclasses as objects, datetimes in ISO format, plain ASCII."""
+    """Print JSON: dataclasses as objects, datetimes in ISO format, ASCII only."""
     typer.echo(json.dumps(value, indent=2, default=_plain))
 
 
 @contextmanager
-def busy(out: Console, what: str) -> Iterator[None]:
-    """A spinner while a model thinks; nothing where nobody watches."""
+def spinner(out: Console, what: str) -> Iterator[None]:
+    """Show a spinner while a model computes, on a terminal only."""
     if not out.is_terminal:
         yield
         return
@@ -56,29 +56,29 @@ def busy(out: Console, what: str) -> Iterator[None]:
 
 
 def clean(text: str) -> str:
-    """One line without control characters: a remembered message must not steer the terminal."""
+    """Return a text as one line without control characters: a stored message must not control the terminal."""
     return "".join(c if c.isprintable() or c == JOINER else " " for c in " ".join(text.split()))
 
 
 def short(memory_id: str | None) -> str:
-    """The part of an id that people are shown and may type."""
+    """Return the part of an id that is shown and can be typed."""
     return (memory_id or "")[:SHORT_ID]
 
 
 def day(moment: date) -> str:
-    """`4 May 2024`."""
+    """Format a day, such as `4 May 2024`."""
     from langchain_memlora.retrieval.dates import format_day
 
     return format_day(moment)
 
 
 def badge(event: Event) -> Text:
-    """The event's name in its colour, all of one width."""
+    """Return an event's name on its colour, padded to a fixed width."""
     return Text(f" {event.value:^6} ", BADGES[event])
 
 
-def what_changed(operation: Operation) -> Text:
-    """The memory before and after, in a line."""
+def change_text(operation: Operation) -> Text:
+    """Return a memory before and after an operation, in one line."""
     before, after = clean(operation.before or ""), clean(operation.after or "")
     match operation.event:
         case Event.ADD:
@@ -91,15 +91,15 @@ def what_changed(operation: Operation) -> Text:
 
 
 def operation_line(operation: Operation) -> Text:
-    """Badge, change and probability."""
-    line = Text.assemble(badge(operation.event), " ", what_changed(operation))
+    """Return the badge, change and probability of an operation."""
+    line = Text.assemble(badge(operation.event), " ", change_text(operation))
     if operation.probability is not None:
         line.append(f"  p {operation.probability:.2f}", "dim cyan")
     return line
 
 
-def add_lines(result: AddResult) -> list[Text]:
-    """What an `add` did, failures included; never nothing."""
+def result_lines(result: AddResult) -> list[Text]:
+    """Return the results of an `add`, failures included; at least one line."""
     lines = [operation_line(operation) for operation in result.operations]
     lines += [Text(f"{error.kind}: {clean(error.message)}", "red") for error in result.errors]
     if result.errors:
@@ -110,17 +110,17 @@ def add_lines(result: AddResult) -> list[Text]:
 
 
 def said_at(hit: Hit) -> datetime:
-    """When a hit was said."""
+    """Return the time of a hit."""
     return hit.memory.observed_at if hit.memory else hit.turns[0].observed_at
 
 
 def answer_text(answer: Answer) -> str:
-    """The expert's words, or ours where it has none."""
+    """Return the answer, or `DONT_KNOW` if it is unknown."""
     return clean(answer.text) if answer.known else DONT_KNOW
 
 
-def read_line(answer: Answer) -> Text:
-    """The best of what the answer was read from, with dates; memories before messages, which say the same."""
+def sources_line(answer: Answer) -> Text:
+    """Return the best sources of an answer, with dates; memories first, since messages repeat them."""
     hits = sorted(answer.hits, key=lambda hit: hit.memory is None)
     best = [f"{day(said_at(hit))}: {_clip(clean(hit.text))}" for hit in hits[:READ_SHOWN]]
     more = len(answer.hits) - len(best)
@@ -129,7 +129,7 @@ def read_line(answer: Answer) -> Text:
 
 
 def memories_table(memories: Iterable[Memory]) -> Table:
-    """Memories with their short ids."""
+    """Return a table of memories with their short ids."""
     table = _table("id", "said", "memory")
     for memory in memories:
         table.add_row(short(memory.id), f"{memory.observed_at:%Y-%m-%d}", clean(memory.text))
@@ -137,18 +137,18 @@ def memories_table(memories: Iterable[Memory]) -> Table:
 
 
 def history_table(operations: Iterable[Operation]) -> Table:
-    """Operations, oldest first."""
+    """Return a table of operations, oldest first."""
     table = _table("when", "id", "what", "memory", "p", "by")
     for operation in operations:
         when = f"{operation.at:%Y-%m-%d %H:%M}" if operation.at else ""
-        chance = "" if operation.probability is None else f"{operation.probability:.2f}"
-        change = what_changed(operation)
-        table.add_row(when, short(operation.memory_id), badge(operation.event), change, chance, operation.by)
+        probability = "" if operation.probability is None else f"{operation.probability:.2f}"
+        change = change_text(operation)
+        table.add_row(when, short(operation.memory_id), badge(operation.event), change, probability, operation.by)
     return table
 
 
 def usage_table(usages: Iterable[Usage]) -> Table:
-    """Cost of each node, and of all together."""
+    """Return a table of the cost of each node and in total."""
     table = Table("node", box=None, header_style="dim", pad_edge=False)
     for title in ("calls", "prompt tokens", "completion tokens", "seconds"):
         table.add_column(title, justify="right")
@@ -156,7 +156,7 @@ def usage_table(usages: Iterable[Usage]) -> Table:
     for u in usages:
         table.add_row(u.stage, str(u.calls), str(u.prompt_tokens), str(u.completion_tokens), f"{u.seconds:.2f}")
     sums = [sum(getattr(u, key) for u in usages) for key in ("calls", "prompt_tokens", "completion_tokens")]
-    table.add_row("all", *map(str, sums), f"{sum(u.seconds for u in usages):.2f}", style="bold")
+    table.add_row("total", *map(str, sums), f"{sum(u.seconds for u in usages):.2f}", style="bold")
     return table
 
 

@@ -11,14 +11,16 @@ from starlette.testclient import TestClient
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ui import PageServer
-from langchain_memlora.ui.gate import Gate, is_loopback
+from langchain_memlora.ui.access import AccessMiddleware, is_loopback
 
 TOKEN = "sixteen-or-more-characters"
 
 
 def visitor(token: str | None = None, *, local: bool = True, address: str = "http://127.0.0.1:7860") -> TestClient:
     page = Starlette(routes=[Route("/", lambda request: PlainTextResponse("in"), methods=["GET", "POST"])])
-    return TestClient(Gate(page, token=token, cookie="door", local=local), base_url=address, follow_redirects=False)
+    return TestClient(
+        AccessMiddleware(page, token=token, cookie="door", local=local), base_url=address, follow_redirects=False
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "[::1]", "localhost"])

@@ -1,4 +1,4 @@
-"""Many may use a store at once, but nobody while it is made anew."""
+"""A readers-writer lock: searches share the store, a rebuild excludes them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Gate:
-    """A lock that many share or one has alone. Whoever wants it alone goes before those who come later."""
+class ReadWriteLock:
+    """A lock held by many sharers or by one exclusive owner, who goes before sharers that arrive later."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._sharing = 0
-        self._alone = False
+        self._exclusive = False
 
     @contextmanager
     def shared(self) -> Iterator[None]:
-        """Hold it with others."""
+        """Hold the lock together with other sharers."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._alone)
+            self._changed.wait_for(lambda: not self._exclusive)
             self._sharing += 1
         try:
             yield
@@ -29,15 +29,15 @@ class Gate:
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold it when all others have let go. Must not be asked for while sharing it."""
+    def exclusive(self) -> Iterator[None]:
+        """Hold the lock alone, after all sharers have released it. A thread that shares it must not call this."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._alone)
-            self._alone = True
+            self._changed.wait_for(lambda: not self._exclusive)
+            self._exclusive = True
             self._changed.wait_for(lambda: not self._sharing)
         try:
             yield
         finally:
             with self._changed:
-                self._alone = False
+                self._exclusive = False
                 self._changed.notify_all()

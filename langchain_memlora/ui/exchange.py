@@ -1,6 +1,6 @@
-"""What happens when something is said on the page: a question is answered, and everything is remembered.
+"""One exchange on the page: a question is answered, and every message is remembered.
 
-Nothing here knows how it looks. Each stage is given as soon as it is reached, so that the page can show it.
+This module does no rendering. Each stage is yielded as soon as it is reached, so that the page can show it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture as it was uploaded.
+    """An uploaded picture.
 
     Attributes:
         url: Its bytes as a data URL.
@@ -39,13 +39,13 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Something that was said, and what came of it so far.
+    """A message and its results so far.
 
     Attributes:
-        working: What is being done at this moment; empty when all is done.
-        answer: For a question.
-        result: What the memory made of it.
-        problems: What went wrong, in sentences for the reader.
+        working: The current step; empty when all steps are done.
+        answer: The answer to a question.
+        result: The result of `add`.
+        problems: Error messages to show.
     """
 
     text: str
@@ -62,21 +62,21 @@ def read_image(path: Path) -> Image:
     return Image(path.name, f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}")
 
 
-def say(
+def send_message(
     memory: MemLoRAMemory, text: str, *, user_id: str, thread_id: str, images: Sequence[Image] = ()
 ) -> Iterator[Exchange]:
-    """Say something to the memory; gives the exchange again each time that it has come further.
+    """Send a message to the memory; yields the exchange after each step.
 
-    A question is answered first, then remembered like everything else. What goes wrong becomes one of the exchange's
-    problems; of images that nobody can look at, the result's errors tell, and the text is remembered all the same.
+    A question is answered first, then remembered like any message. Errors are collected in the exchange's problems; images
+    that no expert can read are listed in the result's errors, and the text is remembered nevertheless.
 
     Example:
         ```python
         from langchain_memlora import MemLoRAMemory
-        from langchain_memlora.ui.talk import say
+        from langchain_memlora.ui.exchange import send_message
 
         with MemLoRAMemory(path="/tmp/memlora-example") as memory:
-            *_, done = say(memory, "I moved to Berlin.", user_id="ana", thread_id="page")
+            *_, done = send_message(memory, "I moved to Berlin.", user_id="ana", thread_id="page")
             print(done.result.operations)
         ```
     """
@@ -84,24 +84,24 @@ def say(
     try:
         if is_question(now.text):
             yield replace(now, working="Reading my notes")
-            now = _asked(memory, now, user_id)
+            now = _answered(memory, now, user_id)
         yield replace(now, working="Remembering")
-        now = _told(memory, now, user_id, thread_id)
+        now = _remembered(memory, now, user_id, thread_id)
     except MemLoRAError as error:
         now = replace(now, problems=(*now.problems, str(error)))
     yield now
 
 
-def _asked(memory: MemLoRAMemory, now: Exchange, user_id: str) -> Exchange:
+def _answered(memory: MemLoRAMemory, now: Exchange, user_id: str) -> Exchange:
     try:
         answer = memory.answer(now.text, user_id=user_id, images=[image.url for image in now.images])
-    except (VisionNotConfiguredError, InvalidImageError):  # telling it to the memory will say so
+    except (VisionNotConfiguredError, InvalidImageError):  # `add` reports the same error
         answer = memory.answer(now.text, user_id=user_id)
     return replace(now, answer=answer)
 
 
-def _told(memory: MemLoRAMemory, now: Exchange, user_id: str, thread_id: str) -> Exchange:
+def _remembered(memory: MemLoRAMemory, now: Exchange, user_id: str, thread_id: str) -> Exchange:
     words = [{"type": "text", "text": now.text}] if now.text else []
-    seen = {"role": "user", "content": [*words, *(image.block for image in now.images)]}
-    result = memory.add(seen if now.images else now.text, user_id=user_id, thread_id=thread_id)
+    message = {"role": "user", "content": [*words, *(image.block for image in now.images)]}
+    result = memory.add(message if now.images else now.text, user_id=user_id, thread_id=thread_id)
     return replace(now, result=result)

@@ -1,4 +1,4 @@
-"""Stands before the page: who may enter, from where, and what the browser may load."""
+"""Access control for the page: the token, the origin of requests, and what the browser may load."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-# Gradio compiles its templates in the browser, hence 'unsafe-eval'; nothing may be loaded from or sent to elsewhere.
+# Gradio compiles its templates in the browser, hence 'unsafe-eval'; nothing is loaded from or sent to other hosts.
 POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -35,7 +35,7 @@ HEADERS: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
 }
-_DOOR = """<!doctype html><html lang="en"><meta charset="utf-8"><title>memlora</title><style>
+_LOGIN_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>memlora</title><style>
 :root { color-scheme: light dark; font: 17px/1.5 system-ui, sans-serif } body { max-width: 26rem; margin: 20vh auto }
 input, button { font: inherit; padding: .5rem .75rem; border-radius: .5rem; border: 1px solid #8888 }</style>
 <h1>memlora</h1><p>This page asks for the token that <code>memlora ui</code> printed when it started.</p>
@@ -43,11 +43,11 @@ input, button { font: inherit; padding: .5rem .75rem; border-radius: .5rem; bord
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address.
+    """Return whether only this machine can reach an address.
 
     Example:
         ```python
-        from langchain_memlora.ui.gate import is_loopback
+        from langchain_memlora.ui.access import is_loopback
 
         assert is_loopback("127.0.0.1") and not is_loopback("0.0.0.0")
         ```
@@ -58,16 +58,16 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class Gate:
-    """An ASGI middleware that lets in who holds the token, and only from the page itself.
+class AccessMiddleware:
+    """An ASGI middleware that admits visitors with the token, and requests only from the page itself.
 
     Args:
-        token: What a visitor must bring, once as `?token=` in the address; a cookie remembers it. `None` asks for none.
+        token: The token a visitor must pass once as `?token=` in the address; a cookie then holds it. `None` requires none.
         cookie: The cookie's name; ports share cookies, so two pages on one machine need two names.
-        local: Only this machine is served, so the address must be a name of it. Another name is a web site's that was
-            pointed here to read the page from outside (DNS rebinding).
+        local: Only this machine is served, so the address must be one of its names. Another name belongs to a web site
+            that points here to read the page from outside (DNS rebinding).
 
-    A request that another site makes (its `Origin` is not the address it goes to) is refused in any case.
+    A request from another site (its `Origin` differs from the address it goes to) is always refused.
     """
 
     def __init__(self, app: ASGIApp, *, token: str | None, cookie: str, local: bool) -> None:
@@ -79,27 +79,27 @@ class Gate:
         elif scope["type"] == "http":
             refusal = self._refusal(HTTPConnection(scope))
             await (refusal or self._app)(scope, receive, _guarded(send))
-        # The page opens no websocket; whoever does is not answered.
+        # The page opens no websocket, so websocket requests get no answer.
 
-    def _refusal(self, visit: HTTPConnection) -> Response | None:
-        if self._local and _name(visit.headers) not in LOOPBACK_NAMES:
-            return PlainTextResponse("This page is served to this machine only. Open it as 127.0.0.1.", 421)
-        origin = visit.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != visit.headers.get("host"):
-            return PlainTextResponse("Another site may not use this page.", 403)
+    def _refusal(self, request: HTTPConnection) -> Response | None:
+        if self._local and _name(request.headers) not in LOOPBACK_NAMES:
+            return PlainTextResponse("This page is only served to this machine. Open it as 127.0.0.1.", 421)
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            return PlainTextResponse("Requests from other sites are refused.", 403)
         if self._token is None:
             return None
-        brought = visit.query_params.get("token")
-        if brought is not None and self._opens(brought):
-            response = RedirectResponse(visit.url.path, 303)
-            response.set_cookie(self._cookie, brought, httponly=True, samesite="lax")
+        given = request.query_params.get("token")
+        if given is not None and self._opens(given):
+            response = RedirectResponse(request.url.path, 303)
+            response.set_cookie(self._cookie, given, httponly=True, samesite="lax")
             return response
-        if self._opens(visit.cookies.get(self._cookie, "")):
+        if self._opens(request.cookies.get(self._cookie, "")):
             return None
-        return HTMLResponse(_DOOR, 401)
+        return HTMLResponse(_LOGIN_PAGE, 401)
 
-    def _opens(self, brought: str) -> bool:
-        return hmac.compare_digest(brought.encode(), (self._token or "").encode())
+    def _opens(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), (self._token or "").encode())
 
 
 def _name(headers: Headers) -> str | None:
@@ -107,7 +107,7 @@ def _name(headers: Headers) -> str | None:
 
 
 def _guarded(send: Send) -> Send:
-    """Put our headers on every response."""
+    """Add the security headers to every response."""
 
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -11,13 +11,13 @@ from support.pixels import png
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import EngineError
 from langchain_memlora.types import Event
-from langchain_memlora.ui.talk import Exchange, Image, read_image, say
+from langchain_memlora.ui.exchange import Exchange, Image, read_image, send_message
 
 PICTURE = Image("dog.png", f"data:image/png;base64,{base64.b64encode(png()).decode()}")
 
 
 def stages(memory: MemLoRAMemory, text: str, **given: object) -> list[Exchange]:
-    return list(say(memory, text, user_id="ana", thread_id="page", **given))  # type: ignore[arg-type]
+    return list(send_message(memory, text, user_id="ana", thread_id="page", **given))  # type: ignore[arg-type]
 
 
 def test_statement_is_remembered(memory: MemLoRAMemory) -> None:

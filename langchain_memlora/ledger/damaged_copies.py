@@ -1,4 +1,4 @@
-"""A damaged ledger file: noticed, copied before anybody tries to mend it, and never written to again by us."""
+"""Copies of damaged ledger files, made before anything tries to repair them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ SIGNS = ("malformed", "not a database", "damaged")
 _MARK = ".damaged-"
 
 
-def set_aside(path: Path) -> Path | None:
-    """Copy a database file and its write-ahead log; one copy for each state of the file.
+def copy_damaged(path: Path) -> Path | None:
+    """Copy a damaged database file and its write-ahead log, once for each state of the file.
 
     Returns:
-        Where the copy is; `None` if it could not be made.
+        The path of the copy; `None` if it could not be made.
     """
     try:
         changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
@@ -29,8 +29,8 @@ def set_aside(path: Path) -> Path | None:
     return copy
 
 
-def remove_copies(path: Path) -> int:
-    """Remove what `set_aside` kept of a database: an erasure must reach it too."""
+def remove_damaged_copies(path: Path) -> int:
+    """Remove the copies of a database that `copy_damaged` made, since an erasure must include them; return their number."""
     copies = list(path.parent.glob(f"{path.name}{_MARK}*"))
     for copy in copies:
         copy.unlink(missing_ok=True)
