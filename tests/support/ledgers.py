@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from langchain_memlora.ledger import NewOperation, Ledger, new_id
+from langchain_memlora.ledger import Ledger, NewOperation, new_id
 from langchain_memlora.types import Event, Memory, Operation, Scope, Turn
 
 ANA, BEN = Scope("ana"), Scope("ben")
