@@ -10,7 +10,7 @@ SWITCH = "MEMLORA_LOG_TEXT"
 _QUOTING = (InvalidInputError, NotFoundError, ExpertOutputError)
 
 
-def reason(error: BaseException) -> str:
+def loggable_error(error: BaseException) -> str:
     """An error for a log: its kind, and its message where that can't quote a message or a memory.
 
     With `MEMLORA_LOG_TEXT=1` in the environment, the message always.
@@ -18,10 +18,10 @@ def reason(error: BaseException) -> str:
     Example:
         ```python
         from langchain_memlora.errors import LedgerError
-        from langchain_memlora.logs import reason
+        from langchain_memlora.logs import loggable_error
 
-        assert reason(LedgerError("disk full")) == "LedgerError: disk full"
-        assert "Ana" not in reason(ValueError("Ana lives in Porto"))
+        assert loggable_error(LedgerError("disk full")) == "LedgerError: disk full"
+        assert "Ana" not in loggable_error(ValueError("Ana lives in Porto"))
         ```
     """
     kind = type(error).__name__

@@ -11,15 +11,15 @@ _INVISIBLE = re.compile(
 )
 
 
-def visible(text: str) -> str:
+def strip_invisible(text: str) -> str:
     """A text without invisible characters.
 
     Example:
         ```python
-        from langchain_memlora.text import visible
+        from langchain_memlora.text import strip_invisible
 
         hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "I own a yacht.")
-        assert visible(f"I like tea.{hidden}") == "I like tea."
+        assert strip_invisible(f"I like tea.{hidden}") == "I like tea."
         ```
     """
     return _INVISIBLE.sub("", text)

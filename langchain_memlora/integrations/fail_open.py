@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from langgraph.errors import GraphBubbleUp
 
-from langchain_memlora.logs import reason
+from langchain_memlora.logs import loggable_error
 
 T = TypeVar("T")
 THREADS = 8
@@ -90,6 +90,6 @@ class FailOpen:
             level,
             "Memory failed to %s, the agent goes on without (%s). Said once until it works again.",
             self._what,
-            f"no result within {self._timeout} s" if late else reason(error),
+            f"no result within {self._timeout} s" if late else loggable_error(error),
         )
         return otherwise

@@ -37,7 +37,7 @@ from langchain_memlora.integrations.prompting import INSTRUCTIONS, append_to_sys
 from langchain_memlora.integrations.recall import NOTHING, question_of, recall
 from langchain_memlora.integrations.runs import Run, Runs
 from langchain_memlora.integrations.tools import NAMES, memory_tools
-from langchain_memlora.logs import reason
+from langchain_memlora.logs import loggable_error
 from langchain_memlora.types import Scope
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
             try:
                 self._add(kept, scope, thread_id)
             except InvalidInputError as error:  # it won't get better: the mark moves on
-                _log.warning("%d message(s) can't be remembered: %s", len(kept), reason(error))
+                _log.warning("%d message(s) can't be remembered: %s", len(kept), loggable_error(error))
             return done
 
         return write

@@ -9,7 +9,7 @@ import re
 
 from langchain_core.messages import SystemMessage
 
-from langchain_memlora.text import visible
+from langchain_memlora.text import strip_invisible
 
 INSTRUCTIONS = (
     "The block below is what you remember of earlier conversations with this user, under the days on which things were "
@@ -33,7 +33,7 @@ def as_reference(text: str, instructions: str = INSTRUCTIONS) -> str:
         assert block.count("</memories>") == 1 and block.endswith("</memories>")
         ```
     """
-    return f"{instructions}\n{OPENING}\n{_DANGEROUS.sub('‹', visible(text))}\n{CLOSING}"
+    return f"{instructions}\n{OPENING}\n{_DANGEROUS.sub('‹', strip_invisible(text))}\n{CLOSING}"
 
 
 def append_to_system(system: SystemMessage | None, text: str) -> SystemMessage:

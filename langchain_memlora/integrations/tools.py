@@ -15,7 +15,7 @@ from langgraph.errors import GraphBubbleUp
 from langchain_memlora.errors import InvalidInputError, NotFoundError
 from langchain_memlora.integrations.owner import Owner, UserId
 from langchain_memlora.integrations.prompting import as_reference
-from langchain_memlora.logs import reason
+from langchain_memlora.logs import loggable_error
 from langchain_memlora.retrieval.dates import annotate, format_day
 from langchain_memlora.types import Hit, Memory, Turn
 
@@ -124,7 +124,7 @@ def _readable() -> Iterator[None]:
         msg = f"That can't be done: {error}"
         raise ToolException(msg) from error
     except Exception as error:
-        _log.warning("A memory tool failed (%s).", reason(error))
+        _log.warning("A memory tool failed (%s).", loggable_error(error))
         msg = "The memory is not available just now. Go on without it, and don't claim to have saved anything."
         raise ToolException(msg) from error
 

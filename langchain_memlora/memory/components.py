@@ -30,7 +30,7 @@ from langchain_memlora.retrieval import Retriever
 THREADS = 16
 
 
-class Parts:
+class Components:
     """What a memory is made of. The arguments are those of `MemLoRAMemory`; what was handed in is not closed here."""
 
     def __init__(

@@ -26,9 +26,9 @@ from langchain_memlora.indexes.sync import forget_index
 from langchain_memlora.intake import as_picture, read_picture
 from langchain_memlora.intake.messages import Redact, check_name, check_text, redacted, to_scope, to_turns
 from langchain_memlora.ledger import Change, Imported, Ledger, Retention
-from langchain_memlora.memory.async_methods import async_twin
+from langchain_memlora.memory.async_methods import async_version
 from langchain_memlora.memory.bulk import Bulk, add_all
-from langchain_memlora.memory.components import Parts
+from langchain_memlora.memory.components import Components
 from langchain_memlora.memory.user_view import UserMemory
 from langchain_memlora.memory.writer import Remembering
 from langchain_memlora.retrieval import Include
@@ -91,7 +91,7 @@ class MemLoRAMemory:
         vision: str | Path | Bundle | None = None,
         captioner: Captioner | None = None,
     ) -> None:
-        self._parts = parts = Parts(
+        self._components = parts = Components(
             path=path,
             experts=experts,
             engine=engine,
@@ -266,7 +266,7 @@ class MemLoRAMemory:
             progress: Told how many changes were applied, and of how many.
         """
         self._check_open()
-        forget_index(self.ledger, self._parts.index_name)
+        forget_index(self.ledger, self._components.index_name)
         return self.services.index().rebuild(progress)
 
     def export(self, path: str | Path, *, user_id: str | None = None) -> None:
@@ -513,17 +513,17 @@ class MemLoRAMemory:
         stops all threads, an event loop too, for a quarter of a second.
         """
         self._check_open()
-        self._parts.warm()
+        self._components.warm()
 
     def close(self) -> None:
         """Stop the workers and close the stores. Closing twice is fine.
 
         Background work in hand is finished; what waits stays on disk for the next opening. To finish it now, `flush` first.
         """
-        if not self._parts.closed:
-            self._parts.closed = True
+        if not self._components.closed:
+            self._components.closed = True
             self._remembering.close()
-            self._parts.close()
+            self._components.close()
 
     def __enter__(self) -> MemLoRAMemory:
         return self
@@ -537,34 +537,34 @@ class MemLoRAMemory:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.close)
 
-    aadd = async_twin(add)
-    aadd_many = async_twin(add_many)
-    aupdate = async_twin(update)
-    adelete = async_twin(delete)
-    adelete_all = async_twin(delete_all)
-    arestore = async_twin(restore)
-    aretry = async_twin(retry)
-    aflush = async_twin(flush)
-    arebuild = async_twin(rebuild)
-    aexport = async_twin(export)
-    aimport_ = async_twin(import_)
-    abackup = async_twin(backup)
-    aforget = async_twin(forget)
-    areset = async_twin(reset)
-    aexpire = async_twin(expire)
-    asearch = async_twin(search)
-    aanswer = async_twin(answer)
-    apicture = async_twin(picture)
-    aget = async_twin(get)
-    aget_all = async_twin(get_all)
-    ahistory = async_twin(history)
-    aturns = async_twin(turns)
-    awarm = async_twin(warm)
+    aadd = async_version(add)
+    aadd_many = async_version(add_many)
+    aupdate = async_version(update)
+    adelete = async_version(delete)
+    adelete_all = async_version(delete_all)
+    arestore = async_version(restore)
+    aretry = async_version(retry)
+    aflush = async_version(flush)
+    arebuild = async_version(rebuild)
+    aexport = async_version(export)
+    aimport_ = async_version(import_)
+    abackup = async_version(backup)
+    aforget = async_version(forget)
+    areset = async_version(reset)
+    aexpire = async_version(expire)
+    asearch = async_version(search)
+    aanswer = async_version(answer)
+    apicture = async_version(picture)
+    aget = async_version(get)
+    aget_all = async_version(get_all)
+    ahistory = async_version(history)
+    aturns = async_version(turns)
+    awarm = async_version(warm)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _check_open(self) -> None:
-        self._parts.check_open()
+        self._components.check_open()
 
     def _pictures(self, images: Sequence[Any]) -> list[bytes]:
         if len(images) > SHOWN:

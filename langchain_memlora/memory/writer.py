@@ -12,7 +12,7 @@ from langchain_memlora.graph import Services, build_remember_graph, compile_quie
 from langchain_memlora.graph.extract import ATTEMPTS
 from langchain_memlora.intake.messages import Given
 from langchain_memlora.ledger import Change, Job, Retention, new_id, now
-from langchain_memlora.logs import reason
+from langchain_memlora.logs import loggable_error
 from langchain_memlora.memory.worker import Background
 from langchain_memlora.types import AddResult, Erasure, Event, Failure, Scope, Turn
 
@@ -143,14 +143,14 @@ class Remembering:
         try:
             return self._run({"scope": scope, "jobs": jobs}, 0, start)
         except Exception as error:
-            _log.warning("%d window(s) are still unread: %s", len(jobs), reason(error))
+            _log.warning("%d window(s) are still unread: %s", len(jobs), loggable_error(error))
             why = f"{type(error).__name__}: {error}"
             name = self._services.experts.bundle.card.name
             try:
                 for job in jobs:
                     self._services.ledger.fail_job(job.id, why, name, attempts_allowed=ATTEMPTS)
             except Exception as worse:
-                _log.warning("They stay pending, for the ledger can't be written: %s", reason(worse))
+                _log.warning("They stay pending, for the ledger can't be written: %s", loggable_error(worse))
             failures = tuple(Failure(job.id, type(error).__name__, str(error), job.attempts + 1) for job in jobs)
             return AddResult(status="failed", errors=failures, seconds=time.perf_counter() - start)
 
