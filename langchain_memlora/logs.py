@@ -1,4 +1,4 @@
-"""What may stand in a log: never what people said, unless that is asked for."""
+"""Text for logs, which never quotes what people said unless that is switched on."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _QUOTING = (InvalidInputError, NotFoundError, ExpertOutputError)
 
 
 def loggable_error(error: BaseException) -> str:
-    """An error for a log: its kind, and its message where that can't quote a message or a memory.
+    """Describe an error for a log: its kind, and its message if that can't quote a message or a memory.
 
-    With `MEMLORA_LOG_TEXT=1` in the environment, the message always.
+    With `MEMLORA_LOG_TEXT=1` in the environment, the message is always included.
 
     Example:
         ```python
@@ -28,4 +28,4 @@ def loggable_error(error: BaseException) -> str:
     ours = isinstance(error, MemLoRAError) and not isinstance(error, _QUOTING)
     if ours or isinstance(error, OSError | ImportError) or os.environ.get(SWITCH) == "1":
         return f"{kind}: {error}"
-    return f"{kind}; set {SWITCH}=1 to see its message, which may quote what was said"
+    return f"{kind}; set {SWITCH}=1 to log its message, which may quote what was said"

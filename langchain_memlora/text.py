@@ -1,4 +1,4 @@
-"""Takes out of a text what nobody can see in it: a reader can't have meant it, and a model would obey it."""
+"""Strips invisible characters from text: people don't type them on purpose, but a model would obey them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _INVISIBLE = re.compile(
 
 
 def strip_invisible(text: str) -> str:
-    """A text without invisible characters.
+    """Return a text without invisible characters.
 
     Example:
         ```python

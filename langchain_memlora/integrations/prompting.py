@@ -1,11 +1,12 @@
-"""Puts recalled text before a model: as delimited reference data that cannot break out of its delimiters.
+"""Formats recalled text for a model: as delimited reference data that can't break out of its delimiters.
 
-What a memory holds was typed by people, perhaps long ago, and is replayed into prompts for months.
+Memories hold text that people typed, perhaps long ago, and are replayed into prompts for months.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from langchain_core.messages import SystemMessage
 
@@ -23,7 +24,7 @@ _DANGEROUS = re.compile(r"<(?=[\W_]*memories|\|)", re.IGNORECASE)
 
 
 def as_reference(text: str, instructions: str = INSTRUCTIONS) -> str:
-    """Put recalled text between delimiters, after the instructions that say what it is.
+    """Put recalled text between delimiters, after the instructions that explain it.
 
     Example:
         ```python
@@ -37,11 +38,11 @@ def as_reference(text: str, instructions: str = INSTRUCTIONS) -> str:
 
 
 def append_to_system(system: SystemMessage | None, text: str) -> SystemMessage:
-    """A system message with more text at its end. A string stays a string: not every chat template takes blocks."""
+    """Append text to a system message. A string stays a string: not every chat template takes blocks."""
     if system is None:
         return SystemMessage(text)
     if isinstance(system.content, str):
-        content: str | list = f"{system.content}\n\n{text}" if system.content else text
+        content: str | list[str | dict[str, Any]] = f"{system.content}\n\n{text}" if system.content else text
     else:
         content = [*system.content, {"type": "text", "text": text}]
     return system.model_copy(update={"content": content})

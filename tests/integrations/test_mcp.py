@@ -116,7 +116,7 @@ async def test_a_message_that_could_not_be_read_is_reported_and_kept(make_memory
 
 
 def test_a_server_needs_a_user(memory: MemLoRAMemory) -> None:
-    with pytest.raises(MissingUserError, match="names nobody"):
+    with pytest.raises(MissingUserError, match="must be a non-empty string"):
         build_server(memory, " ")
 
 
