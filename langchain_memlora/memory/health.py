@@ -1,4 +1,4 @@
-"""What `memlora doctor` looks at. A check never raises and never makes a file where nothing was stored yet."""
+"""Health checks of an installation and a memory. A check never raises, and creates no file where nothing is stored yet."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from langchain_memlora.bundles import TEXT_ROLES, load_bundle
-from langchain_memlora.cli.models import folder_of, is_cached
-from langchain_memlora.cli.setting import Setting
+from langchain_memlora.bundles import DEFAULT_BUNDLE, TEXT_ROLES, load_bundle
 from langchain_memlora.errors import MemLoRAError, StoreInUseError
+from langchain_memlora.models.base_model import is_cached, model_dir
 from langchain_memlora.models.pins import DEFAULT_BASE, DEFAULT_EMBEDDER, PINS
 
 if TYPE_CHECKING:
     from langchain_memlora.indexes.sync import Synced
     from langchain_memlora.ledger import Ledger
+    from langchain_memlora.memory.memory import MemLoRAMemory
 
 NEEDED = ("torch", "transformers", "peft", "chromadb", "langgraph")
 UNNEEDED = ("torchvision", "torchaudio")
@@ -33,41 +33,100 @@ NOTHING = "nothing stored yet"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One row of the doctor's table.
+    """The result of one check.
 
     Attributes:
-        found: What is there, or what is wrong.
-        mend: What to do about it; empty where all is well.
+        found: The state, or the problem.
+        fix: The remedy; empty if there is no problem.
     """
 
     name: str
     state: Literal["ok", "warning", "problem"]
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
-Checker = Callable[[Setting], Iterator[Check]]
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The memory to check.
+
+    Attributes:
+        path: The folder of the memory; it need not exist.
+        experts: The bundle's name or path.
+        open: Opens the memory.
+        in_path: The ledger is a file in `path`, and the experts are `experts`. Otherwise only `open` can reach them.
+    """
+
+    path: Path
+    experts: str | Path
+    open: Callable[[], MemLoRAMemory]
+    in_path: bool = True
+
+    @property
+    def ledger_file(self) -> Path:
+        """The file of a ledger in `path`."""
+        return self.path / "ledger.sqlite3"
+
+    @property
+    def is_stored(self) -> bool:
+        """True if a memory exists."""
+        return not self.in_path or self.ledger_file.exists()
+
+
+Checker = Callable[[Target], Iterator[Check]]
+
+
+def check_health(
+    path: str | Path,
+    *,
+    experts: str | Path = DEFAULT_BUNDLE,
+    open_memory: Callable[[], MemLoRAMemory] | None = None,
+) -> list[Check]:
+    """Check packages, models, experts and stored data, as `memlora doctor` does.
+
+    Args:
+        path: The folder of the memory.
+        experts: The bundle's name or path.
+        open_memory: Opens the memory, if its ledger, index, embedder or engine is not the default in `path`.
+
+    Example:
+        ```python
+        from langchain_memlora.memory.health import check_health
+
+        problems = [check for check in check_health("/tmp/memlora-example") if check.state == "problem"]
+        print(problems)
+        ```
+    """
+
+    def default() -> MemLoRAMemory:
+        from langchain_memlora.memory.memory import MemLoRAMemory
+
+        return MemLoRAMemory(path=path, experts=experts)
+
+    target = Target(Path(path).expanduser(), experts, open_memory or default, in_path=open_memory is None)
+    return [row for check in CHECKS for row in check(target)]
 
 
 def careful(check: Checker) -> Checker:
-    """Make a check that reports what it stumbles over."""
+    """Make a check that reports errors as problems."""
 
     @wraps(check)
-    def checked(setting: Setting) -> Iterator[Check]:
+    def checked(target: Target) -> Iterator[Check]:
+        name = check.__name__.replace("_", " ")
         try:
-            yield from check(setting)
-        except MemLoRAError as error:  # these messages end with what to do
-            yield Check(check.__name__.replace("_", " "), "problem", str(error))
-        except Exception as error:  # a doctor must outlive any illness
-            mend = "Please report this, with the output of `memlora --debug doctor`."
-            yield Check(check.__name__.replace("_", " "), "problem", f"{type(error).__name__}: {error}", mend)
+            yield from check(target)
+        except MemLoRAError as error:  # these messages end with a remedy
+            yield Check(name, "problem", str(error))
+        except Exception as error:  # one broken part must not hide the state of the others
+            fix = "Please report this, with the output of `memlora --debug doctor`."
+            yield Check(name, "problem", f"{type(error).__name__}: {error}", fix)
 
     return checked
 
 
 @careful
-def python(_: Setting) -> Iterator[Check]:
-    """The interpreter and the packages; nothing is imported, so a broken one can't stop us."""
+def python(_: Target) -> Iterator[Check]:
+    """Check the interpreter and the packages; none is imported, because a broken one would raise."""
     yield Check("python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
     for package in NEEDED:
         version = _version(package)
@@ -75,82 +134,82 @@ def python(_: Setting) -> Iterator[Check]:
         yield Check(package, "ok", version) if version else Check(package, "problem", "not installed", missing)
     for package in UNNEEDED:
         if version := _version(package):
-            mend = f"If importing transformers fails, run `{sys.executable} -m pip uninstall {package}`."
-            yield Check(package, "warning", f"{version}: not needed, and must fit torch", mend)
+            fix = f"If importing transformers fails, run `{sys.executable} -m pip uninstall {package}`."
+            yield Check(package, "warning", f"{version}: not needed, and must fit torch", fix)
 
 
 @careful
-def base_model(setting: Setting) -> Iterator[Check]:
-    """The weights that the experts of the chosen bundle adapt."""
+def base_model(target: Target) -> Iterator[Check]:
+    """Check the weights that the bundle's experts adapt."""
     from langchain_memlora.models.base_model import check_manifest, resolve_base_model
 
-    name = load_bundle(setting.experts).card.base.name if _loads(setting) else DEFAULT_BASE
+    name = load_bundle(target.experts).card.base.name if _loads(target) else DEFAULT_BASE
     if name != DEFAULT_BASE:
         yield Check("base model", "ok", resolve_base_model(name).source)
     elif not is_cached(name):
         yield _uncached("base model", name)
     else:
-        check_manifest(folder_of(name), deep=True)
+        check_manifest(model_dir(name), deep=True)
         yield Check("base model", "ok", f"{name}, intact")
 
 
 @careful
-def embedder(_: Setting) -> Iterator[Check]:
-    """The default embedder."""
+def embedder(_: Target) -> Iterator[Check]:
+    """Check the default embedder."""
     from langchain_memlora.models.cache import verify
 
     if not is_cached(DEFAULT_EMBEDDER):
         yield _uncached("embedder", DEFAULT_EMBEDDER)
     else:
         pin = PINS[DEFAULT_EMBEDDER]
-        verify(folder_of(pin.name) / pin.file, pin.sha256)
+        verify(model_dir(pin.name) / pin.file, pin.sha256)
         yield Check("embedder", "ok", f"{pin.name}, intact")
 
 
 @careful
-def experts(setting: Setting) -> Iterator[Check]:
-    """The bundle and its adapters."""
-    bundle = load_bundle(setting.experts)
+def experts(target: Target) -> Iterator[Check]:
+    """Check the bundle and its adapters."""
+    bundle = load_bundle(target.experts)
     missing = [role.value for role in TEXT_ROLES if role not in bundle.adapters]
     label = f"{bundle.card.name} {bundle.card.version} at {bundle.path}"
     if missing:
-        mend = "Reinstall the package or train them: `memlora train ROLE --bundle DIR`."
-        yield Check("experts", "problem", f"{label} has no {' and no '.join(missing)} expert", mend)
+        fix = "Reinstall the package or train them: `memlora train ROLE --bundle DIR`."
+        yield Check("experts", "problem", f"{label} has no {' and no '.join(missing)} expert", fix)
     else:
         yield Check("experts", "ok", label)
 
 
 @careful
-def disk(setting: Setting) -> Iterator[Check]:
-    """Whether the folder of the memory can be written."""
-    home = setting.home
+def disk(target: Target) -> Iterator[Check]:
+    """Check that the folder of the memory is writable, and has free space."""
+    home = target.path
     there = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
     try:
         if there == home:
             tempfile.TemporaryFile(dir=home).close()
         elif not (there.is_dir() and os.access(there, os.W_OK)):
-            raise PermissionError("not a folder that can be written")
+            raise PermissionError("not a writable folder")
     except OSError as error:
-        yield Check("disk", "problem", f"{home}: {error}", "Mend its permissions or choose another folder with --path.")
+        yield Check("disk", "problem", f"{home}: {error}", "Fix its permissions or choose another folder with --path.")
         return
     free = shutil.disk_usage(there).free
-    found = f"{home} can be written, {free / 1e9:.1f} GB free"
+    found = f"{home} is writable, {free / 1e9:.1f} GB free"
     yield Check("disk", "ok", found) if free > LITTLE_SPACE else Check("disk", "warning", found, "Free some space.")
 
 
 @careful
-def ledger(setting: Setting) -> Iterator[Check]:
-    """The durable record: sound, and nothing left undone."""
-    if not is_stored(setting):
-        yield Check("ledger", "ok", f"{NOTHING} in {setting.home}")
+def ledger(target: Target) -> Iterator[Check]:
+    """Check the ledger for damage, and for failed and pending jobs."""
+    if not target.is_stored:
+        yield Check("ledger", "ok", f"{NOTHING} in {target.path}")
         return
-    with _ledger(setting) as record:
+    with _ledger(target) as record:
         if wrong := record.check():
             yield Check("ledger", "problem", "; ".join(wrong[:3]), "Restore a backup of ledger.sqlite3.")
             return
         counts = record.counts()
-        words = ", ".join(f"{counts[table]} {table}" for table in ("turns", "memories", "operations"))
-        yield Check("ledger", "ok", f"sound: {words}")
+        sizes = ", ".join(f"{counts[table]} {table}" for table in ("turns", "memories", "operations"))
+        yield Check("ledger", "ok", f"intact: {sizes}")
         failed, pending = len(record.jobs("failed")), len(record.jobs("pending"))
     if failed or pending:
         found = f"{failed} failed and {pending} pending: these messages are stored, but not yet remembered"
@@ -160,30 +219,30 @@ def ledger(setting: Setting) -> Iterator[Check]:
 
 
 @careful
-def index(setting: Setting) -> Iterator[Check]:
-    """The vectors: can be opened, and hold what the ledger says they do."""
-    if not is_stored(setting):
+def index(target: Target) -> Iterator[Check]:
+    """Check that the vector index opens, and matches the ledger."""
+    if not target.is_stored:
         yield Check("index", "ok", NOTHING)
         return
-    with _ledger(setting) as record:
-        if not (setting.home / "chroma").exists() and not _holds_anything(record):
+    with _ledger(target) as record:
+        if not (target.path / "chroma").exists() and not _holds_anything(record):
             yield Check("index", "ok", NOTHING)
             return
-    if not setting.opened_by and not _loads(setting):
-        yield Check("index", "warning", "not looked at, since the experts can't be loaded")
+    if target.in_path and not _loads(target):
+        yield Check("index", "warning", "not checked, because the experts can't be loaded")
         return
-    with setting.open() as memory:
+    with target.open() as memory:
         try:
             synced = memory.services.index()
         except StoreInUseError as error:
-            yield Check("index", "warning", "in use, so it was not looked at", str(error))
+            yield Check("index", "warning", "not checked, because it is in use", str(error))
             return
         waiting = synced.waiting
         if lost := _lost(synced, memory.ledger):
             yield Check("index", "problem", f"at least {lost} vectors are lost", REBUILD)
         elif waiting:
             found = f"{waiting} items are not in it yet"
-            yield Check("index", "warning", found, f"The next call does it. Or: {REBUILD}")
+            yield Check("index", "warning", found, f"The next call adds them. Or: {REBUILD}")
         else:
             yield Check("index", "ok", "up to date with the ledger")
 
@@ -191,35 +250,26 @@ def index(setting: Setting) -> Iterator[Check]:
 CHECKS: tuple[Checker, ...] = (python, base_model, embedder, experts, disk, ledger, index)
 
 
-def _loads(setting: Setting) -> bool:
-    """Whether the bundle can be loaded; the row of the experts says why not."""
+def _loads(target: Target) -> bool:
+    """Return True if the bundle can be loaded; otherwise the check of the experts has the reason."""
     try:
-        load_bundle(setting.experts)
+        load_bundle(target.experts)
     except MemLoRAError:
         return False
     return True
 
 
-def is_stored(setting: Setting) -> bool:
-    """Whether there is a memory at all; who opens it by a function of their own says that there is."""
-    return setting.opened_by is not None or _file(setting).exists()
-
-
-def _file(setting: Setting) -> Path:
-    return setting.home / "ledger.sqlite3"
-
-
 @contextmanager
-def _ledger(setting: Setting) -> Iterator[Ledger]:
-    """The ledger alone, so that it can be looked at where the rest of a memory can't be opened."""
+def _ledger(target: Target) -> Iterator[Ledger]:
+    """Open the ledger alone, if possible, so that it is checked even if the rest of the memory can't be opened."""
     from langchain_memlora.ledger import Ledger
 
-    if setting.opened_by:
-        with setting.open() as memory:
-            yield memory.ledger
-    else:
-        with closing(Ledger(_file(setting))) as record:
+    if target.in_path:
+        with closing(Ledger(target.ledger_file)) as record:
             yield record
+    else:
+        with target.open() as memory:
+            yield memory.ledger
 
 
 def _holds_anything(record: Ledger) -> bool:
@@ -227,7 +277,7 @@ def _holds_anything(record: Ledger) -> bool:
 
 
 def _lost(synced: Synced, record: Ledger) -> int:
-    """How many of the oldest thousand items should be in the index and are not; 0 if it can't be asked for ids."""
+    """Count how many of the oldest thousand items the index should hold and does not; 0 if it can't look ids up."""
     from langchain_memlora.indexes.base import Kind, entry_id
     from langchain_memlora.ledger import MEMORY, TURN
     from langchain_memlora.types import MemoryState
@@ -245,8 +295,8 @@ def _lost(synced: Synced, record: Ledger) -> int:
 
 
 def _uncached(row: str, name: str) -> Check:
-    mend = f"It is fetched at first use ({PINS[name].megabytes} MB), or now by `memlora models pull {name}`."
-    return Check(row, "warning", f"{name} is not on this machine yet", mend)
+    fix = f"It is fetched at first use ({PINS[name].megabytes} MB), or now by `memlora models pull {name}`."
+    return Check(row, "warning", f"{name} is not on this machine yet", fix)
 
 
 def _version(package: str) -> str:
