@@ -23,7 +23,7 @@ def as_picture(data: bytes) -> bytes:
     from a name or type.
 
     Returns:
-        PNG up to 512 x 512 pixels, JPEG above. The same image always gives the same bytes.
+        PNG up to 512 x 512 pixels, JPEG above. The same image always returns the same bytes.
 
     Raises:
         InvalidImageError: It is no image of a supported format, is truncated, or has more than 50 million pixels.

@@ -277,7 +277,7 @@ def _holds_anything(record: Ledger) -> bool:
 
 
 def _lost(synced: Synced, record: Ledger) -> int:
-    """Count how many of the oldest thousand items the index should hold and does not; 0 if it can't look ids up."""
+    """Count the items, among the oldest thousand, that the index should hold and does not; 0 if it can't query ids."""
     from langchain_memlora.indexes.base import Kind, entry_id
     from langchain_memlora.ledger import MEMORY, TURN
     from langchain_memlora.types import MemoryState
