@@ -591,7 +591,9 @@ class MemLoRAMemory:
         check_name("memory_id", memory_id)
         found = self.ledger.memories(scope, ids=[memory_id], deleted=deleted)
         if not found:
-            msg = f"{scope.user_id!r} has no memory {memory_id!r}, or not in this scope. Pass an id that `get_all` lists."
+            msg = (
+                f"{scope.user_id!r} has no memory {memory_id!r}, or not in this scope. Pass an id that `get_all` lists."
+            )
             raise NotFoundError(msg)
         return found[0]
 
