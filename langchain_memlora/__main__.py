@@ -1,4 +1,4 @@
-"""`python -m langchain_memlora` is `memlora`; `accelerate launch -m langchain_memlora train ...` trains on several GPUs."""
+"""Runs the command: `python -m langchain_memlora` is `memlora`; `accelerate launch -m` starts it on several GPUs."""
 
 from langchain_memlora.cli import main
 

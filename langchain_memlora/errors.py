@@ -1,27 +1,27 @@
-"""Every error this package raises on purpose.
+"""The errors that this package raises.
 
-Each message names the offending value and ends with what to do about it::
+Each message names the offending value and ends with a remedy::
 
     MemLoRAError
-    ├── InvalidInputError        what the caller passed can't be used (also a ValueError)
-    │   ├── MissingUserError     no `user_id`, or one that can't name a user
-    │   └── InvalidImageError    an image can't be read, is too large, or is not here any more
-    │       └── RemoteImageError it lies elsewhere, and nothing that a message names is fetched
+    ├── InvalidInputError        an argument can't be used (also a ValueError)
+    │   ├── MissingUserError     no `user_id`, or one that can't identify a user
+    │   └── InvalidImageError    an image can't be read, is too large, or is missing
+    │       └── RemoteImageError it is a remote URL; URLs in messages are never fetched
     ├── NotFoundError            no such memory in this user's scope (also a LookupError)
     ├── ModelError               base models and embedders
-    │   ├── ModelNotFoundError   not on this machine, and it couldn't be fetched
-    │   └── ModelMismatchError   a file is not the one that was pinned
+    │   ├── ModelNotFoundError   it is not on this machine, and could not be fetched
+    │   └── ModelMismatchError   a file differs from the pinned one
     ├── BundleError              an expert bundle can't be loaded
     │   └── BundleMismatchError  it was trained for another base, tokenizer or format
-    ├── EngineError              the engine failed or was closed while computing
-    │   └── PromptTooLongError   a prompt and what may be written do not fit into the model
-    ├── ExpertOutputError        a model's text could not be read (reported in results, seldom raised)
-    ├── VisionNotConfiguredError images were given and no vision expert is loaded
-    ├── LedgerError              the durable record can't be opened, read or written
+    ├── EngineError              the engine failed, or was closed while computing
+    │   └── PromptTooLongError   a prompt and its completion do not fit into the model
+    ├── ExpertOutputError        a model's output could not be parsed (reported in results, seldom raised)
+    ├── VisionNotConfiguredError there are images, but no vision expert is loaded
+    ├── LedgerError              the ledger can't be opened, read or written
     ├── IndexMismatchError       the vector index was built with another embedder or schema
-    ├── IndexDamagedError        the vector index can't be read, and mending it from the ledger did not help
+    ├── IndexDamagedError        the vector index can't be read, and rebuilding it from the ledger failed
     ├── StoreInUseError          another process owns this embedded store
-    ├── ConflictError            other writers changed the scope too often while we decided
+    ├── ConflictError            other writers changed the scope too often during an update
     ├── ClosedError              the memory was used after `close()`
     └── MissingExtraError        an optional package is not installed (also an ImportError)
 """
@@ -30,7 +30,7 @@ from __future__ import annotations
 
 
 class MemLoRAError(Exception):
-    """Base of every error raised by langchain_memlora."""
+    """Base of all errors raised by langchain_memlora."""
 
 
 class InvalidInputError(MemLoRAError, ValueError):
@@ -38,15 +38,15 @@ class InvalidInputError(MemLoRAError, ValueError):
 
 
 class MissingUserError(InvalidInputError):
-    """A call came without a usable `user_id`; memories are never shared by default."""
+    """A call has no usable `user_id`; memories are never shared by default."""
 
 
 class InvalidImageError(InvalidInputError):
-    """An image can't be decoded, exceeds a limit, or is not where it was kept."""
+    """An image can't be decoded, exceeds a limit, or is missing from the store."""
 
 
 class RemoteImageError(InvalidImageError):
-    """An image is named by an address; fetching what messages name would tell others what is remembered."""
+    """An image is a remote URL; fetching it would reveal to others what is remembered."""
 
 
 class NotFoundError(MemLoRAError, LookupError):
@@ -78,15 +78,15 @@ class EngineError(MemLoRAError):
 
 
 class PromptTooLongError(EngineError):
-    """A prompt is longer than the model can read, or leaves no room for the answer."""
+    """A prompt is too long for the model, or leaves no room for the answer."""
 
 
 class ExpertOutputError(MemLoRAError):
-    """A model's text could not be read as the dialect asks."""
+    """A model's output does not follow the dialect."""
 
 
 class VisionNotConfiguredError(MemLoRAError):
-    """Images arrived, but no vision expert is configured to look at them."""
+    """There are images, but no vision expert or captioner to read them."""
 
 
 class LedgerError(MemLoRAError):
@@ -98,7 +98,7 @@ class IndexMismatchError(MemLoRAError):
 
 
 class IndexDamagedError(MemLoRAError):
-    """The vector index can't be read; nothing is lost, for it is derived from the ledger."""
+    """The vector index can't be read; nothing is lost, because it is derived from the ledger."""
 
 
 class StoreInUseError(MemLoRAError):
@@ -106,7 +106,7 @@ class StoreInUseError(MemLoRAError):
 
 
 class ConflictError(MemLoRAError):
-    """The scope kept changing under us; nothing was written for these facts."""
+    """The scope kept changing during an update; nothing was written for these facts."""
 
 
 class ClosedError(MemLoRAError):
@@ -114,4 +114,4 @@ class ClosedError(MemLoRAError):
 
 
 class MissingExtraError(MemLoRAError, ImportError):
-    """What was asked for needs a package that only an extra installs."""
+    """A feature needs a package that only an extra installs."""

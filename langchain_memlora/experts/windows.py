@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from langchain_memlora.text import visible
+from langchain_memlora.text import strip_invisible
 from langchain_memlora.types import Turn
 
 PIECE = 1200
@@ -101,7 +101,7 @@ def cut_windows(
 
 def one_line(text: str) -> str:
     """Collapse all white space, line breaks included, so that one message stays one line; what can't be seen goes."""
-    return " ".join(visible(text).split())
+    return " ".join(strip_invisible(text).split())
 
 
 def _window(context: Sequence[Turn], pieces: Sequence[tuple[Turn, str]], sources: Collection[str]) -> Window:

@@ -1,4 +1,4 @@
-"""Pictures: taken out of what callers pass, made safe and small, and kept beside the ledger under the hash of their bytes."""
+"""Messages and pictures from callers: checked, converted, and pictures stored beside the ledger by the hash of their bytes."""
 
 from langchain_memlora.intake.image_bytes import MAX_BYTES, read_picture
 from langchain_memlora.intake.picture import MAX_PIXELS, MAX_SIDE, as_picture

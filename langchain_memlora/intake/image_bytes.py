@@ -1,4 +1,4 @@
-"""The bytes of an image, in whatever form it is given. Nothing is ever fetched from a network."""
+"""Reads the bytes of an image from any supported form. Nothing is ever fetched from a network."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ FORMS = "bytes, a path, base64 with a mime_type, or a data: URL"
 
 
 def read_picture(given: Any) -> bytes:
-    """The bytes of an image as they were given, unchecked: see `as_picture`.
+    """Return the bytes of an image, not decoded yet: see `as_picture`.
 
     Args:
         given: Bytes, a path, a `data:` URL, or a content block: LangChain's (`base64`, `url`, or `data` with a
             `source_type`), OpenAI's `image_url`, Anthropic's `source`, or ours, `{"type": "image", "path": ...}`.
 
     Raises:
-        RemoteImageError: It lies elsewhere; this package fetches nothing that a message names.
-        InvalidImageError: It has none of these forms, is not there, or has more than 20 million bytes.
+        RemoteImageError: It is a remote URL; URLs in messages are never fetched.
+        InvalidImageError: It has none of these forms, does not exist, or has more than 20 million bytes.
 
     Example:
         ```python
@@ -39,7 +39,7 @@ def read_picture(given: Any) -> bytes:
         found = _from_url(found)
     if isinstance(found, bytes | bytearray | memoryview):
         if len(found) > MAX_BYTES:
-            msg = f"An image has {len(found)} bytes, the limit is {MAX_BYTES}. Make it smaller."
+            msg = f"An image has {len(found)} bytes; the limit is {MAX_BYTES}. Make it smaller."
             raise InvalidImageError(msg)
         return bytes(found)
     msg = f"{_short(given)} is not an image. Pass {FORMS}."
@@ -47,7 +47,7 @@ def read_picture(given: Any) -> bytes:
 
 
 def _inside(block: Mapping[str, Any]) -> Any:
-    """What a content block holds: bytes, a `Path`, a URL, or nothing that is known."""
+    """Return the content of a block: bytes, a `Path`, a URL, or something unknown."""
     if block.get("type") == "image_url":
         url = block.get("image_url")
         return url.get("url") if isinstance(url, Mapping) else url
@@ -55,7 +55,7 @@ def _inside(block: Mapping[str, Any]) -> Any:
     held = {**source, "mime_type": source.get("media_type")} if isinstance(source, Mapping) else block
     kind = held.get("mime_type")
     if isinstance(kind, str) and not kind.startswith("image/"):
-        msg = f"An image block says that it is {kind!r:.80}. Pass a block of an image/ type."
+        msg = f"An image block has the mime_type {kind!r:.80}. Pass a block of an image/ type."
         raise InvalidImageError(msg)
     if held.get("path"):
         return Path(held["path"])
@@ -67,12 +67,12 @@ def _from_url(url: str) -> bytes:
     scheme, _, rest = url.partition(":")
     if scheme.lower() != "data":
         if "://" in url[:40]:
-            msg = f"{url!r:.120} is a remote image, and nothing is fetched. Download it and pass its bytes."
+            msg = f"{url!r:.120} is a remote URL, which is never fetched. Download it and pass its bytes."
             raise RemoteImageError(msg)
         return _from_file(Path(url))
     header, _, data = rest.partition(",")
     if not header.endswith(";base64"):
-        msg = f"{url!r:.60} is not written in base64. Pass {FORMS}."
+        msg = f"{url!r:.60} is not in base64. Pass {FORMS}."
         raise InvalidImageError(msg)
     if len(data) > MAX_BYTES * 4 // 3 + 4:
         msg = f"An image has {len(data)} characters of base64; the limit is {MAX_BYTES} bytes. Make it smaller."

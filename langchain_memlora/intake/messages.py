@@ -1,4 +1,4 @@
-"""Turns what callers pass (strings, dicts, LangChain messages) into checked turns, and names into checked scopes."""
+"""Converts input from callers: strings, dicts and LangChain messages into turns, and ids into scopes, all checked."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ QUESTION_WORDS = {"who", "whom", "whose", "what", "when", "where", "which", "why
 
 
 class Given(NamedTuple):
-    """What messages became.
+    """The result of converting messages.
 
     Attributes:
-        turns: Without ids, which the ledger gives.
-        skipped: How many messages hold nothing to keep.
-        failures: Images that could not be taken; the words beside them are in the turns.
+        turns: Turns without ids, which the ledger assigns.
+        skipped: Number of messages that hold nothing to keep.
+        failures: Images that could not be read; the text beside them is in the turns.
     """
 
     turns: list[Turn]
@@ -39,14 +39,14 @@ class Given(NamedTuple):
 
 
 def to_scope(user_id: str | None, agent_id: str | None = None, run_id: str | None = None) -> Scope:
-    """Check names and make a scope.
+    """Check ids and make a scope.
 
     Raises:
         MissingUserError: `user_id` is missing, blank or a wildcard.
-        InvalidInputError: A name is not a string, too long, or holds control characters.
+        InvalidInputError: An id is not a string, too long, or holds control characters.
     """
     if not isinstance(user_id, str) or not user_id.strip() or user_id.strip() == "*":
-        msg = f"user_id={user_id!r} names nobody. Pass the id of one user; memories are never shared by default."
+        msg = f"user_id must be a non-empty string other than '*', got {user_id!r}. Pass the id of one user."
         raise MissingUserError(msg)
     for name, value in (("user_id", user_id), ("agent_id", agent_id), ("run_id", run_id)):
         if value is not None:
@@ -64,17 +64,17 @@ def to_turns(
     images: ImageStore | None = None,
     redact: Redact | None = None,
 ) -> Given:
-    """Turn messages into turns without ids.
+    """Convert messages to turns without ids.
 
-    Not kept: system and tool messages, messages that a framework inserted (LangChain marks its summaries with
+    Skipped: system and tool messages, messages that a framework inserted (LangChain marks its summaries with
     `lc_source`), and messages without text or image.
 
     Args:
         messages: A string (said by the user), a message, or a sequence of messages: LangChain messages, `(role, text)`
             pairs or `{"role", "content"}` dicts, where `name` is the speaker and `id` makes a repeated `add` a no-op.
-        observed_at: When they were said (aware); the clock's time if not given.
-        images: Where images in the messages are kept, at most 64 of them a call.
-        redact: Applied to each message's text before anything else is done with it.
+        observed_at: The aware time at which they were said; the clock's time if not given.
+        images: Store for images in the messages, at most 64 per call.
+        redact: Applied to each message's text before any other use.
 
     Raises:
         InvalidInputError: No message, an unknown role, a naive datetime, text that is too long or not valid Unicode.
@@ -82,7 +82,7 @@ def to_turns(
     """
     given = _as_list(messages)
     if not given:
-        msg = f"No messages were given ({messages!r}). Pass a string or a list of messages."
+        msg = f"There are no messages in {messages!r}. Pass a string or a list of messages."
         raise InvalidInputError(msg)
     at, origin = _moment(observed_at)
     facts = _plain(metadata)
@@ -99,11 +99,13 @@ def to_turns(
     failures: list[Failure] = []
     seen: Counter[str] = Counter()
     room = MAX_IMAGES
-    for message, text, blocks in kept:  # every message was checked, so nothing below is stored in vain
+    for message, text, blocks in kept:  # all messages are valid by now, so no image is stored in vain
         taken = _pictures(blocks[:room], images, failures)
         if len(blocks) > room:
             failures.append(
-                _failure(f"{len(blocks) - room} images more than the {MAX_IMAGES} of a call. Add them later.")
+                _failure(
+                    f"{len(blocks) - room} images exceed the limit of {MAX_IMAGES} per call. Add them in another call."
+                )
             )
         room = max(0, room - len(blocks))
         if text.strip() or taken:
@@ -122,10 +124,10 @@ def check_text(text: Any, name: str) -> str:
         InvalidInputError: It is not a string, blank, too long or not valid Unicode.
     """
     if not isinstance(text, str) or not text.strip():
-        msg = f"{name}={text!r} is not a text. Pass a string that is not blank."
+        msg = f"{name}={text!r} is not a text. Pass a non-blank string."
         raise InvalidInputError(msg)
     if len(text) > MAX_CHARACTERS:
-        msg = f"{name} has {len(text)} characters, the limit is {MAX_CHARACTERS}. Split it."
+        msg = f"{name} has {len(text)} characters; the limit is {MAX_CHARACTERS}. Split it."
         raise InvalidInputError(msg)
     try:
         text.encode()
@@ -137,22 +139,22 @@ def check_text(text: Any, name: str) -> str:
 
 
 def redacted(text: str, redact: Redact | None) -> str:
-    """A text as the caller's hook lets it be stored.
+    """Apply the caller's redaction to a text.
 
     Raises:
-        InvalidInputError: The hook gave something else than a string.
+        InvalidInputError: The function returned something other than a string.
     """
     if redact is None or not text:
         return text
     kept = redact(text)
     if not isinstance(kept, str):
-        msg = f"redact={redact!r} gave {type(kept).__name__}. Make it return the text that may be stored, as a string."
+        msg = f"redact={redact!r} returned {type(kept).__name__}. Return the text that may be stored, as a string."
         raise InvalidInputError(msg)
     return kept
 
 
 def is_question(text: str) -> bool:
-    """Whether a message asks rather than tells."""
+    """Return True for a message that asks a question rather than states something."""
     first = text.replace("\u2019", "'").casefold().split("'")[0].split(maxsplit=1)[:1]
     return text.endswith("?") or (bool(first) and first[0].strip(",:") in QUESTION_WORDS)
 
@@ -186,28 +188,28 @@ def _moment(observed_at: datetime | None) -> tuple[datetime, Any]:
     try:
         return observed_at.astimezone(UTC), "given"
     except OverflowError as error:
-        msg = f"observed_at={observed_at!r} has no date in UTC. Pass a datetime well within the years 1 to 9999."
+        msg = f"observed_at={observed_at!r} has no date in UTC. Pass a datetime within the years 1 to 9999."
         raise InvalidInputError(msg) from error
 
 
 def _plain(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Metadata as it will be read back from disk: JSON, other values as strings."""
+    """Convert metadata to JSON values, other values to strings, as they will be read back from disk."""
     try:
         return json.loads(json.dumps(dict(metadata or {}), default=str))
     except (TypeError, ValueError, RecursionError) as error:
-        msg = f"metadata={metadata!r:.80} can't be kept ({error}). Pass a dict whose keys are strings."
+        msg = f"metadata={metadata!r:.80} can't be stored ({error}). Pass a dict with string keys."
         raise InvalidInputError(msg) from error
 
 
 def _role(message: BaseMessage) -> str:
-    """Chunks of a streamed message count as the message; a `ChatMessage` names its role itself."""
+    """Return a message's role. Chunks of a streamed message count as messages; a `ChatMessage` has its own role."""
     kind = message.type.removesuffix("MessageChunk").lower()
     kind = str(getattr(message, "role", kind)) if kind == "chat" else kind
     return _ROLES.get(kind, kind)
 
 
 def _content(message: BaseMessage) -> tuple[str, list[dict[str, Any]]]:
-    """Text and content blocks that hold images."""
+    """Return a message's text and its content blocks that hold images."""
     blocks = message.content if isinstance(message.content, list) else []
     images = [block for block in blocks if isinstance(block, dict) and block.get("type") in {"image", "image_url"}]
     text = message.text
@@ -217,12 +219,12 @@ def _content(message: BaseMessage) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _pictures(blocks: Sequence[dict[str, Any]], images: ImageStore | None, failures: list[Failure]) -> tuple[str, ...]:
-    """Keep images, one at a time; references to those that could be kept."""
+    """Store images one at a time, and return the references of those that could be read."""
     taken = []
     for block in blocks:
         try:
             if images is None:
-                raise InvalidImageError("Images can't be kept here. Pass the words only.")
+                raise InvalidImageError("Images can't be stored here. Pass the text only.")
             taken.append(images.put(as_picture(read_picture(block))))
         except InvalidImageError as error:
             failures.append(_failure(str(error), type(error).__name__))
@@ -236,9 +238,9 @@ def _failure(message: str, kind: str = InvalidImageError.__name__) -> Failure:
 def _derived_id(
     role: str, speaker: str | None, text: str, images: tuple[str, ...], at: datetime, seen: Counter[str]
 ) -> str:
-    """An id for a message without one: the same words at the same time are the same message.
+    """Derive an id for a message without one: the same text at the same time is the same message.
 
-    Said twice in one call, they are two.
+    Duplicates within one call get distinct ids.
     """
     key = repr((role, speaker, text, images, at.astimezone(UTC).isoformat()))
     seen[key] += 1
@@ -256,5 +258,5 @@ def check_name(name: str, value: Any) -> None:
         or len(value) > MAX_NAME
         or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value)
     ):
-        msg = f"{name}={value!r:.80} is not usable. Pass a string of at most {MAX_NAME} characters without control characters."
+        msg = f"{name}={value!r:.80} can't be used. Pass up to {MAX_NAME} characters, without control characters."
         raise InvalidInputError(msg)

@@ -1,4 +1,4 @@
-"""Makes a picture of ours out of anybody's image: decoded under limits, upright, without metadata, encoded again."""
+"""Normalises images: decoded under limits, upright, without metadata, encoded again."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 def as_picture(data: bytes) -> bytes:
-    """Decode an image and encode it again, so that what is kept is known to be sound and holds nothing but pixels.
+    """Decode an image and encode it again, so that the result is valid and holds nothing but pixels.
 
-    Turned as its camera noted, on white where it was transparent, in RGB, its first frame if it moves, and with at most
-    1024 pixels a side. Where it was taken and by what is not kept. What it is decides the content, not a name or type.
+    The result is rotated by its EXIF orientation, on white where it was transparent, in RGB, the first frame of an
+    animation, and at most 1024 pixels a side. Place and camera are dropped. The format is detected from the content, not
+    from a name or type.
 
     Returns:
-        PNG up to 512 x 512 pixels, JPEG above. The same image always gives the same bytes.
+        PNG up to 512 x 512 pixels, JPEG above. The same image always returns the same bytes.
 
     Raises:
-        InvalidImageError: It is no image of a known format, is truncated, or has more than 50 million pixels.
+        InvalidImageError: It is no image of a supported format, is truncated, or has more than 50 million pixels.
 
     Example:
         ```python
@@ -47,7 +48,7 @@ def as_picture(data: bytes) -> bytes:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise _too_large() from error
-    except Exception as error:  # decoders meet broken files with all kinds of errors
+    except Exception as error:  # decoders raise many kinds of errors on broken files
         msg = (
             f"An image of {len(data)} bytes can't be decoded ({type(error).__name__}: {error!s:.120}). Pass a whole file "
             f"of one of the formats {', '.join(FORMATS)}."
@@ -57,7 +58,7 @@ def as_picture(data: bytes) -> bytes:
 
 def _small(image: Image.Image) -> Image.Image:
     width, height = image.size
-    if width * height > MAX_PIXELS:  # known from the header: nothing was decoded yet
+    if width * height > MAX_PIXELS:  # from the header: nothing is decoded yet
         raise _too_large(width, height)
     image.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG can be decoded smaller; others ignore this
     image.thumbnail((MAX_SIDE, MAX_SIDE))

@@ -1,4 +1,4 @@
-"""Where pictures are kept: a folder of files named by the hash of their bytes, so that the same picture is kept once."""
+"""Stores pictures: a folder of files named by the hash of their bytes, so that equal pictures are stored once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ DRAFT_SECONDS = 60
 
 
 class ImageStore:
-    """A folder of pictures. Which of them are still wanted, the ledger's turns know.
+    """A folder of pictures. The ledger's turns refer to those that are still needed.
 
     Args:
-        folder: Made when the first picture is kept.
+        folder: Created when the first picture is stored.
 
     Example:
         ```python
@@ -37,7 +37,7 @@ class ImageStore:
         self.folder = folder
 
     def put(self, data: bytes) -> str:
-        """Keep a picture; on disk when this returns. Gives its reference, `sha256:` and the hash.
+        """Store a picture on disk, and return its reference: `sha256:` and the hash.
 
         Raises:
             LedgerError: The folder can't be written.
@@ -53,15 +53,15 @@ class ImageStore:
                     os.fsync(draft.fileno())
                 os.replace(draft.name, target)
         except OSError as error:
-            msg = f"A picture can't be kept in {self.folder} ({error}). Free some space, or let the folder be written."
+            msg = f"A picture can't be stored in {self.folder} ({error}). Free some space, or make the folder writable."
             raise LedgerError(msg) from error
         return PREFIX + name
 
     def get(self, reference: str) -> bytes:
-        """The bytes of a picture.
+        """Return the bytes of a picture.
 
         Raises:
-            InvalidImageError: It is not here, or its bytes are others than those that were kept.
+            InvalidImageError: It is missing, or its bytes have changed.
         """
         name = reference.removeprefix(PREFIX)
         try:
@@ -74,7 +74,7 @@ class ImageStore:
         return data
 
     def sweep(self, keep: Collection[str]) -> int:
-        """Delete all pictures but those that are referred to; returns how many went."""
+        """Delete all pictures except those in `keep`, and return the number deleted."""
         if not self.folder.is_dir():
             return 0
         unwanted = [file for file in self.folder.iterdir() if PREFIX + file.name not in keep and not _is_fresh(file)]
@@ -84,7 +84,7 @@ class ImageStore:
 
 
 def _is_fresh(file: Path) -> bool:
-    """Whether somebody may still be writing it."""
+    """Return True for a draft that another writer may still be writing."""
     with contextlib.suppress(OSError):
         return file.name.startswith(".") and time.time() - file.stat().st_mtime < DRAFT_SECONDS
     return False

@@ -1,4 +1,4 @@
-"""How a memory plugs into LangChain. Names load what they need when they are first used."""
+"""A memory as LangChain components. Names load their modules at first use."""
 
 from __future__ import annotations
 

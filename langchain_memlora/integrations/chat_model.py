@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.exceptions import ContextOverflowError
@@ -27,27 +27,27 @@ class ChatMemLoRA(BaseChatModel):
     """The local base model, or one of its experts, as a chat model. `MemLoRAMemory.as_chat_model` makes one.
 
     It shares the engine of the memory: only the engine's worker thread touches the model, so any number of threads and
-    event loops may use one model, or several with different adapters, at once. Replies are written one at a time.
+    event loops may use one model, or several with different adapters, at once. Replies are generated one at a time.
     Leaving a stream early, or cancelling the task that waits for a reply, stops the generation.
 
-    Every option may also be given for one call (`model.invoke(text, temperature=0.7)`), or bound.
+    Every option may also be set for one call (`model.invoke(text, temperature=0.7)`), or bound.
 
     Args:
-        engine: What computes, for instance a `TransformersEngine`. Whoever made it closes it.
-        role: The adapter to use; `None` for the base model. An expert was trained on its own prompts and says little of
-            use to others.
+        engine: Runs the model, for instance a `TransformersEngine`. The chat model does not close it.
+        role: The adapter to use; `None` for the base model. An expert was trained on its own prompts and answers
+            others poorly.
         model: A name for traces and `response_metadata`.
-        max_tokens: A reply has at most this many tokens.
-        temperature: 0 takes the most probable token each time, so that a reply can be repeated.
-        top_p: Above temperature 0: draw only among the most probable tokens that together have this probability.
-        stop: A reply ends before the first of these strings; given for one call, they take the place of these.
-        seed: Makes chance repeatable.
+        max_tokens: Maximum number of tokens in a reply.
+        temperature: 0 takes the most probable token each time, so that replies are reproducible.
+        top_p: Above temperature 0: sample only among the most probable tokens that together have this probability.
+        stop: A reply ends before the first of these strings; those of a call replace these.
+        seed: Random seed.
 
     Raises:
         InvalidInputError: A message or an option can't be used.
         ContextOverflowError: The messages and `max_tokens` do not fit into the model.
         EngineError: The engine failed, was closed, or has no such adapter.
-        NotImplementedError: Tools or structured output were asked for. A model this small can't do that reliably.
+        NotImplementedError: Tools or structured output were requested. A model this small can't do that reliably.
 
     Example:
         ```python
@@ -87,7 +87,7 @@ class ChatMemLoRA(BaseChatModel):
         request = self._request(messages, stop, options)
         with _overflow():
             *_, completion = stream(self.engine, request)
-        return self._result(completion)
+        return self._result(cast("Completion", completion))
 
     async def _agenerate(
         self,
@@ -100,7 +100,7 @@ class ChatMemLoRA(BaseChatModel):
         with _overflow():
             async for piece in astream(self.engine, request):
                 completion = piece
-        return self._result(completion)
+        return self._result(cast("Completion", completion))
 
     def _stream(
         self,
@@ -128,47 +128,47 @@ class ChatMemLoRA(BaseChatModel):
                     yield self._chunk(piece)
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-        """How many tokens the model reads for these messages, the marks between them included."""
-        request = ChatRequest(self.role, _said(messages), max_tokens=0)
+        """Count the tokens that the model reads for these messages, chat template included."""
+        request = ChatRequest(self.role, _role_and_text(messages), max_tokens=0)
         return self.engine.submit_chat(request).result().prompt_tokens
 
     def get_num_tokens(self, text: str) -> int:
-        """How many tokens a text adds to a message."""
-        with_text, without = (self.get_num_tokens_from_messages([HumanMessage(said)]) for said in (text, ""))
+        """Count the tokens that a text adds to a message."""
+        with_text, without = (self.get_num_tokens_from_messages([HumanMessage(content)]) for content in (text, ""))
         return with_text - without
 
     def bind_tools(self, tools: Sequence[Any], **options: Any) -> NoReturn:
-        """Not for a model this small.
+        """Refuse tools, which a model this small can't call reliably.
 
         Raises:
             NotImplementedError: Always.
         """
         msg = (
-            f"{self.model} is too small to call tools, so ChatMemLoRA has no bind_tools. Use it without tools, or take a "
+            f"{self.model} is too small to call tools, so ChatMemLoRA has no bind_tools. Use it without tools, or use a "
             "larger chat model for the agent and keep the memory local: memory.as_middleware(...) works with any."
         )
         raise NotImplementedError(msg)
 
     def with_structured_output(self, schema: Any, **options: Any) -> NoReturn:
-        """Not for a model this small.
+        """Refuse schemas, which a model this small can't follow reliably.
 
         Raises:
             NotImplementedError: Always.
         """
         msg = (
             f"{self.model} is too small to keep to a schema, so ChatMemLoRA has no with_structured_output. "
-            "Read its text yourself, or take a larger chat model."
+            "Parse its text yourself, or use a larger chat model."
         )
         raise NotImplementedError(msg)
 
     def _request(self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]) -> ChatRequest:
         options = {name: value for name, value in options.items() if name != "stream"}  # LangChain's own
         if unknown := sorted(options.keys() - set(PER_CALL)):
-            msg = f"{', '.join(unknown)} can't be set for a call. What can is {', '.join(PER_CALL)} and stop."
+            msg = f"{', '.join(unknown)} can't be set for a call. Pass only {', '.join(PER_CALL)} and stop."
             raise InvalidInputError(msg)
         chosen = {name: getattr(self, name) for name in PER_CALL} | options
         words = stop if stop is not None else self.stop or ()
-        return ChatRequest(messages=_said(messages), stop=tuple(words), **chosen)
+        return ChatRequest(messages=_role_and_text(messages), stop=tuple(words), **chosen)
 
     def _result(self, completion: Completion) -> ChatResult:
         message = AIMessage(
@@ -177,11 +177,11 @@ class ChatMemLoRA(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _chunk(self, piece: str | Completion) -> ChatGenerationChunk:
-        """Text, or at the end everything else."""
+        """Make a chunk of text, or the last chunk with the metadata."""
         if isinstance(piece, str):
-            return ChatGenerationChunk(message=AIMessageChunk(piece))
+            return ChatGenerationChunk(message=AIMessageChunk(content=piece))
         last = AIMessageChunk(
-            "", response_metadata=self._metadata(piece), usage_metadata=_usage(piece), chunk_position="last"
+            content="", response_metadata=self._metadata(piece), usage_metadata=_usage(piece), chunk_position="last"
         )
         return ChatGenerationChunk(message=last)
 
@@ -192,26 +192,26 @@ class ChatMemLoRA(BaseChatModel):
 
 @contextlib.contextmanager
 def _overflow() -> Iterator[None]:
-    """Tell LangChain in its own words that the messages are too long, so that its middleware can shorten them."""
+    """Raise LangChain's own error for messages that are too long, so that its middleware can shorten them."""
     try:
         yield
     except PromptTooLongError as error:
         raise ContextOverflowError(str(error)) from error
 
 
-def _said(messages: Sequence[BaseMessage]) -> tuple[tuple[str, str], ...]:
-    """Who speaks and what is said, in the words of chat templates."""
+def _role_and_text(messages: Sequence[BaseMessage]) -> tuple[tuple[str, str], ...]:
+    """Convert messages to roles and texts as chat templates name them."""
     for message in messages:
         if message.type not in SPEAKERS:
             msg = (
                 f"A message of type {message.type!r} can't be read by ChatMemLoRA. "
-                f"Pass {', '.join(SPEAKERS)} messages; leave out those of tools."
+                f"Pass {', '.join(SPEAKERS)} messages, and leave out tool messages."
             )
             raise InvalidInputError(msg)
         if isinstance(message.content, list):
             kinds = {str(block.get("type")) for block in message.content if isinstance(block, dict)} - {"text"}
             if kinds:
-                msg = f"A message holds {', '.join(sorted(kinds))}, but ChatMemLoRA reads text. Leave it out."
+                msg = f"A message holds {', '.join(sorted(kinds))}, but ChatMemLoRA reads only text. Leave it out."
                 raise InvalidInputError(msg)
     return tuple((SPEAKERS[message.type], str(message.text)) for message in messages)
 

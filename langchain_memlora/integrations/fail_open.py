@@ -1,4 +1,4 @@
-"""Runs memory work beside an agent: on threads of its own, within a time limit, and never at the agent's expense."""
+"""Runs memory work for an agent: on threads of its own, within a time limit, and so that a failure never fails the agent."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from langgraph.errors import GraphBubbleUp
 
-from langchain_memlora.logs import reason
+from langchain_memlora.logs import loggable_error
 
 T = TypeVar("T")
 THREADS = 8
@@ -20,19 +20,17 @@ _log = logging.getLogger(__name__)
 
 
 class FailOpen:
-    """Runs calls of one kind; if one fails or takes too long, the agent goes on without its result.
+    """A circuit breaker for calls of one kind: if one fails or takes too long, the agent goes on without its result.
 
-    The threads know nothing of the agent's run (context variables don't reach them), so that whatever the memory computes
-    there can neither stream into the agent's output nor write into its checkpoints.
+    Context variables of the agent's run don't reach the threads, so the memory's computations can neither stream into
+    the agent's output nor write into its checkpoints.
 
     Args:
-        what: What is done, for the log: "recall".
-        timeout: Seconds to wait for a result; `None` waits as long as it takes.
+        what: The verb for the log, such as "recall".
+        timeout: Seconds to wait for a result; `None` waits without limit.
+        rest: Seconds without attempts after three failures in a row; then one call tries again. `None` always tries.
 
-        rest: Seconds for which it is not even tried after three failures in a row; then one call tries again. `None`
-            always tries.
-
-    A failure is logged as a warning, the ones that follow at DEBUG, until a call succeeds again.
+    The first failure is logged as a warning, the following ones at DEBUG, until a call succeeds.
     """
 
     def __init__(self, what: str, timeout: float | None = None, rest: float | None = None) -> None:
@@ -44,7 +42,7 @@ class FailOpen:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"memlora-{what}")
 
     def run(self, work: Callable[[], T], otherwise: T) -> T:
-        """Do the work, or give `otherwise`."""
+        """Return the result of the work, or `otherwise`."""
         if self._resting():
             return otherwise
         future = self._threads.submit(work)
@@ -59,7 +57,7 @@ class FailOpen:
         return result
 
     async def arun(self, work: Callable[[], T], otherwise: T) -> T:
-        """Async twin of `run`; the event loop is free meanwhile."""
+        """Async version of `run`; the event loop is free meanwhile."""
         if self._resting():
             return otherwise
         try:
@@ -72,7 +70,7 @@ class FailOpen:
         return result
 
     def _resting(self) -> bool:
-        """Whether to go on without trying. The first call after a rest tries; those beside it go on resting."""
+        """Return True to skip this call. The first call after a rest tries; concurrent calls still skip."""
         if self._rest is None or self._failures < FAILURES:
             return False
         if time.monotonic() < self._rests_until:
@@ -88,8 +86,8 @@ class FailOpen:
         late = isinstance(error, TimeoutError) and not str(error)
         _log.log(
             level,
-            "Memory failed to %s, the agent goes on without (%s). Said once until it works again.",
+            "Memory failed to %s, the agent goes on without it (%s). Logged once until it works again.",
             self._what,
-            f"no result within {self._timeout} s" if late else reason(error),
+            f"no result within {self._timeout} s" if late else loggable_error(error),
         )
         return otherwise

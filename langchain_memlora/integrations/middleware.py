@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Required, TypedDict, get_args
@@ -25,25 +25,19 @@ from langgraph.types import Command
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.integrations.fail_open import FailOpen
-from langchain_memlora.integrations.new_messages import (
-    input_of,
-    mark_before_input,
-    mark_of,
-    since,
-    worth_keeping,
-)
+from langchain_memlora.integrations.new_messages import input_of, mark_before_input, mark_of, since, worth_keeping
 from langchain_memlora.integrations.owner import Owner, UserId
 from langchain_memlora.integrations.prompting import INSTRUCTIONS, append_to_system, as_reference
 from langchain_memlora.integrations.recall import NOTHING, question_of, recall
 from langchain_memlora.integrations.runs import Run, Runs
 from langchain_memlora.integrations.tools import NAMES, memory_tools
-from langchain_memlora.logs import reason
+from langchain_memlora.logs import loggable_error
 from langchain_memlora.types import Scope
 
 if TYPE_CHECKING:
     from langgraph.runtime import Runtime
 
-    from langchain_memlora.memory.memory import MemLoRAMemory
+    from langchain_memlora.memory.protocol import MemoryLike
     from langchain_memlora.retrieval import Include
 
 Write = Literal["inline", "background", "off"]
@@ -60,27 +54,27 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
     are written. Recalled text is in no thread, checkpoint or stream, and never becomes a memory again.
 
     If the memory fails or is slow, the agent answers without it, and a warning is logged; after three failures in a row,
-    recall is not tried for 30 seconds. What could not be written is made up for. Only a missing user is an error.
+    recall is not tried for 30 seconds. A failed write is repeated by the next run. Only a missing user is an error.
 
     Args:
-        memory: Where memories are.
-        user_id: Whose they are: an id, or a function of the run's `Runtime`, such as `lambda run: run.context.user_id`.
-        agent_id: Keeps what this agent learns to itself; it sees the user's general memories, too.
+        memory: A `MemLoRAMemory`.
+        user_id: The owner: an id, or a function of the run's `Runtime`, such as `lambda run: run.context.user_id`.
+        agent_id: Keeps this agent's memories from other agents; it also reads the user's general memories.
         run_id: Likewise for a run or session.
-        k: How many memories and messages are recalled at most.
-        budget: About how many tokens they may take.
+        k: Recall at most this many memories and messages.
+        budget: Approximate number of tokens they may take.
         include: Recall `both`, or only `memories` or `turns`.
-        write: `inline` writes before the run returns, `background` while the next one may begin; `off` neither writes what
-            is said now nor makes up for it later.
+        write: `inline` writes before the run returns, `background` while the next one may begin; `off` writes the run's
+            messages neither now nor later.
         recall_timeout: Seconds after which the agent goes on without memories; `None` waits. The first recall loads the
             embedder, unless `memory.warm()` did.
-        tools: Also give the agent the tools to search, save, update and forget.
-        tool_messages: Also write the words around tool calls, and tool results.
-        instructions: What the model is told about the recalled block.
-        name: Tells two memories of one agent apart. Keep it from one deployment to the next: it names graph nodes.
+        tools: Also add the tools to search, save, update and forget.
+        tool_messages: Also write the text around tool calls, and tool results.
+        instructions: Text before the recalled block that explains it to the model.
+        name: Distinguishes two memories of one agent. Keep it from one deployment to the next: it names graph nodes.
 
     Raises:
-        MissingUserError: `user_id` names nobody; or, when the agent runs, the function given could not tell.
+        MissingUserError: `user_id` is not a usable id; or, when the agent runs, its function returned none.
         InvalidInputError: Another argument can't be used.
 
     Example:
@@ -102,7 +96,7 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def __init__(
         self,
-        memory: MemLoRAMemory,
+        memory: MemoryLike,
         *,
         user_id: UserId,
         agent_id: str | None = None,
@@ -133,36 +127,36 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
 
     @property
     def name(self) -> str:
-        """Names the graph's nodes and the keys in the agent's state."""
+        """The name of the graph's nodes, and the prefix of keys in the agent's state."""
         return self._name
 
     # -- before the loop: recall ---------------------------------------------------------------------------------
 
     def before_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Recall what the newest user message calls for."""
+        """Recall memories about the newest user message."""
         return self._started(state, self._recalling.run(self._to_recall(state, runtime), NOTHING))
 
     async def abefore_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Async twin of `before_agent`."""
+        """Async version of `before_agent`."""
         return self._started(state, await self._recalling.arun(self._to_recall(state, runtime), NOTHING))
 
-    # -- around each model call: show what was recalled ----------------------------------------------------------
+    # -- around each model call: show recalled memories ----------------------------------------------------------
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
         """Put the recalled block at the end of the system message."""
-        if run := self._runs.get(request.state.get(self._run_key)):
+        if run := self._run(request):
             return handler(self._informed(request, run.recalled))
-        # A run that goes on after an interrupt: what it had recalled was not kept in the checkpoint.
+        # A run that continues after an interrupt: the recalled text is in no checkpoint.
         text = self._recalling.run(self._to_recall(request.state, request.runtime), NOTHING)
         return self._resumed(handler(self._informed(request, text)), text)
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
-        """Async twin of `wrap_model_call`."""
-        if run := self._runs.get(request.state.get(self._run_key)):
+        """Async version of `wrap_model_call`."""
+        if run := self._run(request):
             return await handler(self._informed(request, run.recalled))
         text = await self._recalling.arun(self._to_recall(request.state, request.runtime), NOTHING)
         return self._resumed(await handler(self._informed(request, text)), text)
@@ -174,13 +168,13 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         return self._writing.run(self._to_write(state, runtime), None)
 
     async def aafter_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:
-        """Async twin of `after_agent`."""
+        """Async version of `after_agent`."""
         return await self._writing.arun(self._to_write(state, runtime), None)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _state(self) -> type:
-        """What the hooks keep in the agent's state: the key of a run, in no checkpoint, and the mark, which is only an id."""
+        """Make the agent state of the hooks: a run's key, in no checkpoint, and the mark, which is only an id."""
         keys = {
             "messages": Required[Annotated[list[AnyMessage], add_messages]],
             self._run_key: NotRequired[Annotated[str, UntrackedValue, PrivateStateAttr]],
@@ -188,8 +182,12 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         }
         return TypedDict("MemLoRAState", keys)  # type: ignore[operator]
 
+    def _run(self, request: ModelRequest[Any]) -> Run | None:
+        state: Mapping[str, Any] = request.state
+        return self._runs.get(state.get(self._run_key))
+
     def _to_recall(self, state: Any, runtime: Runtime[Any]) -> Callable[[], str]:
-        """The search, ready to run on another thread: who is asking is settled here, where an error is an error."""
+        """Prepare the search for another thread. The user is resolved here, where a missing one is raised."""
         scope, messages = self._owner.scope(runtime), state["messages"]
         if not (question := question_of(messages)):
             return lambda: NOTHING
@@ -211,7 +209,7 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         return ExtendedModelResponse(response, Command(update={self._run_key: self._runs.open(Run(recalled))}))
 
     def _to_write(self, state: Any, runtime: Runtime[Any]) -> Callable[[], dict[str, Any]]:
-        """The writing, ready to run on another thread. A summary may have taken the place of what the user just said."""
+        """Prepare the write for another thread. A summary may have replaced the messages that the run began with."""
         scope, messages, thread_id = self._owner.scope(runtime), state["messages"], _thread_id()
         run = self._runs.close(state.get(self._run_key))
         ids = {message.id for message in messages}
@@ -223,25 +221,21 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         def write() -> dict[str, Any]:
             try:
                 self._add(kept, scope, thread_id)
-            except InvalidInputError as error:  # it won't get better: the mark moves on
-                _log.warning("%d message(s) can't be remembered: %s", len(kept), reason(error))
+            except InvalidInputError as error:  # a retry can't succeed: the mark moves on
+                _log.warning("%d message(s) can't be remembered: %s", len(kept), loggable_error(error))
             return done
 
         return write
 
     def _add(self, messages: Sequence[BaseMessage], scope: Scope, thread_id: str) -> None:
-        if (
-            not messages or self._write == "off"
-        ):  # the mark moves on: what was said meanwhile is not written later either
-            return
-        add = partial(self._memory.add, **asdict(scope), thread_id=thread_id)
-        if self._write == "background":
-            add = partial(add, background=True)
-        add(messages)
+        # With "off" the mark moves on too, so that these messages are not written later either.
+        if messages and self._write != "off":
+            background = self._write == "background"
+            self._memory.add(messages, **asdict(scope), thread_id=thread_id, background=background)
 
 
 def _thread_id() -> str:
-    """The thread of the present run; empty without one."""
+    """Return the thread of the current run; empty without one."""
     thread_id = get_config().get("configurable", {}).get("thread_id")
     return "" if thread_id is None else str(thread_id)
 
@@ -258,5 +252,5 @@ def _check(k: Any, budget: Any, write: Any, recall_timeout: Any, name: Any) -> N
         msg = f"recall_timeout={recall_timeout!r} can't be used. Pass seconds above 0, or None to wait."
         raise InvalidInputError(msg)
     if not isinstance(name, str) or not name.strip() or set(name) & set(":|"):
-        msg = f"name={name!r} can't name graph nodes. Pass a string without ':' and '|'."
+        msg = f"name={name!r} can't name graph nodes. Pass a non-empty string without ':' and '|'."
         raise InvalidInputError(msg)

@@ -1,4 +1,4 @@
-"""Brings memories of mem0 over: reads its history database and its Chroma collection, and writes neither."""
+"""Imports memories from mem0: reads its history database and its Chroma collection, and writes to neither."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from langchain_memlora.ledger import NewOperation
 from langchain_memlora.types import Event, Scope, Turn
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory.memory import MemLoRAMemory
+    from langchain_memlora.memory.protocol import MemoryLike
 
 HISTORY, CHROMA, COLLECTION = "history.db", "chroma.sqlite3", "mem0"
 PAGE = 1000
@@ -28,10 +28,10 @@ _OWN = frozenset({"data", "hash", "created_at", "updated_at", "user_id", "agent_
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a memory said from some time on.
+    """One text of a memory, and when it was written.
 
     Attributes:
-        at: When mem0 wrote it; `None` if it does not say.
+        at: The time mem0 recorded, or `None`.
     """
 
     text: str
@@ -44,9 +44,9 @@ class Mem0Memory:
 
     Attributes:
         id: Mem0's id.
-        versions: Oldest first; the last is what it says now.
-        user_id: Whose it is; `None` where only the history tells of it, which knows no users.
-        metadata: What the caller gave to mem0.
+        versions: Oldest first; the last is the current text.
+        user_id: The owner; `None` if the memory is only in the history, which records no users.
+        metadata: The caller's metadata in mem0.
     """
 
     id: str
@@ -59,14 +59,14 @@ class Mem0Memory:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """What came of a migration.
+    """The outcome of a migration.
 
     Attributes:
-        memories: How many are new here.
-        updated: How many were here and have a newer text in mem0.
-        unchanged: How many were brought over before.
-        others: How many belong to other users of mem0 and were left out.
-        unreadable: Why a memory could not be taken, one text each.
+        memories: Number of memories that are new here.
+        updated: Number of known memories with a newer text in mem0.
+        unchanged: Number of memories imported before.
+        others: Number of memories of other mem0 users, which were left out.
+        unreadable: Reasons why memories could not be imported, one each.
     """
 
     memories: int
@@ -77,7 +77,7 @@ class Migration:
 
 
 def migrate_mem0(
-    memory: MemLoRAMemory,
+    memory: MemoryLike,
     path: str | Path,
     *,
     user_id: str,
@@ -85,23 +85,23 @@ def migrate_mem0(
     collection: str = COLLECTION,
     single_user: bool = False,
 ) -> Migration:
-    """Bring one user's memories over from mem0, with their earlier texts, dates, agents, runs and metadata.
+    """Import one user's memories from mem0, with their earlier texts, dates, agents, runs and metadata.
 
-    No model is asked: facts are kept word for word, each in a thread of its own, and mem0's earlier texts become their
-    history. Memories that mem0 deleted are not brought back. May be repeated: what is here already is skipped, and what mem0
-    changed since then becomes an UPDATE. Mem0's id stands in each memory's metadata as `mem0_id`.
+    No model runs: facts are kept word for word, each in a thread of its own, and mem0's earlier texts become their
+    history. Memories that mem0 deleted are not imported. May be repeated: known memories are skipped, and what mem0
+    changed since then becomes an UPDATE. Each memory's metadata has mem0's id as `mem0_id`.
 
     Args:
         path: A folder that holds `history.db`, a Chroma folder, or both (also one folder deeper); or a `history.db`.
-        user_id: Who gets the memories.
-        mem0_user: Mem0's id of this user, if it is another.
+        user_id: The owner of the imported memories.
+        mem0_user: Mem0's id of this user, if it differs.
         collection: The Chroma collection that mem0 filled.
         single_user: All memories in the history are this user's. Needed without a Chroma collection, since mem0's history
-            does not say whose memories they are.
+            does not record users.
 
     Raises:
-        MissingUserError: `user_id` names nobody.
-        InvalidInputError: Nothing of mem0 is at `path`, it can't be read, or it holds no memory of this user.
+        MissingUserError: `user_id` is not a usable id.
+        InvalidInputError: `path` holds no store of mem0, it can't be read, or it holds no memory of this user.
 
     Example:
         ```python
@@ -120,15 +120,15 @@ def migrate_mem0(
     history, chroma = _find(Path(path).expanduser())
     if not chroma and not single_user:
         msg = (
-            f"{history} does not say whose memories it holds, and there is no Chroma folder beside it. Pass the folder that "
-            "holds both, or say that all of them are this user's: single_user=True, --single-user."
+            f"{history} does not record the users of its memories, and there is no Chroma folder beside it. Pass the folder "
+            "that holds both, or state that all of them are this user's: single_user=True, --single-user."
         )
         raise InvalidInputError(msg)
     found = _read(history, chroma, collection)
     mine = [each for each in found if each.user_id == wanted] if chroma else found
     if not mine:
-        users = ", ".join(sorted({repr(each.user_id) for each in found if each.user_id})) or "nobody"
-        msg = f"{path} has no memories of {wanted!r}, but of {users}. Name mem0's user: mem0_user=..., --mem0-user."
+        users = ", ".join(sorted({repr(each.user_id) for each in found if each.user_id})) or "no user"
+        msg = f"{path} has no memories of {wanted!r}, but of {users}. Pass mem0's user: mem0_user=..., --mem0-user."
         raise InvalidInputError(msg)
     counts = {"memories": 0, "updated": 0, "unchanged": 0}
     unreadable = []
@@ -142,23 +142,23 @@ def migrate_mem0(
 
 
 def read_mem0(path: str | Path, *, collection: str = COLLECTION) -> list[Mem0Memory]:
-    """Read what mem0 holds now, each memory with its earlier texts.
+    """Read mem0's current memories, each with its earlier texts.
 
     Raises:
-        InvalidInputError: Nothing of mem0 is at `path`, or it can't be read.
+        InvalidInputError: `path` holds no store of mem0, or it can't be read.
     """
     return _read(*_find(Path(path).expanduser()), collection)
 
 
 def _read(history: Path | None, chroma: Path | None, collection: str) -> list[Mem0Memory]:
-    told = _read_history(history) if history else {}
+    earlier = _read_history(history) if history else {}
     if chroma:
-        return [_joined(each, payload, told.get(each, ())) for each, payload in _read_chroma(chroma, collection)]
-    return [Mem0Memory(each, tuple(versions)) for each, versions in told.items() if versions]
+        return [_joined(each, payload, earlier.get(each, ())) for each, payload in _read_chroma(chroma, collection)]
+    return [Mem0Memory(each, tuple(versions)) for each, versions in earlier.items() if versions]
 
 
 def _find(path: Path) -> tuple[Path | None, Path | None]:
-    """The history database, and the folder of a Chroma store."""
+    """Return the history database, and the folder of a Chroma store."""
     if path.is_file():
         beside = path.with_name(CHROMA)
         return (None, path.parent) if path.name == CHROMA else (path, path.parent if beside.exists() else None)
@@ -174,10 +174,10 @@ def _find(path: Path) -> tuple[Path | None, Path | None]:
 
 
 def _read_history(path: Path) -> dict[str, list[Version]]:
-    """Texts by memory, oldest first; none for a memory that was deleted."""
+    """Return texts by memory, oldest first; none for a deleted memory."""
     # In the order of writing: a deletion has no date of its own.
     query = "SELECT memory_id, new_memory, event, created_at, updated_at, is_deleted FROM history ORDER BY rowid"
-    told: dict[str, list[Version]] = {}
+    found: dict[str, list[Version]] = {}
     try:
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute(query).fetchall()
@@ -185,16 +185,16 @@ def _read_history(path: Path) -> dict[str, list[Version]]:
         msg = f"{path} can't be read as a history of mem0 ({error}). Open it once with mem0 1.0 or newer, which updates it."
         raise InvalidInputError(msg) from error
     for memory_id, text, event, created, updated, deleted in rows:
-        versions = told.setdefault(memory_id, [])
+        versions = found.setdefault(memory_id, [])
         if event == Event.DELETE or deleted:
             versions.clear()
         elif text and (not versions or versions[-1].text != text):
             versions.append(Version(text, _moment(updated or created)))
-    return told
+    return found
 
 
 def _read_chroma(folder: Path, collection: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Ids and payloads. Opening a Chroma folder may rewrite it, so a copy is opened."""
+    """Yield ids and payloads. Opening a Chroma folder may rewrite it, so a copy is opened."""
     import chromadb
     from chromadb.config import Settings
     from chromadb.errors import ChromaError
@@ -202,7 +202,7 @@ def _read_chroma(folder: Path, collection: str) -> Iterator[tuple[str, Mapping[s
     with tempfile.TemporaryDirectory() as scratch:
         copy = shutil.copytree(folder, Path(scratch) / "chroma")
         try:
-            client = chromadb.PersistentClient(str(copy), Settings(anonymized_telemetry=False))
+            client: Any = chromadb.PersistentClient(str(copy), Settings(anonymized_telemetry=False))
             names = sorted(each.name for each in client.list_collections())
             if collection not in names:
                 msg = f"{folder} has no collection {collection!r}. It has {', '.join(names) or 'none'}; pass --collection."
@@ -213,27 +213,27 @@ def _read_chroma(folder: Path, collection: str) -> Iterator[tuple[str, Mapping[s
                 yield from zip(page["ids"], page["metadatas"] or (), strict=True)
             client.close()
         except ChromaError as error:
-            msg = f"{folder} can't be read as a Chroma folder ({error}). Close what has it open, or pass a copy."
+            msg = f"{folder} can't be read as a Chroma folder ({error}). Close programs that use it, or pass a copy."
             raise InvalidInputError(msg) from error
 
 
-def _joined(memory_id: str, payload: Mapping[str, Any], told: Sequence[Version]) -> Mem0Memory:
-    """A memory with its history. What mem0 finds is in Chroma, so that is what it says now, whatever the history has."""
+def _joined(memory_id: str, payload: Mapping[str, Any], earlier: Sequence[Version]) -> Mem0Memory:
+    """Join a memory and its history. Mem0 searches Chroma, so its text there is the current one, whatever the history has."""
     text = str(payload.get("data") or "")
-    versions = list(told)
+    versions = list(earlier)
     if not versions or versions[-1].text != text:
         versions.append(Version(text, _moment(payload.get("updated_at") or payload.get("created_at"))))
     names = {name: str(payload[name]) if payload.get(name) else None for name in ("user_id", "agent_id", "run_id")}
     return Mem0Memory(memory_id, tuple(versions), **names, metadata={k: v for k, v in payload.items() if k not in _OWN})
 
 
-def _write(memory: MemLoRAMemory, found: Mem0Memory, scope: Scope) -> str:
-    """Store the versions that are new here, all in one transaction; says which count they belong to."""
+def _write(memory: MemoryLike, found: Mem0Memory, scope: Scope) -> str:
+    """Store the versions that are new here, in one transaction, and return the count they belong to."""
     own_id = uuid.uuid5(uuid.NAMESPACE_URL, repr(("mem0", scope, found.id))).hex
     known = bool(memory.ledger.memories(scope, ids=[own_id], deleted=True))
     metadata = {**found.metadata, "source": "mem0", "mem0_id": found.id}
 
-    def told(stored: Sequence[Turn]) -> list[NewOperation]:
+    def changes(stored: Sequence[Turn]) -> list[NewOperation]:
         return [
             NewOperation(
                 Event.UPDATE if known or number else Event.ADD,
@@ -249,18 +249,18 @@ def _write(memory: MemLoRAMemory, found: Mem0Memory, scope: Scope) -> str:
 
     check_text(found.versions[-1].text, f"memory {found.id}")
     turns = [turn for version in found.versions for turn in _turns(version, found.id, scope, metadata)]
-    _, operations = memory.ledger.append_verbatim(scope, turns, told)
+    _, operations = memory.ledger.append_verbatim(scope, turns, changes)
     return ("updated" if known else "memories") if operations else "unchanged"
 
 
 def _turns(version: Version, memory_id: str, scope: Scope, metadata: Mapping[str, Any]) -> list[Turn]:
-    said = {"role": "user", "content": version.text, "id": f"{memory_id} {version.at}"}
+    message = {"role": "user", "content": version.text, "id": f"{memory_id} {version.at}"}
     thread = f"mem0 {memory_id}"
-    return to_turns(said, scope, observed_at=version.at, thread_id=thread, metadata=metadata)[0]
+    return to_turns(message, scope, observed_at=version.at, thread_id=thread, metadata=metadata).turns
 
 
 def _moment(written: Any) -> datetime | None:
-    """Mem0 writes ISO 8601; its oldest versions without a zone, in UTC."""
+    """Parse a date of mem0: ISO 8601; its oldest versions write UTC without a zone."""
     try:
         moment = datetime.fromisoformat(str(written))
     except ValueError:

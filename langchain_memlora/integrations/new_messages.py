@@ -1,7 +1,7 @@
-"""Which messages of an agent's thread are new to the memory.
+"""Selects the messages of an agent's thread that are new to the memory.
 
-A thread with a checkpointer grows for ever, and one without arrives whole each time. A mark (the id of the last message that
-was handed over) tells old from new; a run that broke off leaves the mark where it was, so the next one makes up for it.
+A thread with a checkpointer keeps growing, and one without arrives whole each time. A mark (the id of the last message
+written) separates old from new; a run that failed leaves the mark in place, so the next one writes its messages too.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ START = ""
 
 
 def mark_of(messages: Sequence[AnyMessage]) -> str:
-    """The mark that says that these messages were handed over."""
+    """Return the mark for a thread whose messages were all written."""
     return (messages[-1].id or START) if messages else START
 
 
 def mark_before_input(messages: Sequence[AnyMessage]) -> str:
-    """The mark for a thread that was never handed over: what stood before the messages of this run is not ours."""
+    """Return the mark for a thread without one: messages before this run are not written."""
     return mark_of(messages[: len(messages) - len(input_of(messages))])
 
 
 def input_of(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-    """The user messages that a run starts with: those at the end of the thread."""
+    """Return the user messages that a run starts with: those at the end of the thread."""
     start = len(messages)
     while start and isinstance(messages[start - 1], HumanMessage) and not is_inserted(messages[start - 1]):
         start -= 1
@@ -34,15 +34,15 @@ def input_of(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
 
 
 def is_inserted(message: BaseMessage) -> bool:
-    """Whether a framework put the message into the thread; LangChain marks its summaries so."""
+    """Return True for a message that a framework inserted; LangChain marks its summaries."""
     return bool(message.additional_kwargs.get("lc_source"))
 
 
 def since(messages: Sequence[AnyMessage], mark: str) -> list[AnyMessage]:
-    """The messages after a mark.
+    """Return the messages after a mark.
 
-    If the marked message is gone (a summary took its place), all that are left came after it or were handed over before
-    under the same ids, which makes them no news to the memory.
+    If the marked message is gone (a summary replaced it), the remaining ones came after it, or were written before under
+    the same ids, so that the memory skips them.
     """
     ids = [message.id for message in messages]
     return list(messages[ids.index(mark) + 1 :] if mark in ids else messages)
@@ -51,11 +51,11 @@ def since(messages: Sequence[AnyMessage], mark: str) -> list[AnyMessage]:
 def worth_keeping(
     messages: Sequence[AnyMessage], *, tool_messages: bool, recalling: Collection[str]
 ) -> list[BaseMessage]:
-    """What is handed over: what was said, not what a framework inserted, and the noise of tools only on request.
+    """Select the messages to write: those of user and assistant, and those of tools only on request.
 
     Args:
-        tool_messages: Keep the assistant's words around tool calls, and the results as said by the tool. They can be
-            found as messages; facts are still read from the user's words only.
+        tool_messages: Keep the assistant's text around tool calls, and the results with the tool as speaker. Searches
+            find them as messages; facts are still extracted from user messages only.
         recalling: Tools whose results are recalled text, which never becomes a memory again.
     """
     kept: list[BaseMessage] = []
@@ -73,7 +73,7 @@ def worth_keeping(
 
 
 def _clipped(message: BaseMessage) -> BaseMessage:
-    """A message that fits the memory's limit: of a pasted book the beginning is kept, rather than nothing."""
+    """Shorten a message to the memory's limit: of a pasted book, the beginning is kept rather than nothing."""
     if len(message.text) <= MAX_CHARACTERS:
         return message
     return message.model_copy(update={"content": message.text[:MAX_CHARACTERS]})

@@ -1,4 +1,4 @@
-"""Whose memory an integration uses: fixed when it is made, or asked of each run."""
+"""The owner of an integration's memories: fixed at construction, or resolved for each run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Owner:
     """The scope of a memory, with a user that may be known only when an agent runs.
 
     Args:
-        user_id: An id, or a function of the run's `Runtime` (or `ToolRuntime`) that gives it.
+        user_id: An id, or a function of the run's `Runtime` (or `ToolRuntime`) that returns it.
 
     Raises:
         MissingUserError: `user_id` is neither.
@@ -32,25 +32,27 @@ class Owner:
         to_scope("later" if callable(self.user_id) else self.user_id, self.agent_id, self.run_id)
 
     def scope(self, runtime: Any = None) -> Scope:
-        """The scope of one run.
+        """Return the scope of one run.
 
         Raises:
-            MissingUserError: The run names no user. A memory never falls back to a shared one.
+            MissingUserError: The run has no user. A memory never falls back to a shared one.
         """
-        return to_scope(self._ask(runtime) if callable(self.user_id) else self.user_id, self.agent_id, self.run_id)
+        user_id = _resolve(self.user_id, runtime) if callable(self.user_id) else self.user_id
+        return to_scope(user_id, self.agent_id, self.run_id)
 
-    def _ask(self, runtime: Any) -> str:
-        try:
-            user_id = self.user_id(runtime)  # type: ignore[operator]
-        except InvalidInputError:
-            raise
-        except (AttributeError, LookupError, TypeError) as error:
-            msg = (
-                f"user_id can't be read from this run ({type(error).__name__}: {error}). Pass what the function given as "
-                "user_id reads, for instance agent.invoke(..., context=Context(user_id='ana'))."
-            )
-            raise MissingUserError(msg) from error
-        if user_id is None:
-            msg = "The function given as user_id returned None for this run. Return the id of one user, or raise."
-            raise MissingUserError(msg)
-        return user_id
+
+def _resolve(function: Callable[[Any], str], runtime: Any) -> str:
+    try:
+        user_id = function(runtime)
+    except InvalidInputError:
+        raise
+    except (AttributeError, LookupError, TypeError) as error:
+        msg = (
+            f"The user_id function failed for this run ({type(error).__name__}: {error}). Pass what it reads, for "
+            "instance agent.invoke(..., context=Context(user_id='ana'))."
+        )
+        raise MissingUserError(msg) from error
+    if user_id is None:
+        msg = "The user_id function returned None for this run. Return the id of one user, or raise."
+        raise MissingUserError(msg)
+    return user_id

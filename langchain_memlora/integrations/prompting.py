@@ -1,15 +1,16 @@
-"""Puts recalled text before a model: as delimited reference data that cannot break out of its delimiters.
+"""Formats recalled text for a model: as delimited reference data that can't break out of its delimiters.
 
-What a memory holds was typed by people, perhaps long ago, and is replayed into prompts for months.
+Memories hold text that people typed, perhaps long ago, and are replayed into prompts for months.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from langchain_core.messages import SystemMessage
 
-from langchain_memlora.text import visible
+from langchain_memlora.text import strip_invisible
 
 INSTRUCTIONS = (
     "The block below is what you remember of earlier conversations with this user, under the days on which things were "
@@ -23,7 +24,7 @@ _DANGEROUS = re.compile(r"<(?=[\W_]*memories|\|)", re.IGNORECASE)
 
 
 def as_reference(text: str, instructions: str = INSTRUCTIONS) -> str:
-    """Put recalled text between delimiters, after the instructions that say what it is.
+    """Put recalled text between delimiters, after the instructions that explain it.
 
     Example:
         ```python
@@ -33,15 +34,15 @@ def as_reference(text: str, instructions: str = INSTRUCTIONS) -> str:
         assert block.count("</memories>") == 1 and block.endswith("</memories>")
         ```
     """
-    return f"{instructions}\n{OPENING}\n{_DANGEROUS.sub('‹', visible(text))}\n{CLOSING}"
+    return f"{instructions}\n{OPENING}\n{_DANGEROUS.sub('‹', strip_invisible(text))}\n{CLOSING}"
 
 
 def append_to_system(system: SystemMessage | None, text: str) -> SystemMessage:
-    """A system message with more text at its end. A string stays a string: not every chat template takes blocks."""
+    """Append text to a system message. A string stays a string: not every chat template takes blocks."""
     if system is None:
         return SystemMessage(text)
     if isinstance(system.content, str):
-        content: str | list = f"{system.content}\n\n{text}" if system.content else text
+        content: str | list[str | dict[str, Any]] = f"{system.content}\n\n{text}" if system.content else text
     else:
         content = [*system.content, {"type": "text", "text": text}]
     return system.model_copy(update={"content": content})

@@ -1,4 +1,4 @@
-"""Finds what a memory holds about the newest user message and writes it down for an agent's model."""
+"""Searches a memory for the newest user message, and formats the hits for an agent's model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from langchain_memlora.retrieval.context import build_context
 from langchain_memlora.types import Hit, Scope
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory.memory import MemLoRAMemory
+    from langchain_memlora.memory.protocol import MemoryLike
     from langchain_memlora.retrieval import Include
 
 QUERY_CHARACTERS = 2_000
@@ -21,7 +21,7 @@ NOTHING = ""
 
 
 def question_of(messages: Sequence[AnyMessage]) -> str:
-    """What to look for: the words of the newest user messages, the last ones if they are many."""
+    """Return the search query: the text of the newest user messages, the end of it if it is long."""
     end = len(messages)
     while end and (messages[end - 1].type != "human" or is_inserted(messages[end - 1])):
         end -= 1
@@ -30,7 +30,7 @@ def question_of(messages: Sequence[AnyMessage]) -> str:
 
 
 def recall(
-    memory: MemLoRAMemory,
+    memory: MemoryLike,
     question: str,
     scope: Scope,
     *,
@@ -40,11 +40,11 @@ def recall(
     thread_id: str,
     shown: Collection[str],
 ) -> str:
-    """The context for a question, or an empty string.
+    """Return the context for a question, or an empty string.
 
     Args:
-        budget: About how many tokens of it.
-        shown: Ids of the thread's messages, which the model sees anyway and need not be recalled.
+        budget: Approximate number of tokens.
+        shown: Ids of the thread's messages, which the model reads anyway.
     """
     hits = memory.search(question, **asdict(scope), k=k + len(shown), include=include)
     unseen = [fresh for hit in hits if (fresh := _unseen(hit, thread_id, shown))][:k]
@@ -52,7 +52,7 @@ def recall(
 
 
 def _unseen(hit: Hit, thread_id: str, shown: Collection[str]) -> Hit | None:
-    """What of a hit is news to the model: not the thread's own messages, nor a message that is the memory word for word."""
+    """Drop turns that the model reads anyway: the thread's own, and those equal to the memory's text."""
     known = hit.memory.text if hit.memory else None
     fresh = (turn for turn in hit.turns if turn.thread_id != thread_id or turn.message_id not in shown)
     turns = tuple(turn for turn in fresh if turn.text != known)

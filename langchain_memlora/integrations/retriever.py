@@ -7,30 +7,31 @@ from typing import Any, Literal
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SkipValidation
 
 from langchain_memlora.intake.messages import to_scope
+from langchain_memlora.memory.protocol import MemoryLike
 from langchain_memlora.retrieval.dates import annotate
 from langchain_memlora.types import Hit
 
 
 class MemLoRARetriever(BaseRetriever):
-    """Finds what one user's memory holds about a question, best first.
+    """Finds one user's memories and messages about a question, best first.
 
-    A document is a memory or a message, under its id. Its metadata are the caller's own (what `add` was given), and: `kind`
-    (`memory` or `turn`), `score` (comparable within one search), `observed_at` (ISO 8601, when it was said), `dates` (what
-    relative dates in the text resolve to, such as "last week = 26 February to 3 March 2024"), `turn_ids`, and for a memory
-    `memory_id` and `evidence` (the messages that tell it), for a message `speaker`.
+    A document is a memory or a message, under its id. Its metadata are the caller's own (from `add`), and: `kind`
+    (`memory` or `turn`), `score` (comparable within one search), `observed_at` (ISO 8601, when it was said), `dates` (the
+    meaning of relative dates in the text, such as "last week = 26 February to 3 March 2024"), `turn_ids`, and for a memory
+    `memory_id` and `evidence` (the messages that support it), for a message `speaker`.
 
     Args:
         memory: The `MemLoRAMemory` to search.
-        user_id: Whose memory.
-        k: At most this many documents; `retriever.invoke(question, k=3)` asks for another number.
+        user_id: The owner of the memories.
+        k: Return at most this many documents; `retriever.invoke(question, k=3)` overrides it.
         include: `both`, or only `memories` or `turns`.
         filters: Metadata that documents must have, by equality.
 
     Raises:
-        MissingUserError: `user_id` names nobody.
+        MissingUserError: `user_id` is not a usable id.
 
     Example:
         ```python
@@ -45,7 +46,7 @@ class MemLoRARetriever(BaseRetriever):
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
-    memory: Any = Field(repr=False)
+    memory: SkipValidation[MemoryLike] = Field(repr=False)
     user_id: str
     agent_id: str | None = None
     run_id: str | None = None
@@ -61,14 +62,14 @@ class MemLoRARetriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
-        return [_document(hit) for hit in self.memory.search(query, **self._asked(k))]
+        return [_document(hit) for hit in self.memory.search(query, **self._arguments(k))]
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
-        return [_document(hit) for hit in await self.memory.asearch(query, **self._asked(k))]
+        return [_document(hit) for hit in await self.memory.asearch(query, **self._arguments(k))]
 
-    def _asked(self, k: int | None) -> dict[str, Any]:
+    def _arguments(self, k: int | None) -> dict[str, Any]:
         scope = {"user_id": self.user_id, "agent_id": self.agent_id, "run_id": self.run_id}
         return {**scope, "k": self.k if k is None else k, "include": self.include, "filters": self.filters}
 

@@ -1,7 +1,7 @@
-"""What a run of an agent passes from its first hook to its last, out of sight.
+"""The data of an agent's run, from its first hook to its last, outside of the agent's state.
 
-An agent's state is streamed (also its private keys) and checkpointed; so recalled text stays here, and the state only gets a
-key to it. Where the key leads nowhere (the run went on in another process), one can recall again.
+An agent's state is streamed (also its private keys) and checkpointed; so recalled text stays here, and the state only holds
+a key to it. If the key is unknown (the run continues in another process), the middleware recalls again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Run:
     """One run.
 
     Attributes:
-        recalled: What its model calls are shown.
+        recalled: The text that its model calls receive.
         asked: The user messages it began with.
     """
 
@@ -30,14 +30,14 @@ class Run:
 
 
 class Runs:
-    """The runs under way, by key; of runs that never ended, the oldest are dropped."""
+    """The unfinished runs, by key; the oldest are dropped above a limit."""
 
     def __init__(self) -> None:
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._lock = threading.Lock()
 
     def open(self, run: Run) -> str:
-        """Keep a run; gives its key."""
+        """Keep a run, and return its key."""
         key = uuid.uuid4().hex
         with self._lock:
             self._runs[key] = run
@@ -46,10 +46,10 @@ class Runs:
         return key
 
     def get(self, key: str | None) -> Run | None:
-        """The run with this key, if it is still here."""
+        """Return the run with this key, if it is known."""
         return self._runs.get(key or "")
 
     def close(self, key: str | None) -> Run | None:
-        """The run with this key, which is over now."""
+        """Remove and return the run with this key."""
         with self._lock:
             return self._runs.pop(key or "", None)

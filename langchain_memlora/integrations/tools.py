@@ -1,9 +1,9 @@
-"""Tools with which an agent searches and edits one user's memory by itself. The user is never the model's to choose."""
+"""Tools for an agent to search and edit one user's memory. The model can't choose the user."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,12 @@ from langgraph.errors import GraphBubbleUp
 from langchain_memlora.errors import InvalidInputError, NotFoundError
 from langchain_memlora.integrations.owner import Owner, UserId
 from langchain_memlora.integrations.prompting import as_reference
-from langchain_memlora.logs import reason
+from langchain_memlora.logs import loggable_error
 from langchain_memlora.retrieval.dates import annotate, format_day
 from langchain_memlora.types import Hit, Memory, Turn
 
 if TYPE_CHECKING:
-    from langchain_memlora.memory.memory import MemLoRAMemory
+    from langchain_memlora.memory.protocol import MemoryLike
 
 SEARCH, SAVE, UPDATE, FORGET = "search_memory", "save_memory", "update_memory", "forget_memory"
 NAMES = frozenset({SEARCH, SAVE, UPDATE, FORGET})
@@ -40,20 +40,20 @@ _DESCRIPTIONS = {
 
 
 def memory_tools(
-    memory: MemLoRAMemory, *, user_id: UserId, agent_id: str | None = None, run_id: str | None = None, k: int = 5
+    memory: MemoryLike, *, user_id: UserId, agent_id: str | None = None, run_id: str | None = None, k: int = 5
 ) -> list[BaseTool]:
     """Make the tools `search_memory`, `save_memory`, `update_memory` and `forget_memory`.
 
-    What can't be done comes back to the model as a readable tool result with status `error`.
+    Failures return to the model as a readable tool result with status `error`.
 
     Args:
         user_id: An id, or a function of the tool's `ToolRuntime`, such as `lambda run: run.context.user_id`.
-        agent_id: Saved memories belong to this agent; others' are neither found nor changed.
+        agent_id: Saved memories belong to this agent; those of other agents are neither found nor changed.
         run_id: Likewise for a run or session.
-        k: How many hits a search gives at most.
+        k: A search returns at most this many hits.
 
     Raises:
-        MissingUserError: `user_id` names nobody; or, at a call, the function given could not tell.
+        MissingUserError: `user_id` is not a usable id; or, at a call, its function returned none.
 
     Example:
         ```python
@@ -65,7 +65,12 @@ def memory_tools(
         ```
     """
     actions = _Actions(memory, Owner(user_id, agent_id, run_id), k)
-    functions = {SEARCH: actions.search, SAVE: actions.save, UPDATE: actions.update, FORGET: actions.forget}
+    functions: dict[str, Callable[..., str]] = {
+        SEARCH: actions.search,
+        SAVE: actions.save,
+        UPDATE: actions.update,
+        FORGET: actions.forget,
+    }
     return [
         StructuredTool.from_function(function, name=name, description=_DESCRIPTIONS[name], handle_tool_error=True)
         for name, function in functions.items()
@@ -73,9 +78,9 @@ def memory_tools(
 
 
 class _Actions:
-    """What the tools do. LangChain makes their schemas from these signatures; `runtime` is injected and never in one."""
+    """The functions behind the tools. LangChain makes schemas from their signatures; `runtime` is injected and in none."""
 
-    def __init__(self, memory: MemLoRAMemory, owner: Owner, k: int) -> None:
+    def __init__(self, memory: MemoryLike, owner: Owner, k: int) -> None:
         self._memory, self._owner, self._k = memory, owner, k
 
     def search(self, query: str, runtime: ToolRuntime[Any, Any] = None) -> str:  # type: ignore[assignment]
@@ -93,7 +98,7 @@ class _Actions:
             for known in (hit.memory for hit in near):
                 if known and _plain(known.text) == _plain(fact):
                     return f"This was saved before, with id {known.id}."
-            # A thread of its own: it was not said in the conversation, and must not become the context of what is.
+            # A thread of its own: the fact is no message of the conversation, and must not become context of one.
             result = self._memory.add(fact, **asdict(scope), thread_id=SAVE, metadata={"source": SAVE}, infer=False)
         return f"Saved with id {result.operations[0].memory_id}."
 
@@ -112,7 +117,7 @@ class _Actions:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Errors as tool results: what the model can mend in its words, anything else without its particulars."""
+    """Turn errors into tool results: those that the model can fix with their message, others without details."""
     try:
         yield
     except GraphBubbleUp:
@@ -124,7 +129,7 @@ def _readable() -> Iterator[None]:
         msg = f"That can't be done: {error}"
         raise ToolException(msg) from error
     except Exception as error:
-        _log.warning("A memory tool failed (%s).", reason(error))
+        _log.warning("A memory tool failed (%s).", loggable_error(error))
         msg = "The memory is not available just now. Go on without it, and don't claim to have saved anything."
         raise ToolException(msg) from error
 
@@ -133,11 +138,11 @@ def _lines(hit: Hit) -> Iterator[str]:
     if hit.memory:
         yield f"[id {hit.memory.id}] {_noted(hit.memory)}"
     for turn in hit.turns:
-        yield f"{'  told by' if hit.memory else 'message of'} {turn.speaker or turn.role}: {_noted(turn)}"
+        yield f"{'  said by' if hit.memory else 'message of'} {turn.speaker or turn.role}: {_noted(turn)}"
 
 
 def _noted(item: Memory | Turn) -> str:
-    """A text on one line, with when it was said and the dates it speaks of."""
+    """Format a text on one line, with the day it was said and the dates it mentions."""
     text = " ".join(item.text.split())
     note = annotate(text, item.observed_at)
     said = f"said on {format_day(item.observed_at.date())}" + (f"; {note}" if note else "")

@@ -1,1 +1,1 @@
-"""The memory as callers use it: `MemLoRAMemory`, the view of one user, and what builds, writes and checks them."""
+"""The memory as callers use it: `MemLoRAMemory`, the view of one user, their write path, components and health checks."""

@@ -1,35 +1,34 @@
-"""Async twins of verbs: one implementation for both worlds, and no event loop that waits for a model."""
+"""Async versions of verbs: the same code on the memory's own threads, so that no event loop waits for a model."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
-
-if TYPE_CHECKING:
-    from langchain_memlora.memory.components import Parts
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 
-class HasParts(Protocol):
-    """What an owner of verbs must have for their twins: threads to run them on."""
+class HasExecutor(Protocol):
+    """An owner of verbs, with the threads on which their async versions run."""
 
-    _parts: Parts
+    @property
+    def _executor(self) -> Executor: ...
 
 
-S = TypeVar("S", bound=HasParts)
+S = TypeVar("S", bound=HasExecutor)
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def async_twin(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], Awaitable[R]]:
-    """The async twin of a verb: the same code, on the memory's own threads."""
+def async_version(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, R]]:
+    """Make the async version of a verb."""
 
     @functools.wraps(method)
-    async def twin(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def version(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         call = functools.partial(method, self, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._parts.threads(), call)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
-    twin.__name__ = twin.__qualname__ = f"a{method.__name__}"
-    twin.__doc__ = f"Async twin of `{method.__name__}`."
-    return twin
+    version.__name__ = version.__qualname__ = f"a{method.__name__}"
+    version.__doc__ = f"Async version of `{method.__name__}`."
+    return version

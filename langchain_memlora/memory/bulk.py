@@ -17,14 +17,14 @@ KEPT_PROBLEMS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """What `add_many` did.
+    """The outcome of `add_many`.
 
     Attributes:
-        turns: Messages that are new.
-        skipped: Messages that were known or hold nothing to keep.
-        operations: What the experts decided.
-        failed: Conversations that could not be used, or of which something could not be read.
-        problems: Why, by the conversation's position in the iterable; the first thousand.
+        turns: Number of new messages.
+        skipped: Number of messages that were known or hold nothing to keep.
+        operations: Number of operations that the experts decided on.
+        failed: Number of conversations that could not be used, or read in part.
+        problems: Reasons by the conversation's position in the iterable; the first thousand.
     """
 
     conversations: int = 0
@@ -44,7 +44,7 @@ def add_all(
 ) -> Bulk:
     """Call `add` for each conversation; see `MemLoRAMemory.add_many`."""
     if not isinstance(in_flight, int) or in_flight < 1:
-        msg = f"in_flight={in_flight!r} is not a number of conversations. Pass at least 1."
+        msg = f"in_flight={in_flight!r} is not a positive int. Pass at least 1."
         raise InvalidInputError(msg)
     counts: Counter[str] = Counter()
     problems: dict[int, str] = {}
@@ -76,16 +76,16 @@ def add_all(
 def _add(add: Callable[..., AddResult], conversation: Mapping[str, Any]) -> AddResult:
     if not isinstance(conversation, Mapping) or not {"messages", "user_id"} <= set(conversation) <= FIELDS:
         found = sorted(conversation) if isinstance(conversation, Mapping) else type(conversation).__name__
-        msg = f"A conversation has the fields {found}. Give messages, user_id and observed_at, and of others {sorted(FIELDS)}."
+        msg = f"A conversation has the fields {found}. Pass messages, user_id and observed_at; allowed are {sorted(FIELDS)}."
         raise InvalidInputError(msg)
-    if conversation.get("observed_at") is None:  # with the clock's time it would not be known again
-        msg = "A conversation has no observed_at. Say when it took place."
+    if conversation.get("observed_at") is None:  # with the clock's time, a repeated call would not recognise it
+        msg = "A conversation has observed_at=None. Pass the aware datetime at which it took place."
         raise InvalidInputError(msg)
     return add(**conversation)
 
 
 def _count(future: Future[AddResult], counts: Counter[str]) -> str | None:
-    """Count what a conversation brought; what is wrong with it, if anything is."""
+    """Add a conversation's result to the counts, and return its problem, if it has one."""
     try:
         result = future.result()
     except InvalidInputError as error:

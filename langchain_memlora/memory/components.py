@@ -1,4 +1,4 @@
-"""Opens what a memory works with (experts, engine, ledger, embedder, index), each as late as it can be, and closes it."""
+"""Opens and closes what a memory works with (experts, engine, ledger, embedder, index), each as late as possible."""
 
 from __future__ import annotations
 
@@ -30,8 +30,12 @@ from langchain_memlora.retrieval import Retriever
 THREADS = 16
 
 
-class Parts:
-    """What a memory is made of. The arguments are those of `MemLoRAMemory`; what was handed in is not closed here."""
+class Components:
+    """The components of one memory. The arguments are those of `MemLoRAMemory`; objects that were passed in stay open.
+
+    Attributes:
+        closed: Set by the owner before it closes anything, so that no new call starts.
+    """
 
     def __init__(
         self,
@@ -49,19 +53,20 @@ class Parts:
         self.path = Path(path or home or user_data_path("langchain-memlora")).expanduser()
         self.bundle = experts if isinstance(experts, Bundle) else load_bundle(experts)
         self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger or self.path / "ledger.sqlite3")
-        given_engine = isinstance(engine, Engine)
-        self.engine = engine if given_engine else named_engine(engine or "transformers", self.bundle)
-        self._owns_engine, self._owns_ledger = not given_engine, not isinstance(ledger, Ledger)
+        self.engine = engine if isinstance(engine, Engine) else named_engine(engine or "transformers", self.bundle)
+        self._owns_engine, self._owns_ledger = self.engine is not engine, self.ledger is not ledger
         given = embeddings or (index.embeddings if isinstance(index, VectorStore) else None)
         name = embedder_id(given) if given else DEFAULT_EMBEDDER
         self.embeddings = CachedEmbeddings((lambda: given) if given else default_embeddings, name, self.ledger)
+        self.images = ImageStore((self.ledger.database.path or self.path / "ledger").with_suffix(".images"))
+        self._vision_engine: Engine | None = None
         self.services = Services(
-            experts=Experts(self.bundle, self.engine, self._sight(vision, captioner)),
+            experts=Experts(self.bundle, self.engine, self._vision(vision, captioner)),
             ledger=self.ledger,
             retriever=Retriever(self.ledger, self.index),
             index=self.index,
             embeddings=self.embeddings,
-            images=ImageStore((self.ledger.database.path or self.path / "ledger").with_suffix(".images")),
+            images=self.images,
         )
         self._given_index = index
         self._synced: SyncedIndex | None = None
@@ -70,40 +75,41 @@ class Parts:
         self._frozen = False
         self.closed = False
 
-    def _sight(self, vision: str | Path | Bundle | None, captioner: Captioner | None) -> VisionExpert | Captions | None:
-        """Who looks at pictures: a bundle of its own, else an expert of the bundle, else a captioner, else nobody."""
-        self._eyes: Engine | None = None
+    def _vision(
+        self, vision: str | Path | Bundle | None, captioner: Captioner | None
+    ) -> VisionExpert | Captions | None:
+        """Choose what reads pictures: a bundle of its own, else the bundle's vision expert, else a captioner, else none."""
         if vision is not None:
             bundle = vision if isinstance(vision, Bundle) else load_bundle(vision)
-            self._eyes = named_engine("transformers", bundle)
-            return VisionExpert(bundle, self._eyes)
+            self._vision_engine = named_engine("transformers", bundle)
+            return VisionExpert(bundle, self._vision_engine)
         if Role.VISION in self.bundle.adapters:
             return VisionExpert(self.bundle, self.engine)
         return Captions(captioner) if captioner else None
 
     def check_open(self) -> None:
-        """Refuse to go on after `close`.
+        """Refuse calls after `close`.
 
         Raises:
             ClosedError: The memory was closed.
         """
         if self.closed:
-            msg = "This memory was closed. Make a new MemLoRAMemory; what it stored is still there."
+            msg = "This memory was closed. Make a new MemLoRAMemory; everything stored is still there."
             raise ClosedError(msg)
 
     def threads(self) -> ThreadPoolExecutor:
-        """Where async verbs run."""
+        """Return the threads that run async verbs."""
         self.check_open()
         return self._threads
 
     @property
     def index_name(self) -> str:
-        """What the ledger calls the index. Embedded ones that follow a ledger on a server are each called otherwise."""
+        """The ledger's name for the index. Embedded indexes that follow one server ledger each need a name of their own."""
         shared = self.ledger.database.path is None and self._given_index is None
         return f"chroma:{platform.node()}:{self.path.absolute()}" if shared else DEFAULT
 
     def index(self) -> SyncedIndex:
-        """The index, opened at first use: importing and opening Chroma takes seconds."""
+        """Return the index, opened at first use: importing and opening Chroma takes seconds."""
         with self._opening:
             if self._synced is None:
                 given = self._given_index
@@ -116,7 +122,7 @@ class Parts:
             return self._synced
 
     def warm(self) -> None:
-        """Load models, open the index, and spare the garbage collector what was loaded."""
+        """Load models, open the index, and exempt loaded objects from garbage collection."""
         self.index().catch_up()
         self.embeddings.real.embed_query("warm")
         self.engine.warm()
@@ -125,14 +131,13 @@ class Parts:
         self._frozen = True
 
     def close(self) -> None:
-        """Stop the model's worker and close the stores."""
-        self.closed = True
+        """Stop the engines and threads, and close the stores."""
         if self._frozen:
             gc.unfreeze()
         if self._owns_engine:
             self.engine.close()
-        if self._eyes:
-            self._eyes.close()
+        if self._vision_engine:
+            self._vision_engine.close()
         self._threads.shutdown(wait=True)
         if self._synced:
             self._synced.index.close()

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,11 +27,11 @@ from langchain_memlora.indexes.sync import forget_index
 from langchain_memlora.intake import as_picture, read_picture
 from langchain_memlora.intake.messages import Redact, check_name, check_text, redacted, to_scope, to_turns
 from langchain_memlora.ledger import Imported, Ledger, NewOperation, Retention
-from langchain_memlora.memory.async_methods import async_twin
+from langchain_memlora.memory.async_methods import async_version
 from langchain_memlora.memory.bulk import Bulk, add_all
-from langchain_memlora.memory.components import Parts
+from langchain_memlora.memory.components import Components
 from langchain_memlora.memory.user_view import UserMemory
-from langchain_memlora.memory.writer import Remembering
+from langchain_memlora.memory.writer import Writer
 from langchain_memlora.retrieval import Include
 from langchain_memlora.types import AddResult, Answer, Erasure, Event, Hit, Memory, Operation, Scope, Turn
 
@@ -44,28 +45,29 @@ if TYPE_CHECKING:
 
 
 class MemLoRAMemory:
-    """Long-term memory on this machine: one small model, one LoRA expert for each operation.
+    """Long-term memory on this machine: one small model, with one LoRA expert per operation.
 
     Args:
         path: Folder of the ledger and the index. Default: `MEMLORA_HOME`, else the user's data folder.
         experts: A bundle, its name or its path.
-        engine: What computes: an `Engine`, `transformers` (the default), `openvino`, `auto` for the fastest installed, or the
+        engine: Runs the models: an `Engine`, `transformers` (the default), `openvino`, `auto` for the fastest installed, or the
             address of a server that holds the experts, such as `http://127.0.0.1:8000/v1`.
         index: A LangChain `VectorStore` (or an `Index`) in place of the embedded Chroma.
-        ledger: A `Ledger`, the path of its file if it should not lie in `path`, or the `postgresql://` URL of a database.
+        ledger: A `Ledger`, the path of its file if it is not in `path`, or the `postgresql://` URL of a database.
         embeddings: A LangChain `Embeddings` in place of all-MiniLM-L6-v2.
-        retention: How much is kept of each scope, and for how long; enforced at each `add`, and for everybody by `expire`.
-        redact: Given the text of each message, and of each `update`, gives the text that may be stored. Experts and
-            embedder see nothing else. What it raises is raised, and nothing was stored.
-        vision: A bundle whose vision expert looks, in place of that of `experts`: its name or its path.
-        captioner: Without a vision expert, what says in words what a picture shows; it is given the bytes of a PNG or JPEG.
+        retention: Limits on how much of each scope is kept, and for how long; enforced at each `add`, and for every user by
+            `expire`.
+        redact: A function that takes the text of each message and `update`, and returns the text that may be stored. Experts
+            and embedder see nothing else. Its exceptions are raised, and nothing is stored.
+        vision: A bundle whose vision expert is used in place of that of `experts`: its name or its path.
+        captioner: Without a vision expert, a function that describes a picture; it receives the bytes of a PNG or JPEG.
 
     Raises:
         BundleError: The experts can't be loaded.
         LedgerError: The ledger can't be opened.
-        MissingExtraError: What the engine named, or a URL, needs is not installed.
+        MissingExtraError: A package that the engine or a URL needs is not installed.
 
-    Every verb has an async twin with an `a` in front. Models load at first use; `warm` loads them ahead.
+    Every verb has an async version with an `a` in front. Models load at first use; `warm` loads them ahead.
 
     Example:
         ```python
@@ -91,7 +93,7 @@ class MemLoRAMemory:
         vision: str | Path | Bundle | None = None,
         captioner: Captioner | None = None,
     ) -> None:
-        self._parts = parts = Parts(
+        self._components = components = Components(
             path=path,
             experts=experts,
             engine=engine,
@@ -101,10 +103,10 @@ class MemLoRAMemory:
             vision=vision,
             captioner=captioner,
         )
-        self.path, self.bundle, self.engine = parts.path, parts.bundle, parts.engine
-        self.ledger, self.embeddings, self.services = parts.ledger, parts.embeddings, parts.services
+        self.path, self.bundle, self.engine = components.path, components.bundle, components.engine
+        self.ledger, self.embeddings, self.services = components.ledger, components.embeddings, components.services
         self._retention, self._redact = retention, redact
-        self._remembering = Remembering(self.services, retention)
+        self._writer = Writer(self.services, retention)
         self._respond = compile_quietly(build_respond_graph(self.services), "respond")
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -122,28 +124,28 @@ class MemLoRAMemory:
         infer: bool = True,
         background: bool = False,
     ) -> AddResult:
-        """Store messages and remember what they tell.
+        """Store messages and remember the facts in them.
 
         The messages are on disk before any model runs. Messages that were added before (same thread, same id) are
         skipped, so a whole conversation may be passed again.
 
         Args:
             messages: A string, a message or a list; see `messages.to_turns`. Images are content blocks (LangChain's,
-                OpenAI's, Anthropic's, or `{"type": "image", "path": ...}`); those that can't be taken or seen are in the
-                result's `errors`, and the words beside them are remembered.
-            observed_at: When they were said; aware. Without it the clock's time is taken.
+                OpenAI's, Anthropic's, or `{"type": "image", "path": ...}`); those that can't be read or
+                captioned are in the result's `errors`, and the text beside them is remembered.
+            observed_at: The aware time at which they were said; the clock's time if not given.
             thread_id: The conversation they belong to; context never crosses threads.
-            infer: `False` keeps each user message as a memory word for word, without asking an expert.
+            infer: `False` keeps each user message as a memory word for word, without running an expert.
             background: Return once the messages are on disk, with status `pending`; a worker remembers them in the order
-                they came. If 256 windows wait, `add` blocks until there is room. What goes wrong stays on the jobs: see
+                they came. If 256 windows wait, `add` blocks until there is room. Errors stay on the jobs: see
                 `flush`, `retry` and `memlora doctor`.
 
         On disk means synced (`fsync` at each commit), so that it survives a power cut; `Ledger(path, durability="normal")`
-        is faster and survives only a killed process. What a crash or `close` interrupts is finished, once, before the
+        is faster and survives only a killed process. Work that a crash or `close` interrupts is finished, once, before the
         first `add`, `flush` or `retry` of the next opening.
 
         Raises:
-            InvalidInputError: Something can't be used as given; nothing was stored.
+            InvalidInputError: An argument can't be used as given; nothing was stored.
             EngineError: The model failed. The messages are stored, and `retry` finishes the work.
         """
         self._check_open()
@@ -158,8 +160,8 @@ class MemLoRAMemory:
             redact=self._redact,
         )
         if not infer:
-            return self._remembering.add_verbatim(scope, given)
-        remember = self._remembering.add_later if background else self._remembering.add
+            return self._writer.add_verbatim(scope, given)
+        remember = self._writer.add_later if background else self._writer.add
         return remember(scope, given)
 
     def add_many(
@@ -171,22 +173,22 @@ class MemLoRAMemory:
     ) -> Bulk:
         """Add the histories of many users.
 
-        What is in memory is bounded by `in_flight`, however long the iterable. A user's conversations are remembered in the
-        order they come; those of different users side by side, which lets the engine compute them as one batch. Whatever
-        stops this, call it again with the same conversations: messages that are known are skipped.
+        Memory use is bounded by `in_flight`, however long the iterable. A user's conversations are remembered in the
+        order they come; those of different users side by side, so that the engine can batch them. After an
+        interruption, call it again with the same conversations: known messages are skipped.
 
         Args:
-            conversations: Each has the arguments of `add`: `messages`, `user_id` and `observed_at`, and if wanted `agent_id`,
+            conversations: Each has the arguments of `add`: `messages`, `user_id` and `observed_at`, and optionally `agent_id`,
                 `run_id`, `thread_id` and `metadata`.
-            in_flight: How many conversations are worked on at once.
-            progress: Told how many conversations are done.
+            in_flight: Number of conversations processed at once.
+            progress: Called with the number of finished conversations.
 
         Returns:
-            What was done, with the conversations that could not be used or not be read.
+            Counts, and the conversations that could not be used or read.
 
         Raises:
             InvalidInputError: `in_flight` is not positive.
-            EngineError: The model failed. What was begun is stored, and the next call finishes it.
+            EngineError: The model failed. Conversations in progress are stored, and the next call finishes them.
             LedgerError: The ledger can't be written.
         """
         self._check_open()
@@ -195,32 +197,32 @@ class MemLoRAMemory:
     def update(
         self, memory_id: str, text: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
     ) -> Operation:
-        """Give a memory another text. The old one stays in its history.
+        """Replace the text of a memory. The old text stays in its history.
 
         Raises:
-            NotFoundError: The scope sees no such memory.
+            NotFoundError: No memory with this id is in the scope.
         """
         check_text(text, "text")
         text = check_text(redacted(text, self._redact), "text")
         memory = self.get(memory_id, user_id=user_id, agent_id=agent_id, run_id=run_id)
-        return self._by_hand(memory.scope, NewOperation(Event.UPDATE, memory_id, text.strip(), by="update"))
+        return self._commit(memory.scope, NewOperation(Event.UPDATE, memory_id, text.strip(), by="update"))
 
     def delete(
         self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
     ) -> Operation:
-        """Delete a memory; the turns that told it are withheld too. `restore` undoes it.
+        """Delete a memory, and withhold the turns that support it. `restore` undoes it.
 
         Raises:
-            NotFoundError: The scope sees no such memory.
+            NotFoundError: No memory with this id is in the scope.
         """
         memory = self.get(memory_id, user_id=user_id, agent_id=agent_id, run_id=run_id)
-        return self._by_hand(memory.scope, NewOperation(Event.DELETE, memory_id, by="delete"))
+        return self._commit(memory.scope, NewOperation(Event.DELETE, memory_id, by="delete"))
 
     def delete_all(self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> list[Operation]:
-        """Delete all memories that a scope sees."""
+        """Delete all memories that a scope can read."""
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
-        self._remembering.settle(scope.user_id)
+        self._writer.settle(scope.user_id)
         operations = self.ledger.delete_all(scope)
         self.services.index().catch_up()
         return operations
@@ -228,10 +230,10 @@ class MemLoRAMemory:
     def restore(
         self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
     ) -> Operation:
-        """Undo the last change to a memory: bring a deleted one back, or an updated one back to what it said.
+        """Undo the last change to a memory: bring a deleted one back, or an updated one back to its earlier text.
 
         Raises:
-            NotFoundError: The scope sees no such memory, or there is nothing to undo.
+            NotFoundError: No memory with this id is in the scope, or there is nothing to undo.
         """
         memory = self._find(memory_id, to_scope(user_id, agent_id, run_id), deleted=True)
         operation = self.ledger.restore(memory.scope, memory_id)
@@ -239,38 +241,37 @@ class MemLoRAMemory:
         return operation
 
     def retry(self) -> AddResult:
-        """Work off what could not be read or finished before, for all users."""
+        """Process again what failed or was interrupted, for all users."""
         self._check_open()
-        return self._remembering.retry()
+        return self._writer.retry()
 
     def flush(self, timeout: float | None = None) -> AddResult:
-        """Wait for what `add(..., background=True)` left to do, and for what an earlier process did.
+        """Wait for the work that `add(..., background=True)` or an earlier process left.
 
         Args:
-            timeout: Wait at most so many seconds.
+            timeout: Maximum wait in seconds.
 
         Returns:
-            What was done since the last flush (of the last thousand runs); status `pending` if time ran out before all of
-            it was.
+            The outcome since the last flush (of the last thousand runs); status `pending` on timeout.
         """
         self._check_open()
-        return self._remembering.flush(timeout)
+        return self._writer.flush(timeout)
 
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
-        """Write the vector index again from the ledger, also with another embedder or store; returns how many items it wrote.
+        """Rebuild the vector index from the ledger, also with another embedder or store; returns the number of items written.
 
-        The store that held them before is not emptied. A store that held vectors of another embedder has to be emptied first.
-        What is interrupted goes on at the next call.
+        The previous store is not emptied. Empty a store that held vectors of another embedder first.
+        After an interruption, the next call continues.
 
         Args:
-            progress: Told how many changes were applied, and of how many.
+            progress: Called with the number of changes applied, and their total.
         """
         self._check_open()
-        forget_index(self.ledger, self._parts.index_name)
+        forget_index(self.ledger, self._components.index_name)
         return self.services.index().rebuild(progress)
 
     def export(self, path: str | Path, *, user_id: str | None = None) -> None:
-        """Write turns, memories, history and jobs of everybody, or of a user, into a new file of JSON lines.
+        """Write turns, memories, history and jobs of all users, or of one, into a new file of JSON lines.
 
         Raises:
             InvalidInputError: The file exists or can't be written.
@@ -279,10 +280,10 @@ class MemLoRAMemory:
         self.ledger.export(path, None if user_id is None else to_scope(user_id).user_id)
 
     def import_(self, path: str | Path) -> Imported:
-        """Take in what `export` wrote: all of it, or nothing. What is here already is skipped, so it may be repeated.
+        """Import a file that `export` wrote: all of it, or nothing. Known items are skipped, so it may be repeated.
 
         Raises:
-            InvalidInputError: It is no export, or was cut or changed; the message names the line.
+            InvalidInputError: The file is no export, or was truncated or changed; the message names the line.
         """
         self._check_open()
         done = self.ledger.import_(path)
@@ -299,40 +300,40 @@ class MemLoRAMemory:
         self.ledger.backup(path)
 
     def forget(self, *, user_id: str) -> Erasure:
-        """Erase all that is known of a user, whatever the agent or run: turns, memories, history. This can't be undone.
+        """Erase everything known about a user, for all agents and runs: turns, memories, history. This can't be undone.
 
-        The text is gone from ledger, full-text index, caches and write-ahead log when this returns; so it is from the
-        embedded Chroma, which is written anew for that (from cached vectors). From other vector stores it is deleted by
-        id; what they keep of it is theirs. If a crash interrupts this, the next opening finishes it.
+        The text is gone from ledger, full-text index, caches and write-ahead log when this returns, and from the
+        embedded Chroma, which is rebuilt for that (from cached vectors). From other vector stores it is deleted by
+        id; they may keep remains of their own. If a crash interrupts this, the next opening finishes it.
 
         Returns:
             A receipt.
 
         Raises:
-            LedgerError: The log could not be emptied, for others are reading. Call it again.
+            LedgerError: The log could not be emptied because others are reading. Call it again.
         """
         self._check_open()
         return self._erase(to_scope(user_id).user_id)
 
     def expire(self, limits: Retention | None = None) -> Erasure:
-        """Erase what is beyond the limits now, in every scope, also where nothing is added any more. This can't be undone.
+        """Erase what exceeds the limits now, in every scope, idle ones too. This can't be undone.
 
-        As with `forget`, the bytes are gone when this returns; what an `add` has expired before is gone from every search
+        As with `forget`, the bytes are gone when this returns. What an `add` expires is gone from every search
         at once, and from the files by the next `expire`, `forget` or opening.
 
         Args:
-            limits: In place of the memory's own `retention`.
+            limits: Used in place of the memory's own `retention`.
 
         Raises:
             InvalidInputError: No limits were given, here or at opening.
-            LedgerError: The log could not be emptied, for others are reading. Call it again.
+            LedgerError: The log could not be emptied because others are reading. Call it again.
         """
         self._check_open()
         if (limits := limits or self._retention) is None:
             msg = "limits=None: this memory was opened without `retention`. Pass a Retention."
             raise InvalidInputError(msg)
         self.embeddings.forget()
-        return self._remembering.expire(limits)
+        return self._writer.expire(limits)
 
     def reset(self) -> Erasure:
         """Erase everything of every user, as `forget` does. This can't be undone."""
@@ -355,9 +356,9 @@ class MemLoRAMemory:
         """Find memories and raw turns, best first.
 
         Args:
-            k: At most this many hits.
+            k: Return at most this many hits.
             include: `both`, or only `memories` or `turns`.
-            filters: Metadata that hits must have, by equality; they are looked for among the nearest 480 of each kind.
+            filters: Metadata that hits must have, by equality; searched among the nearest 480 of each kind.
         """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
@@ -378,18 +379,18 @@ class MemLoRAMemory:
         filters: Mapping[str, Any] | None = None,
         images: Sequence[Any] = (),
     ) -> Answer:
-        """Answer a question from memory, in a few words; `known` is `False` if the memories do not tell.
+        """Answer a question from memory, in a few words; `known` is `False` if the memories hold no answer.
 
         A question about a picture goes to the vision expert: with `images`, or if the best hit shows one.
 
         Args:
-            k: How many hits the expert may read.
-            budget: About how many tokens of them it may read.
+            k: Number of hits the expert may read.
+            budget: Approximate number of tokens of them it may read.
             images: Pictures the question is about, in any form that a content block or `read_picture` takes; at most 4.
 
         Raises:
             InvalidImageError: An image can't be read, or there are too many.
-            VisionNotConfiguredError: Nobody can look at `images`.
+            VisionNotConfiguredError: There are `images`, but no vision expert or captioner.
         """
         start = time.perf_counter()
         self._check_open()
@@ -416,31 +417,31 @@ class MemLoRAMemory:
         )
 
     def picture(self, reference: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> bytes:
-        """A picture that messages of a scope show (`turn.images`), as the bytes of a PNG or JPEG file.
+        """Return a picture from the scope's messages (`turn.images`), as the bytes of a PNG or JPEG file.
 
         Raises:
-            NotFoundError: The messages that the scope sees show no such picture.
-            InvalidImageError: Its file is gone or was altered.
+            NotFoundError: No message in the scope shows this picture.
+            InvalidImageError: Its file is missing or was altered.
         """
         self._check_open()
         owner = to_scope(user_id, agent_id, run_id)
         if not any(reference in turn.images for turn in self.ledger.all_turns(owner)):
-            msg = f"{user_id!r} has no picture {reference!r:.80}. The `images` of turns name them."
+            msg = f"{user_id!r} has no picture {reference!r:.80}. Pass a reference from the `images` of a turn."
             raise NotFoundError(msg)
-        return self.services.images.get(reference)
+        return self._components.images.get(reference)
 
     def get(self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> Memory:
-        """One memory.
+        """Return one memory.
 
         Raises:
-            NotFoundError: The scope sees no such memory (it may be deleted; see `history`).
+            NotFoundError: No memory with this id is in the scope (it may be deleted; see `history`).
         """
         return self._find(memory_id, to_scope(user_id, agent_id, run_id))
 
     def get_all(
         self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None, deleted: bool = False
     ) -> list[Memory]:
-        """All memories that a scope sees, oldest first; with `deleted`, tombstones too."""
+        """Return all memories that a scope can read, oldest first; with `deleted`, tombstones too."""
         self._check_open()
         return self.ledger.memories(to_scope(user_id, agent_id, run_id), deleted=deleted)
 
@@ -452,7 +453,7 @@ class MemLoRAMemory:
         agent_id: str | None = None,
         run_id: str | None = None,
     ) -> list[Operation]:
-        """What happened to a memory, or to all that a scope sees, oldest first."""
+        """Return the changes to one memory, or to all that a scope can read, oldest first."""
         self._check_open()
         if memory_id is not None:
             check_name("memory_id", memory_id)
@@ -461,47 +462,47 @@ class MemLoRAMemory:
     def turns(
         self, ids: Sequence[str], *, user_id: str, agent_id: str | None = None, run_id: str | None = None
     ) -> list[Turn]:
-        """Messages by the ids that memories (`turn_ids`) and operations (`turn_id`) give as their source.
+        """Return messages by the ids that memories (`turn_ids`) and operations (`turn_id`) name as their source.
 
-        Ids that the scope does not see are left out.
+        Ids outside the scope are left out.
         """
         self._check_open()
         seen = self.ledger.turns(list(dict.fromkeys(ids)), to_scope(user_id, agent_id, run_id))
         return [*seen.values()]
 
-    # -- the machine ---------------------------------------------------------------------------------------------
+    # -- graph and user view -------------------------------------------------------------------------------------
 
     @functools.cached_property
-    def graph(self) -> CompiledStateGraph:
+    def graph(self) -> CompiledStateGraph[Any, Any, Any, Any]:
         """The compiled LangGraph graph that remembers and responds."""
         return compile_quietly(build_memory_graph(self.services), "memlora")
 
     def for_user(self, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> UserMemory:
-        """A view bound to one user, to hand to code that should not see others."""
+        """Make a view bound to one user, for code that must not reach other users."""
         return UserMemory(self, to_scope(user_id, agent_id, run_id))
 
-    # -- views for LangChain -------------------------------------------------------------------------------------
+    # -- for LangChain -------------------------------------------------------------------------------------------
 
     def as_middleware(self, *, user_id: UserId, **options: Any) -> MemLoRAMiddleware:
-        """A middleware for `langchain.agents.create_agent`; see `MemLoRAMiddleware` for the options."""
+        """Make a middleware for `langchain.agents.create_agent`; see `MemLoRAMiddleware` for the options."""
         from langchain_memlora.integrations.middleware import MemLoRAMiddleware
 
         return MemLoRAMiddleware(self, user_id=user_id, **options)
 
     def as_tools(self, *, user_id: UserId, **options: Any) -> list[BaseTool]:
-        """Tools to search, save, update and forget; see `memory_tools` for the options."""
+        """Make tools to search, save, update and forget; see `memory_tools` for the options."""
         from langchain_memlora.integrations.tools import memory_tools
 
         return memory_tools(self, user_id=user_id, **options)
 
     def as_retriever(self, *, user_id: str, **options: Any) -> MemLoRARetriever:
-        """A LangChain retriever; see `MemLoRARetriever` for the options."""
+        """Make a LangChain retriever; see `MemLoRARetriever` for the options."""
         from langchain_memlora.integrations.retriever import MemLoRARetriever
 
         return MemLoRARetriever(memory=self, user_id=user_id, **options)
 
     def as_chat_model(self, role: str | None = None, **options: Any) -> ChatMemLoRA:
-        """The model on this machine as a LangChain chat model, with a role's adapter or none; see `ChatMemLoRA`."""
+        """Make a LangChain chat model of the local model, with a role's adapter or none; see `ChatMemLoRA`."""
         from langchain_memlora.integrations.chat_model import ChatMemLoRA
 
         return ChatMemLoRA(engine=self.engine, role=role, model=self.bundle.card.base.name, **options)
@@ -509,21 +510,21 @@ class MemLoRAMemory:
     def warm(self) -> None:
         """Load models and open the index now.
 
-        What is loaded is also put out of sight of Python's garbage collector (`gc.freeze`) until `close`: going through it
-        stops all threads, an event loop too, for a quarter of a second.
+        Loaded objects are also exempt from Python's garbage collection (`gc.freeze`) until `close`: a full collection
+        would stop all threads, an event loop too, for a quarter of a second.
         """
         self._check_open()
-        self._parts.warm()
+        self._components.warm()
 
     def close(self) -> None:
         """Stop the workers and close the stores. Closing twice is fine.
 
-        Background work in hand is finished; what waits stays on disk for the next opening. To finish it now, `flush` first.
+        Background jobs in progress are finished; waiting ones stay on disk for the next opening. To finish all, `flush` first.
         """
-        if not self._parts.closed:
-            self._parts.closed = True
-            self._remembering.close()
-            self._parts.close()
+        if not self._components.closed:
+            self._components.closed = True
+            self._writer.close()
+            self._components.close()
 
     def __enter__(self) -> MemLoRAMemory:
         return self
@@ -537,46 +538,50 @@ class MemLoRAMemory:
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.close)
 
-    aadd = async_twin(add)
-    aadd_many = async_twin(add_many)
-    aupdate = async_twin(update)
-    adelete = async_twin(delete)
-    adelete_all = async_twin(delete_all)
-    arestore = async_twin(restore)
-    aretry = async_twin(retry)
-    aflush = async_twin(flush)
-    arebuild = async_twin(rebuild)
-    aexport = async_twin(export)
-    aimport_ = async_twin(import_)
-    abackup = async_twin(backup)
-    aforget = async_twin(forget)
-    areset = async_twin(reset)
-    aexpire = async_twin(expire)
-    asearch = async_twin(search)
-    aanswer = async_twin(answer)
-    apicture = async_twin(picture)
-    aget = async_twin(get)
-    aget_all = async_twin(get_all)
-    ahistory = async_twin(history)
-    aturns = async_twin(turns)
-    awarm = async_twin(warm)
+    aadd = async_version(add)
+    aadd_many = async_version(add_many)
+    aupdate = async_version(update)
+    adelete = async_version(delete)
+    adelete_all = async_version(delete_all)
+    arestore = async_version(restore)
+    aretry = async_version(retry)
+    aflush = async_version(flush)
+    arebuild = async_version(rebuild)
+    aexport = async_version(export)
+    aimport_ = async_version(import_)
+    abackup = async_version(backup)
+    aforget = async_version(forget)
+    areset = async_version(reset)
+    aexpire = async_version(expire)
+    asearch = async_version(search)
+    aanswer = async_version(answer)
+    apicture = async_version(picture)
+    aget = async_version(get)
+    aget_all = async_version(get_all)
+    ahistory = async_version(history)
+    aturns = async_version(turns)
+    awarm = async_version(warm)
 
     # -- inside --------------------------------------------------------------------------------------------------
 
+    @property
+    def _executor(self) -> Executor:
+        return self._components.threads()
+
     def _check_open(self) -> None:
-        self._parts.check_open()
+        self._components.check_open()
 
     def _pictures(self, images: Sequence[Any]) -> list[bytes]:
         if len(images) > SHOWN:
-            msg = f"{len(images)} images were given with a question, the limit is {SHOWN}. Ask about fewer."
+            msg = f"A question has {len(images)} images; the limit is {SHOWN}. Pass fewer."
             raise InvalidImageError(msg)
         return [as_picture(read_picture(image)) for image in images]
 
     def _erase(self, user_id: str | None) -> Erasure:
         self.embeddings.forget()
-        return self._remembering.erase(user_id)
+        return self._writer.erase(user_id)
 
-    def _by_hand(self, scope: Scope, change: NewOperation) -> Operation:
+    def _commit(self, scope: Scope, change: NewOperation) -> Operation:
         operation = self.ledger.commit(scope, [change])[0]
         self.services.index().catch_up()
         return operation
@@ -586,15 +591,17 @@ class MemLoRAMemory:
         check_name("memory_id", memory_id)
         found = self.ledger.memories(scope, ids=[memory_id], deleted=deleted)
         if not found:
-            msg = f"{scope.user_id!r} has no memory {memory_id!r}, or not in this scope. `get_all` lists what is there."
+            msg = (
+                f"{scope.user_id!r} has no memory {memory_id!r}, or not in this scope. Pass an id that `get_all` lists."
+            )
             raise NotFoundError(msg)
         return found[0]
 
 
 def _check_choice(k: Any, include: Any, filters: Any) -> None:
     if not isinstance(k, int) or k < 1 or include not in ("both", "memories", "turns"):
-        msg = f"k={k!r}, include={include!r} can't be used. Pass a k of at least 1 and 'both', 'memories' or 'turns'."
+        msg = f"k={k!r} or include={include!r} can't be used. Pass k >= 1, and 'both', 'memories' or 'turns'."
         raise InvalidInputError(msg)
     if filters is not None and not isinstance(filters, Mapping):
-        msg = f"filters={filters!r:.80} is not a dict. Pass the metadata that hits must have."
+        msg = f"filters={filters!r:.80} is not a dict. Pass a dict of the metadata that hits must have."
         raise InvalidInputError(msg)

@@ -1,4 +1,4 @@
-"""Work on a Ray cluster: actors share rows of work, and the histories of many users are added with no user in two at once."""
+"""Work on a Ray cluster: actors share the work, and each user's history is added by one actor."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from langchain_memlora.memory.memory import MemLoRAMemory
 
 BLOCKS = 16
-"""Parts of the work for each actor: what is done again if one dies, and how evenly they end."""
+"""Blocks of work per actor. More blocks mean less to repeat if an actor dies, and a more even finish."""
 COUNTS = ("conversations", "turns", "skipped", "operations", "failed")
 
 
 def ingest_on_ray(
     conversations: Iterable[Mapping[str, Any]], open_memory: Callable[[], MemLoRAMemory], *, actors: int = 2
 ) -> Bulk:
-    """As `MemLoRAMemory.add_many`, on the actors of Ray Data.
+    """Add the histories of many users as `MemLoRAMemory.add_many` does, on the actors of Ray Data.
 
-    All conversations of a user go to one actor, which adds them in the order they came. What an actor that died was at is done
-    again; what it had stored is skipped, as it is when the whole call is repeated.
+    All conversations of a user go to one actor, which adds them in the order they came. The work of an actor that died is
+    repeated; messages it had stored are skipped, as they are when the whole call is repeated.
 
     Args:
         conversations: Fields as `add_many` takes them. All are handed to Ray before the first is added.
-        open_memory: Opens the memory in an actor's process. Several must be able to have it open at once: a ledger that all
-            reach, and any index but the embedded Chroma.
-        actors: How many work side by side, each on one CPU of the cluster.
+        open_memory: Opens the memory in an actor's process. Several processes have it open at once, so it needs a ledger
+            that all can reach, and any index but the embedded Chroma.
+        actors: Number of actors, each on one CPU of the cluster.
 
     Raises:
-        InvalidInputError: There is less than one actor.
+        InvalidInputError: `actors` is below 1.
         MissingExtraError: Ray is not installed.
 
     Example:
@@ -61,17 +61,17 @@ def ingest_on_ray(
 def spread(
     work: Sequence[Any], worker: Callable[..., Any], arguments: tuple[Any, ...], actors: int
 ) -> Iterator[dict[str, Any]]:
-    """What actors make of pieces of work, in any order.
+    """Yield the actors' results for pieces of work, in any order.
 
     Args:
-        worker: A class; each actor makes one with `arguments` and calls it with `{"work": pickled}`. It answers with a row.
+        worker: A class; each actor makes one with `arguments` and calls it with `{"work": pickled}`. It returns a row.
 
     Raises:
-        InvalidInputError: There is less than one actor.
+        InvalidInputError: `actors` is below 1.
         MissingExtraError: Ray is not installed.
     """
     if actors < 1:
-        msg = f"actors={actors} is not a number of actors. Pass at least 1."
+        msg = f"actors={actors} is not a positive int. Pass at least 1."
         raise InvalidInputError(msg)
     if not work:
         return
@@ -83,14 +83,14 @@ def spread(
     yield from done.iter_rows()
 
 
-def sent_whole(open_memory: Callable[[], MemLoRAMemory]) -> Callable[[], MemLoRAMemory]:
-    """The function, of a module that only this process can import: Ray sends its code rather than its name."""
+def send_by_value(open_memory: Callable[[], MemLoRAMemory]) -> Callable[[], MemLoRAMemory]:
+    """Register a function of a module that only this process can import, so that Ray sends its code and not its name."""
     _ray().cloudpickle.register_pickle_by_value(sys.modules[open_memory.__module__])
     return open_memory
 
 
 class _Actor:
-    """Lives in a process of Ray's: opens the memory once, and adds one user's conversations a call."""
+    """An actor in a process of Ray's: opens the memory once, and adds one user's conversations per call."""
 
     def __init__(self, open_memory: Callable[[], MemLoRAMemory]) -> None:
         self._memory = open_memory()

@@ -1,19 +1,19 @@
-"""Runs the remember graph on what was said or left undone, and says what came of it."""
+"""The write path of a memory: runs the remember graph on new turns and unfinished jobs, and reports the results."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from langchain_memlora.graph import Services, build_remember_graph, compile_quietly
 from langchain_memlora.graph.extract import ATTEMPTS
 from langchain_memlora.intake.messages import Given
 from langchain_memlora.ledger import Job, NewOperation, Retention, new_id, now
-from langchain_memlora.logs import reason
-from langchain_memlora.memory.worker import Background
+from langchain_memlora.logs import loggable_error
+from langchain_memlora.memory.worker import Worker
 from langchain_memlora.types import AddResult, Erasure, Event, Failure, Scope, Turn
 
 STEPS = 100_000
@@ -21,8 +21,8 @@ ROOM = 256
 _log = logging.getLogger(__name__)
 
 
-class Remembering:
-    """The writing side of a memory: turns and jobs in, results out."""
+class Writer:
+    """Takes turns and jobs, and returns results."""
 
     def __init__(self, services: Services, retention: Retention | None = None) -> None:
         self._services = services
@@ -31,77 +31,43 @@ class Remembering:
         self._left_over: list[Job] = services.ledger.jobs("pending")
         if services.ledger.erasure_is_unfinished():
             self._sweep()
-        self._background = Background(self._work_off, at_once=services.group, room=ROOM)
+        self._worker = Worker(self._process, at_once=services.group, room=ROOM)
 
     def add(self, scope: Scope, given: Given) -> AddResult:
-        """Store turns and remember what they tell, after what was said before them."""
-        start = time.perf_counter()
-        self.settle(scope.user_id)
-        turns, skipped, failures = given
-        if not turns:
-            status = "failed" if failures else "ok"
-            return AddResult(
-                status=status, errors=tuple(failures), skipped=skipped, seconds=time.perf_counter() - start
-            )
-        done = self._run({"scope": scope, "turns": turns}, skipped + len(turns), start)
-        self._drop_unheld(turns, done)
-        return _with(done, failures)
+        """Store turns and remember the facts in them, after earlier work of the user."""
+        return self._write(scope, given, self._remember)
 
     def add_later(self, scope: Scope, given: Given) -> AddResult:
-        """Store turns, and leave what they tell to the background."""
-        turns, skipped, failures = given
-        start = time.perf_counter()
-        self._queue_left_over()
-        out = self._invoke({"scope": scope, "turns": turns, "defer": True}) if turns else {"stored": [], "jobs": []}
-        self._background.put(out["jobs"])
-        done = AddResult(
-            status="pending" if out["jobs"] else "ok",
-            turn_ids=tuple(turn.id for turn in out["stored"]),
-            skipped=skipped + len(turns) - len(out["stored"]),
-            seconds=time.perf_counter() - start,
-        )
-        self._drop_unheld(turns, done)
-        return _with(done, failures)
+        """Store turns, and leave remembering to the background."""
+        return self._write(scope, given, self._defer)
 
     def add_verbatim(self, scope: Scope, given: Given) -> AddResult:
-        """Store turns, and each user turn as a memory word for word; nobody looks at their pictures."""
-        start = time.perf_counter()
-        turns, skipped, failures = given
-        stored, operations = self._services.ledger.append_verbatim(scope, turns, _verbatim) if turns else ([], [])
-        self._expire(scope)
-        self._services.index().catch_up()
-        done = AddResult(
-            operations=tuple(operations),
-            turn_ids=tuple(turn.id for turn in stored),
-            skipped=skipped + len(turns) - len(stored),
-            seconds=time.perf_counter() - start,
-        )
-        self._drop_unheld(turns, done)
-        return _with(done, failures)
+        """Store turns, and each user turn as a memory word for word; pictures are not captioned."""
+        return self._write(scope, given, self._copy)
 
     def flush(self, timeout: float | None) -> AddResult:
-        """Wait for the background; the outcome of its work since the last flush."""
+        """Wait for the background, and return the outcome of its work since the last flush."""
         start = time.perf_counter()
         self._queue_left_over()
-        in_time = self._background.settle(timeout=timeout)
-        return _joined(self._background.results(), start, pending=not in_time)
+        in_time = self._worker.settle(timeout=timeout)
+        return _joined(self._worker.results(), start, pending=not in_time)
 
     def retry(self) -> AddResult:
-        """Work off everything that failed or was not finished, of all users."""
+        """Process all jobs of all users that failed or were interrupted."""
         start = time.perf_counter()
         self._left_over = []
-        self._background.settle()
+        self._worker.settle()
         waiting = self._services.ledger.jobs("failed", "pending")
         self._services.ledger.reopen_jobs(job.id for job in waiting)
-        return _joined([self._run({"scope": s, "jobs": j}, 0, start) for s, j in _by_scope(waiting).items()], start)
+        return _joined([self._run({"scope": s, "jobs": j}) for s, j in _by_scope(waiting).items()], start)
 
     def settle(self, user_id: str) -> None:
-        """Wait for what is to be done before this user's memories are looked at again."""
+        """Wait for background work that may change this user's memories."""
         left_over = self._queue_left_over()
-        self._background.settle(None if left_over else user_id)
+        self._worker.settle(None if left_over else user_id)
 
     def erase(self, user_id: str | None) -> Erasure:
-        """Erase a user, or everybody, from everything that was written."""
+        """Erase a user, or every user, from everything that was written."""
         if user_id is not None:
             self.settle(user_id)
         counts = self._services.ledger.erase(user_id)
@@ -110,7 +76,7 @@ class Remembering:
         return Erasure(user_id=user_id, **counts, at=now(), images=images)
 
     def expire(self, limits: Retention) -> Erasure:
-        """Erase what is beyond limits, of everybody, down to the bytes."""
+        """Erase what exceeds the limits, of every user, down to the bytes."""
         counts = self._services.ledger.expire(limits)
         images = self._sweep()
         if self._services.ledger.erasure_is_unfinished():
@@ -118,43 +84,70 @@ class Remembering:
         return Erasure(user_id=None, **counts, at=now(), images=images)
 
     def close(self) -> None:
-        """Stop the background after the few jobs in hand; the others are on disk for the next opening."""
-        self._background.close()
+        """Stop the background after the jobs in progress; the others are on disk for the next opening."""
+        self._worker.close()
+
+    def _write(self, scope: Scope, given: Given, store: Callable[[Scope, list[Turn]], AddResult]) -> AddResult:
+        """Store turns one way or another, and complete the result with what was skipped or could not be taken."""
+        start = time.perf_counter()
+        turns, skipped, failures = given
+        done = store(scope, turns)
+        known = len(turns) - len(done.turn_ids)
+        if known and any(
+            turn.images for turn in turns
+        ):  # pictures are on disk before the ledger knows which turns are new
+            self._sweep()
+        if failures and done.status == "ok":
+            done = replace(done, status="partial" if turns else "failed")
+        errors, seconds = (*failures, *done.errors), time.perf_counter() - start
+        return replace(done, errors=errors, skipped=skipped + known, seconds=seconds)
+
+    def _remember(self, scope: Scope, turns: Sequence[Turn]) -> AddResult:
+        self.settle(scope.user_id)
+        return self._run({"scope": scope, "turns": turns}) if turns else AddResult()
+
+    def _defer(self, scope: Scope, turns: Sequence[Turn]) -> AddResult:
+        self._queue_left_over()
+        out = self._invoke({"scope": scope, "turns": turns, "defer": True}) if turns else {"stored": [], "jobs": []}
+        self._worker.put(out["jobs"])
+        return AddResult(status="pending" if out["jobs"] else "ok", turn_ids=tuple(turn.id for turn in out["stored"]))
+
+    def _copy(self, scope: Scope, turns: Sequence[Turn]) -> AddResult:
+        stored, operations = self._services.ledger.append_verbatim(scope, turns, _verbatim) if turns else ([], [])
+        self._expire(scope)
+        self._services.index().catch_up()
+        return AddResult(operations=tuple(operations), turn_ids=tuple(turn.id for turn in stored))
 
     def _sweep(self) -> int:
-        """Delete the pictures that nobody's turns show."""
+        """Delete the pictures that no turn shows."""
         images = self._services.images
         return images.sweep(self._services.ledger.pictures()) if images else 0
 
-    def _drop_unheld(self, turns: Sequence[Turn], done: AddResult) -> None:
-        """Delete pictures of messages that were known before and so were not stored again."""
-        if len(done.turn_ids) < len(turns) and any(turn.images for turn in turns):
-            self._sweep()
-
     def _queue_left_over(self) -> bool:
-        """Hand the background what an earlier process left behind, once; returns whether there was anything."""
+        """Queue the jobs of an earlier process, once; returns whether there were any."""
         jobs, self._left_over = self._left_over, []
-        self._background.put(jobs, block=False)
+        self._worker.put(jobs, block=False)
         return bool(jobs)
 
-    def _work_off(self, scope: Scope, jobs: Sequence[Job]) -> AddResult:
-        """Do jobs that nobody waits for: what goes wrong stays on them, for `flush`, `retry` and `doctor`."""
+    def _process(self, scope: Scope, jobs: Sequence[Job]) -> AddResult:
+        """Process jobs in the background: errors stay on the jobs, for `flush`, `retry` and `doctor`."""
         start = time.perf_counter()
         try:
-            return self._run({"scope": scope, "jobs": jobs}, 0, start)
+            return self._run({"scope": scope, "jobs": jobs})
         except Exception as error:
-            _log.warning("%d window(s) are still unread: %s", len(jobs), reason(error))
+            _log.warning("%d window(s) are still unread: %s", len(jobs), loggable_error(error))
             why = f"{type(error).__name__}: {error}"
             name = self._services.experts.bundle.card.name
             try:
                 for job in jobs:
                     self._services.ledger.fail_job(job.id, why, name, attempts_allowed=ATTEMPTS)
             except Exception as worse:
-                _log.warning("They stay pending, for the ledger can't be written: %s", reason(worse))
+                _log.warning("They stay pending, because the ledger can't be written: %s", loggable_error(worse))
             failures = tuple(Failure(job.id, type(error).__name__, str(error), job.attempts + 1) for job in jobs)
             return AddResult(status="failed", errors=failures, seconds=time.perf_counter() - start)
 
-    def _run(self, state: dict[str, Any], given: int, start: float) -> AddResult:
+    def _run(self, state: dict[str, Any]) -> AddResult:
+        start = time.perf_counter()
         out = self._invoke(state)
         self._expire(state["scope"])
         self._services.index().catch_up()
@@ -163,7 +156,6 @@ class Remembering:
             status=_status(out["finished"], bool(out["failures"])),
             errors=tuple(out["failures"]),
             turn_ids=tuple(turn.id for turn in out["stored"]),
-            skipped=max(0, given - len(out["stored"])),
             usage=tuple(out["usage"]),
             seconds=time.perf_counter() - start,
         )
@@ -174,13 +166,6 @@ class Remembering:
 
     def _invoke(self, state: dict[str, Any]) -> dict[str, Any]:
         return self._graph.invoke(state, {"recursion_limit": STEPS})
-
-
-def _with(done: AddResult, failures: Sequence[Failure]) -> AddResult:
-    """A result together with the images that could not be taken."""
-    if not failures:
-        return done
-    return replace(done, errors=(*failures, *done.errors), status="partial" if done.status == "ok" else done.status)
 
 
 def _verbatim(turns: Sequence[Turn]) -> list[NewOperation]:
@@ -217,7 +202,7 @@ def _joined(results: Sequence[AddResult], start: float, *, pending: bool = False
     )
 
 
-def _status(finished: int, errors: bool) -> Any:
+def _status(finished: int, errors: bool) -> Literal["ok", "partial", "failed"]:
     if not errors:
         return "ok"
     return "partial" if finished else "failed"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from langchain_memlora.errors import ModelMismatchError, ModelNotFoundError
 from langchain_memlora.models.cache import cache_dir, filling, sha256_of
-from langchain_memlora.models.fetch import ensure_pinned
+from langchain_memlora.models.fetch import ensure_pinned, pinned_dir
 from langchain_memlora.models.pins import DEFAULT_BASE, PINS
 
 if TYPE_CHECKING:
@@ -66,6 +66,16 @@ def resolve_base_model(name: str = DEFAULT_BASE, *, wheel: Path | None = None) -
 def converted_dir() -> Path:
     """The cache folder of the default base model's safetensors."""
     return cache_dir() / "base" / f"{DEFAULT_BASE}-{PINS[DEFAULT_BASE].sha256[:12]}"
+
+
+def model_dir(name: str) -> Path:
+    """Return the cache folder of a pinned model; it need not exist."""
+    return converted_dir() if name == DEFAULT_BASE else pinned_dir(name)
+
+
+def is_cached(name: str) -> bool:
+    """Return True if a pinned model is in the cache; the health checks also verify it."""
+    return (model_dir(name) / (MANIFEST if name == DEFAULT_BASE else PINS[name].file)).exists()
 
 
 def _default(wheel: Path | None) -> BaseModel:

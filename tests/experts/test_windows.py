@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from support import turn
 
 from langchain_memlora.experts import Window, cut_windows
-from langchain_memlora.text import visible
+from langchain_memlora.text import strip_invisible
 from langchain_memlora.types import Turn
 
 ROLES = st.sampled_from(["user", "assistant"])
@@ -77,7 +77,7 @@ def test_windows_keep_every_source_word(said: list[tuple[str, str]]) -> None:
     windows = cut_windows(turns)
     for one in turns:
         pieces = [line.text for w in windows for line in w.lines if line.turn is one and line.number]
-        expected = "".join(visible(one.text).split()) if one.role == "user" else ""
+        expected = "".join(strip_invisible(one.text).split()) if one.role == "user" else ""
         assert "".join("".join(pieces).split()) == expected
     for window in windows:
         numbers = [line.number for line in window.lines if line.number]

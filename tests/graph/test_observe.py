@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import InvalidInputError, LedgerError
 from langchain_memlora.graph import observe
-from langchain_memlora.logs import SWITCH, reason
+from langchain_memlora.logs import SWITCH, loggable_error
 
 Make = Callable[..., MemLoRAMemory]
 SECRET = "zebrafish"
@@ -86,8 +86,10 @@ def test_runs_without_opentelemetry(memory: MemLoRAMemory, monkeypatch: pytest.M
 
 def test_reason_hides_quoted_text(monkeypatch: pytest.MonkeyPatch) -> None:
     quoting: list[Any] = [InvalidInputError(SECRET), ValueError(SECRET), RuntimeError(SECRET)]
-    assert all(SECRET not in reason(error) and type(error).__name__ in reason(error) for error in quoting)
-    assert "disk is full" in reason(LedgerError("disk is full"))
-    assert "no such host" in reason(OSError("no such host"))
+    assert all(
+        SECRET not in loggable_error(error) and type(error).__name__ in loggable_error(error) for error in quoting
+    )
+    assert "disk is full" in loggable_error(LedgerError("disk is full"))
+    assert "no such host" in loggable_error(OSError("no such host"))
     monkeypatch.setenv(SWITCH, "1")
-    assert all(SECRET in reason(error) for error in quoting)
+    assert all(SECRET in loggable_error(error) for error in quoting)

@@ -166,7 +166,7 @@ def test_excess_images_are_dropped(make_memory: Make) -> None:
     memory = make_memory(captioner=lambda picture: "something")
     images = [png(size=(1 + n, 2)) for n in range(70)]
     done = memory.add([shown("I have seen it all", *images[:60]), shown("I have more", *images[60:])], user_id="ana")
-    assert "6 images more than the 64" in done.errors[0].message
+    assert "6 images exceed the limit of 64" in done.errors[0].message
     assert sorted(len(turn.images) for turn in memory.turns(done.turn_ids, user_id="ana")) == [4, 60]
 
 

@@ -116,7 +116,7 @@ async def test_unreadable_message_is_stored_and_reported(make_memory: Callable[.
 
 
 def test_server_requires_user(memory: MemLoRAMemory) -> None:
-    with pytest.raises(MissingUserError, match="names nobody"):
+    with pytest.raises(MissingUserError, match="must be a non-empty string"):
         build_server(memory, " ")
 
 

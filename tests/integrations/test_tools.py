@@ -60,7 +60,7 @@ def test_tools_search_save_update_and_forget(memory: MemLoRAMemory) -> None:
 def test_search_shows_evidence_and_dates(memory: MemLoRAMemory) -> None:
     memory.add("I moved to Porto yesterday", user_id="ana", observed_at=MAY_8)
     found = block(run(memory.as_tools(user_id="ana")[0], query="Porto").text)
-    assert "told by user: I moved to Porto yesterday" in found
+    assert "said by user: I moved to Porto yesterday" in found
     assert "said on 8 May 2024" in found
     assert "7 May 2024" in found
 

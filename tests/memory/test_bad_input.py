@@ -13,7 +13,7 @@ from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import InvalidInputError, MemLoRAError, MissingUserError, NotFoundError
 from langchain_memlora.intake.messages import MAX_CHARACTERS
 
-REMEDY = re.compile(r"\b(Pass|Use|Split|Decode)\b|`get_all` lists what is there")
+REMEDY = re.compile(r"\b(Pass|Use|Split|Decode)\b")
 LOOP: dict[str, Any] = {}
 LOOP["self"] = LOOP
 

@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks.reliability.double import open_memory
 from benchmarks.reliability.small_store import crash, overwrite, store
-from langchain_memlora.cli import checks
 from langchain_memlora.cli.setting import Setting
+from langchain_memlora.memory import health
 
 
 def opener(*, path: Path, **_: Any) -> Any:
@@ -25,7 +25,7 @@ def opener(*, path: Path, **_: Any) -> Any:
 def seen(home: Path) -> dict[str, str]:
     """Rows that are not well, by name."""
     setting = Setting(path=home, opener=opener)
-    rows = [row for check in (checks.disk, checks.ledger, checks.index) for row in check(setting)]
+    rows = [row for check in (health.disk, health.ledger, health.index) for row in check(setting.target)]
     return {row.name: row.state for row in rows if row.state != "ok"}
 
 

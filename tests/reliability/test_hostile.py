@@ -14,7 +14,7 @@ from benchmarks.reliability.hostile_texts import ATTEMPTS
 from langchain_memlora.bundles import Bundle
 from langchain_memlora.integrations.prompting import as_reference
 from langchain_memlora.testing import ScriptedEngine
-from langchain_memlora.text import visible
+from langchain_memlora.text import strip_invisible
 
 KINDS = list(dict.fromkeys(attempt.kind for attempt in ATTEMPTS))
 
@@ -47,7 +47,7 @@ def test_assistant_messages_yield_no_facts(tmp_path: Path, bundle: Bundle) -> No
 
 def test_hidden_characters_yield_no_facts(tmp_path: Path, bundle: Bundle) -> None:
     hidden = [a for a in ATTEMPTS if a.kind == "hidden characters"]
-    assert not any(re.search(a.false, visible(text), re.I) for a in hidden[:2] for _, text in a.said)
+    assert not any(re.search(a.false, strip_invisible(text), re.I) for a in hidden[:2] for _, text in a.said)
     prompts: list[str] = []
     engine = ScriptedEngine(extraction=lambda p: (prompts.append(p), "none")[1], memory_update=lambda prompt: "ADD")
     hostile.run(tmp_path, hidden[:2], engine=engine, embeddings=BagOfWords(), bundle=bundle)
@@ -57,7 +57,7 @@ def test_hidden_characters_yield_no_facts(tmp_path: Path, bundle: Bundle) -> Non
 
 @pytest.mark.parametrize("text", ["👩‍👩‍👧 family", "می‌خواهم", "क्‍ष", "e\u0301", "\u4e2d\u6587"])
 def test_joiners_and_combining_marks_are_kept(text: str) -> None:
-    assert visible(text) == text
+    assert strip_invisible(text) == text
 
 
 def test_hidden_text_is_not_recalled() -> None:
