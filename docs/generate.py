@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 BUNDLES = "langchain_memlora/bundles"
-CARDS = (f"{BUNDLES}/smollm2-135m/README.md", f"{BUNDLES}/smollm2-135m-locomo/README.md")
+CARDS = (f"{BUNDLES}/smollm2-135m/README.md", "benchmarks/locomo/bundle/smollm2-135m-locomo/README.md")
 PAGES = (
     "README.md",
     "docs/cli.md",
@@ -103,7 +103,7 @@ def take_figures(run: Path) -> None:
 
 def card(bundle: str) -> str:
     """How each expert of a shipped bundle was trained, from its card."""
-    found = json.loads((ROOT / BUNDLES / bundle / "card.json").read_text())
+    found = json.loads((load_bundle(bundle).path / "card.json").read_text())
     rows = []
     for role, last in found["training"].items():
         passes = [last]

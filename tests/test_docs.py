@@ -31,6 +31,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "langchain_memlora" / "bundles").glob("*/README.md")),
+    *sorted((ROOT / "benchmarks").rglob("README.md")),
 ]
 # Programs that shell blocks may use besides those that are checked word by word.
 OTHERS = {"export", "sqlite3", "accelerate", "langgraph", "git", "cd", "cp", "docker"}
