@@ -9,7 +9,7 @@ export MEMLORA_DATA ?= ../shared/data
 BASELINES ?= facts turns dense bm25 no-memory no-reader
 LOCOMO ?= --bundle smollm2-135m-locomo --k 15 --budget 500
 
-# The LoCoMo bundle goes on from the default one; its own licence keeps it apart.
+# The LoCoMo bundle is trained further from the default one; its licence keeps it out of the package.
 MORE := --bundle runs/locomo-experts --work runs/train-locomo --more
 ON_LOCOMO := --stories runs/locomo-train.jsonl --validation runs/locomo-c1.jsonl --data "LoCoMo conversations 4-10 (CC BY-NC 4.0)"
 
@@ -17,7 +17,7 @@ ON_LOCOMO := --stories runs/locomo-train.jsonl --validation runs/locomo-c1.jsonl
 LANGCHAIN := langchain==1.5.0 langchain-core==1.8.1
 NEWER := $(abspath $(VENV))/langchain-1.5.0
 
-.PHONY: help install demo test test-stores test-langchain check lint format figures docs reliability benchmark benchmark-quick bench bench-engines bench-scale train train-locomo vision vision-costs clean
+.PHONY: help install demo test test-stores test-langchain check lint format figures docs reliability benchmark benchmark-quick bench bench-engines bench-scale train train-locomo vision vision-costs screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
@@ -52,25 +52,25 @@ check: install lint test-langchain ## Run the long tests, the examples and the d
 	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m pytest tests/stores
 
-reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: an hour and a half)
+reliability: install ## Inject faults and write docs/reliability.md (FULL=1: an hour and a half)
 	$(BIN)/python -m benchmarks.reliability $(if $(FULL),--full)
 
 lint: install ## Check style and generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m docs.generate --check
 
-format: install ## Mend style
+format: install ## Fix style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 figures: install ## Play the held-out scripts again and write what they scored into README
 	@mkdir -p runs
 	$(BIN)/memlora demo --script tests/scripts --json > runs/scripts.json
-	$(BIN)/python docs/generate.py --figures runs/scripts.json
+	$(BIN)/python -m docs.generate --figures runs/scripts.json
 
 docs: install ## Regenerate what README and docs take from the program, and build the site into site/
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 benchmark: install ## LoCoMo's test split, the assistant histories and the update cases (an hour; needs MEMLORA_DATA)
@@ -78,7 +78,7 @@ benchmark: install ## LoCoMo's test split, the assistant histories and the updat
 	$(BIN)/memlora evaluate assistant --out runs/assistant $(BASELINES:%=--baseline %)
 	$(BIN)/memlora evaluate updates --out runs/updates
 	$(BIN)/memlora report runs/locomo runs/assistant runs/updates --out docs/benchmark
-	$(BIN)/python docs/generate.py --benchmark runs/locomo runs/assistant runs/updates
+	$(BIN)/python -m docs.generate --benchmark runs/locomo runs/assistant runs/updates
 
 benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo's test conversations
 	$(BIN)/memlora evaluate locomo --out runs/locomo-quick $(LOCOMO) --sessions 5 --limit 40 --baseline turns --baseline no-memory
@@ -90,21 +90,21 @@ bench: install ## This package beside its peers on this machine; writes docs/spe
 
 bench-scale: install ## Adds and searches at growing sizes, on Chroma and pgvector; writes the table of docs/stores.md (half an hour)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]'
-	$(BIN)/python benchmarks/scale/run.py
-	$(BIN)/python benchmarks/scale/run.py --only pgvector --sizes 200000
+	$(BIN)/python -m benchmarks.scale.run
+	$(BIN)/python -m benchmarks.scale.run --only pgvector --sizes 200000
 	$(BIN)/python -m benchmarks.scale.ingest
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 bench-engines: install ## Engines against each other on this machine; writes docs/engines.md (minutes on an idle machine)
-	$(BIN)/python benchmarks/engines/run.py
+	$(BIN)/python -m benchmarks.engines.run
 
 vision: install ## Train a small vision-language model and its vision expert on drawings, measure them, write docs/vision.md
 	$(BIN)/python -m benchmarks.vision
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 vision-costs: install ## Text experts on models that see, after `make vision`; writes its table in docs/vision.md (about an hour)
 	$(BIN)/python -m benchmarks.vision.costs
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 screenshots: install ## Photograph the page of `memlora ui` for the docs (needs Chromium)
 	$(BIN)/python tests/ui/screenshots.py docs/images

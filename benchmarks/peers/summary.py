@@ -16,7 +16,7 @@ Figures = dict[str, Any]
 
 
 def summarize(raw: Figures, material: Material) -> Figures:
-    """The figures of a run, as `docs/speed.json` keeps them."""
+    """The figures of a run, as `docs/recorded/speed.json` keeps them."""
     gold = tuple((fact, None) for pair in material.pairs for fact in pair.facts)
     full = [bool(pair.facts) for pair in material.pairs]
     embeddings = default_embeddings()

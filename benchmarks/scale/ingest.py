@@ -1,16 +1,15 @@
 """How fast histories of many users are added, by how many conversations are in flight: `add_many` through the real model.
 
     python -m benchmarks.scale.ingest                          # part of make bench-scale; needs MEMLORA_DATA
-    python -m benchmarks.scale.ingest --messages 2 --rounds 1  # a look
+    python -m benchmarks.scale.ingest --messages 2 --rounds 1  # a quick run
 
 The first messages of LoCoMo's conversations, each a user's, are told to an empty memory again and again, with 1, 2, 4 and 8 in
-flight in turns. Adds its part to docs/scale.json.
+flight in turns. Adds its part to docs/recorded/scale.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 
 from benchmarks.peers.contestants import FAST, engine
 from benchmarks.peers.material import LOCOMO
+from benchmarks.record import read_figures, write_figures
 from benchmarks.scale.run import RECORD
 from langchain_memlora import Engine, MemLoRAMemory
 from langchain_memlora.lab.evaluation.datasets.locomo import TRAIN, load_locomo
@@ -67,7 +67,7 @@ def main() -> None:
             for flight, found in rates.items():
                 found.append(rate(shared, given, flight))
             print(f"round {number + 1} of {options.rounds}: {rates}", flush=True)
-    record = json.loads(RECORD.read_text()) if RECORD.exists() else {"stores": {}}
+    record = {"stores": {}} | read_figures(RECORD)
     record["ingest"] = {
         "engine": FAST,
         "users": len({one["user_id"] for one in given}),
@@ -75,7 +75,7 @@ def main() -> None:
         "rounds": options.rounds,
         "messages_per_second": {str(flight): round(statistics.median(found), 2) for flight, found in rates.items()},
     }
-    RECORD.write_text(json.dumps(record, indent=1) + "\n")
+    write_figures(RECORD, record)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Warms a small vision-language model up on captions, trains its vision expert on questions, and measures both.
 
     python -m benchmarks.vision                  # or: make vision
-    python -m benchmarks.vision --scale 0.01     # a look
+    python -m benchmarks.vision --scale 0.01     # a quick run
 
 Each stage goes on where it was stopped; `--fresh` begins again. Writes the base and the bundle into runs/vision and what was
-measured into docs/vision.json, from which docs/vision.md is made.
+measured into docs/recorded/vision.json, from which docs/vision.md is made.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.record import read_figures, write_figures
 from benchmarks.vision.baselines import Asked, Guesser, asked
 from benchmarks.vision.captions import caption
 from benchmarks.vision.drawings import Drawing, easy_vqa, scenes
@@ -81,8 +82,7 @@ def main() -> None:
         "expert": trained,
         "machine": MACHINE,
     }
-    before = json.loads(options.record.read_text()) if options.record.exists() else {}  # may hold what `costs` measured
-    options.record.write_text(json.dumps(before | record, indent=1) + "\n")
+    write_figures(options.record, read_figures(options.record) | record)  # the figures of `costs` stay
     print(json.dumps(record["scores"], indent=1))
 
 

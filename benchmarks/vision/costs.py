@@ -4,7 +4,7 @@
 
 Two models are made: in one only the connector learns (its language tower is SmolLM2, weight for weight), in the other all of
 it does, as such models are made. On each, the shipped text experts are measured, and on the second an update expert
-trained there beside one trained on SmolLM2. Each stage is done once; what was measured goes into docs/vision.json.
+trained there beside one trained on SmolLM2. Each stage is done once; what was measured goes into docs/recorded/vision.json.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from transformers import (
     Idefics3Processor,
 )
 
+from benchmarks.record import read_figures, write_figures
 from benchmarks.vision.drawings import SIDE, Drawing, scenes
 from benchmarks.vision.runs import MACHINE, OUT, RECORD, held_out
 from benchmarks.vision.small_vlm import FOLD, IMAGE, PATCH, pixels
@@ -81,7 +82,7 @@ def main() -> None:
         measured[name]["updates, trained there"] = evaluated("updates", trained(base))["accuracy"]
         measured[name]["answers"] = evaluated("assistant", bundles[name])["f1"]
     costs = {"measured": measured, "differences": differences(), "machine": MACHINE}
-    RECORD.write_text(json.dumps(json.loads(RECORD.read_text()) | {"costs": costs}, indent=1) + "\n")
+    write_figures(RECORD, read_figures(RECORD) | {"costs": costs})
     print(json.dumps(costs, indent=1))
 
 

@@ -51,7 +51,10 @@ def test_everything_in_the_wheel_is_apache_licensed(wheel: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
 def test_the_wheel_installs_alone_and_runs_the_quickstart(wheel: Path, tmp_path: Path) -> None:
-    assert "langchain_memlora/bundles/smollm2-135m/extraction/adapter_model.safetensors" in zipfile.ZipFile(wheel).namelist()
+    assert (
+        "langchain_memlora/bundles/smollm2-135m/extraction/adapter_model.safetensors"
+        in zipfile.ZipFile(wheel).namelist()
+    )
 
     run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
     python = tmp_path / "venv" / "bin" / "python"
