@@ -8,15 +8,12 @@ from pathlib import Path
 from types import TracebackType
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_memlora.experts import Window
-from langchain_memlora.indexes import VectorStoreIndex
-from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.lab.temporary_index import temporary_index
 from langchain_memlora.lab.training.cleaning import TaughtFact, TaughtOperation, fact_of
 from langchain_memlora.ledger import Change, Ledger
-from langchain_memlora.retrieval import Include, Retriever, build_context
+from langchain_memlora.retrieval import Include, build_context
 from langchain_memlora.types import Event, Fact, Memory, Scope, Turn
 
 CANDIDATES = 5  # for each fact, as Mem0 shows its model
@@ -49,9 +46,7 @@ class TaughtBank:
         self.ledger = Ledger(file)
         stored, _ = self.ledger.append(scope, turns, lambda new, before: [])
         self._stored = {turn.message_id: turn.id for turn in stored}
-        cached = CachedEmbeddings(lambda: embeddings, "training", self.ledger)
-        synced = Synced(VectorStoreIndex(InMemoryVectorStore(cached)), self.ledger, "training")
-        self._retriever = Retriever(self.ledger, lambda: synced)
+        self._retriever = temporary_index(self.ledger, embeddings).retriever
         self._made = 0
 
     def case(self, facts: Sequence[TaughtFact], window: Window) -> Case:

@@ -13,23 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_memlora.bundles import Bundle, Role
 from langchain_memlora.experts import UNKNOWN
 from langchain_memlora.experts.dialects.lines import read_fact
 from langchain_memlora.experts.prompts import render
-from langchain_memlora.indexes import VectorStoreIndex
-from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import Synced
+from langchain_memlora.lab.temporary_index import temporary_index
 from langchain_memlora.lab.training.rows import Row, as_row
 from langchain_memlora.lab.training.stories import WHEN, Story, StoryQuestion, place_of
 from langchain_memlora.ledger import Change, Ledger, new_id
 from langchain_memlora.models import default_embeddings
-from langchain_memlora.retrieval import Retriever, build_context, find_dates
+from langchain_memlora.retrieval import Include, Retriever, build_context, find_dates
 from langchain_memlora.types import Event, Fact, Hit, Scope, Turn
 
-INCLUDES = ("both", "both", "both", "both", "memories", "turns")
+INCLUDES: tuple[Include, ...] = ("both", "both", "both", "both", "memories", "turns")
 
 
 @dataclass
@@ -72,9 +69,7 @@ def generation_rows(
         for number, story in enumerate(stories):
             with Ledger(Path(folder) / f"{number}.sqlite3") as ledger:
                 bank = fill(ledger, story)
-                cached = CachedEmbeddings(lambda: real, "training", ledger)
-                synced = Synced(VectorStoreIndex(InMemoryVectorStore(cached)), ledger, "training")
-                retriever = Retriever(ledger, lambda synced=synced: synced)
+                retriever = temporary_index(ledger, real).retriever
                 for question in story.questions:
                     answer = _answer(question, bank)
                     if answer is not None:

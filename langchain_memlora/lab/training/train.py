@@ -40,7 +40,7 @@ class Recipe:
         insert: Share of the reader's questions that get their evidence put into the context where it was not found.
         invocation: If given, the adapter works only from where this text stands last (activated LoRA), so that what is before
             it could be read by the base alone, once for all experts.
-        bf16: Compute in bfloat16, which halves the time of large models; small ones are faster and better in float32.
+        bf16: Compute in bfloat16. Default: where the device has units for it; elsewhere float32 is faster.
         patience: Stop after this many evaluations without a better validation loss.
     """
 
@@ -60,7 +60,7 @@ class Recipe:
     contexts: tuple[int, ...] = (150, 250, 400)
     insert: float = 0.0
     invocation: str = ""
-    bf16: bool = True
+    bf16: bool | None = None
 
 
 RECIPES: dict[Role, Recipe] = {
@@ -158,7 +158,7 @@ def fit(
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     (work / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
     return trainer, {
-        "recipe": asdict(recipe),
+        "recipe": {**asdict(recipe), "bf16": computes_in_bfloat16(recipe)},
         "rows": len(rows),
         "validation_rows": len(validation),
         "steps": result.global_step,
@@ -192,11 +192,23 @@ def _student(source: str, recipe: Recipe, start: Path | None, invocation: Sequen
     torch.manual_seed(recipe.seed)
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     config = AutoConfig.from_pretrained(source)
-    base = model_class(config).from_pretrained(source, dtype=torch.bfloat16, attn_implementation=attention)
+    dtype = torch.bfloat16 if computes_in_bfloat16(recipe) else torch.float32
+    base = model_class(config).from_pretrained(source, dtype=dtype, attn_implementation=attention)
     model = get_peft_model(contiguous_head(base), lora_config(recipe, config, invocation))
     if start:
         set_peft_model_state_dict(model, load_file(start / "adapter_model.safetensors"))
     return model
+
+
+def computes_in_bfloat16(recipe: Recipe) -> bool:
+    """Return the recipe's choice; by default whether the device to train on has bfloat16 units."""
+    import torch
+
+    from langchain_memlora.engines.loading import pick_dtype
+
+    if recipe.bf16 is not None:
+        return recipe.bf16
+    return pick_dtype("auto", torch.device("cuda" if torch.cuda.is_available() else "cpu")) is torch.bfloat16
 
 
 def lora_config(recipe: Recipe, config: Any, invocation: Sequence[int] = ()) -> Any:
@@ -244,7 +256,7 @@ def _arguments(recipe: Recipe, rows: int, work: Path, *, grouped: bool) -> Any:
         weight_decay=0.01,
         train_sampling_strategy="group_by_length" if grouped else "random",
         gradient_checkpointing=cuda,
-        bf16=recipe.bf16,
+        bf16=computes_in_bfloat16(recipe),
         use_cpu=not cuda,
         eval_strategy="steps",
         save_strategy="steps",

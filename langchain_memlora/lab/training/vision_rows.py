@@ -88,5 +88,5 @@ def picture_at(path: Path) -> bytes:
 
 
 def split_vision_rows(rows: Iterable[VisionRow]) -> tuple[Sequence[VisionRow], Sequence[VisionRow]]:
-    """Training and validation rows: every twelfth picture judges, with all its questions."""
+    """Split rows into training and validation rows; all questions about a picture stay on one side."""
     return split_rows([(row, row.image) for row in rows])

@@ -16,7 +16,7 @@ from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.cli.app import app
 from langchain_memlora.engines.loading import tokenizer_sha256
 from langchain_memlora.errors import BundleError, BundleMismatchError, InvalidInputError
-from langchain_memlora.lab.selection.scoring import StoryScore, questions_of, token_f1
+from langchain_memlora.lab.selection.scoring import StoryScore, answer_f1, questions_of
 from langchain_memlora.lab.selection.select import select_experts
 from langchain_memlora.lab.training.build_rows import build_from_rows
 from langchain_memlora.lab.training.bundling import assemble_bundle, start_bundle
@@ -295,7 +295,7 @@ def test_gold_answers_of_a_story() -> None:
     ],
 )
 def test_token_f1(answer: str, gold: str, expected: float) -> None:
-    assert token_f1(answer, gold) == pytest.approx(expected)
+    assert answer_f1(answer, gold) == pytest.approx(expected)
 
 
 def test_score_is_that_of_the_whole_pipeline(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

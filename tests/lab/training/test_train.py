@@ -24,7 +24,7 @@ from langchain_memlora.lab.training.batches import collate, tokenize_row
 from langchain_memlora.lab.training.build import build_expert, split, story_rows
 from langchain_memlora.lab.training.rows import Row, as_row
 from langchain_memlora.lab.training.stories import load_stories
-from langchain_memlora.lab.training.train import RECIPES, Recipe, train_expert
+from langchain_memlora.lab.training.train import RECIPES, Recipe, computes_in_bfloat16, train_expert
 
 ROLE = Role.EXTRACTION
 ROWS = [as_row(f"Say it {i % 7}", "unknown") for i in range(32)]
@@ -102,6 +102,15 @@ def test_loss_is_that_of_a_plain_forward(tiny: Tiny) -> None:
             probabilities = model(input_ids=ids).logits[0].log_softmax(-1)
             losses += [-probabilities[p - 1, ids[0, p]] for p in range(example["prompt_length"], ids.shape[1])]
     assert fast.item() == pytest.approx(torch.stack(losses).mean().item(), abs=1e-4)
+
+
+@pytest.mark.parametrize(("units", "expected"), [({}, False), ({"avx2": True}, False), ({"avx512_bf16": True}, True)])
+def test_dtype_follows_the_processor(units: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert computes_in_bfloat16(Recipe()) is expected
+    assert computes_in_bfloat16(Recipe(bf16=True))
+    assert not computes_in_bfloat16(Recipe(bf16=False))
 
 
 def _train(path: Path, work: Path, recipe: Recipe = RECIPE, rows: list[Row] = ROWS, **options: Any) -> dict[str, Any]:
