@@ -1,7 +1,7 @@
 """Add the same message pairs to all contestants, ask the same questions, in turns; record the figures, write page and plot.
 
-`python -m benchmarks.peers` takes 25 minutes on two idle cores; `--pairs 6 --questions 4` is a quick run. The exit status is 1 if
-a promise is missed on this machine. LoCoMo is read from `MEMLORA_DATA`.
+`python -m benchmarks.peers` takes 25 minutes on two idle cores; `--pairs 6 --questions 4` is a quick run. The exit status is 1
+if a promise is missed on this machine. LoCoMo is read from `MEMLORA_DATA`.
 """
 
 from __future__ import annotations

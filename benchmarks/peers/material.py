@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from langchain_memlora import MemLoRAMemory
-from langchain_memlora.lab.evaluation.conversations import Question
+from langchain_memlora.lab.evaluation.conversations import AnnotatedQuestion
 from langchain_memlora.lab.evaluation.datasets.locomo import VALIDATION, load_locomo
 from langchain_memlora.types import Turn
 
@@ -34,7 +34,7 @@ class Material:
 
     user: str
     pairs: tuple[Pair, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[AnnotatedQuestion, ...]
 
 
 def load(file: Path, pairs: int, questions: int) -> Material:

@@ -96,9 +96,9 @@ def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], co
 
     from langchain_memlora.engines.seeing import Seeing
 
-    chance = random.Random(0)
-    shown = (chance.choice(chance.choice((single, several, several, several))) for _ in range(count))
-    rows = [VisionRow(drawing.image, *caption(drawing, chance)) for drawing in shown]
+    rng = random.Random(0)
+    shown = (rng.choice(rng.choice((single, several, several, several))) for _ in range(count))
+    rows = [VisionRow(drawing.image, *caption(drawing, rng)) for drawing in shown]
     if not (base / "config.json").exists():
         questions = [text for *_, question, answer in asked([*single, *several]) for text in (question, answer)]
         make(base, [*(text for row in rows for text in (row.question, row.answer)), *questions])
@@ -128,16 +128,16 @@ def train(out: Path, training: Sequence[Drawing], count: int) -> tuple[Bundle, d
     """Train the expert on questions of all kinds alike, and on some captions that it must not forget; done once."""
     done = out / "expert.json"
     if not done.exists():
-        chance = random.Random(1)
+        rng = random.Random(1)
         kinds: dict[str, list[Asked]] = {}
         for one in asked(training):
             kinds.setdefault(one[1], []).append(one)
         rows = [
             VisionRow(d.image, q, a)
-            for d, _, q, a in (chance.choice(kinds[chance.choice(list(kinds))]) for _ in range(count))
+            for d, _, q, a in (rng.choice(kinds[rng.choice(list(kinds))]) for _ in range(count))
         ]
-        rows += [VisionRow(d.image, DESCRIBE, d.caption) for d in chance.choices(training, k=count // 20)]
-        chance.shuffle(rows)
+        rows += [VisionRow(d.image, DESCRIBE, d.caption) for d in rng.choices(training, k=count // 20)]
+        rng.shuffle(rows)
         record = train_vision_expert(load_bundle(out / "bundle"), *held_out(rows), out / "expert", EXPERT, OPTIMIZER)
         done.write_text(json.dumps(record))
         shutil.rmtree(out / "expert")
@@ -146,11 +146,11 @@ def train(out: Path, training: Sequence[Drawing], count: int) -> tuple[Bundle, d
 
 def drawn(questions: Sequence[Asked], each: int) -> list[Asked]:
     """So many questions of each kind."""
-    chance = random.Random(2)
+    rng = random.Random(2)
     kinds: dict[str, list[Asked]] = {}
     for one in questions:
         kinds.setdefault(one[1], []).append(one)
-    return [one for kind in sorted(kinds) for one in chance.sample(kinds[kind], min(each, len(kinds[kind])))]
+    return [one for kind in sorted(kinds) for one in rng.sample(kinds[kind], min(each, len(kinds[kind])))]
 
 
 def look(bundle: Bundle, test: Sequence[Asked]) -> list[str]:

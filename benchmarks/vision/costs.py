@@ -166,7 +166,7 @@ def evaluated(what: str, bundle: Path) -> dict[str, Any]:
 
 
 def differences() -> dict[str, dict[str, Any]]:
-    """The model that learned to see against SmolLM2, case by case: how much better it is, and how likely by chance."""
+    """Compare the vision-language model with SmolLM2, case by case: mean difference and p-value."""
     found = {}
     for measure, names in (
         ("updates", ("whole-bundle", load_bundle().path.name)),

@@ -93,21 +93,21 @@ def scenes(split: Split, count: int) -> list[Drawing]:
     return [_scene(random.Random(f"{split} {number}")) for number in range(count)]
 
 
-def _scene(chance: random.Random) -> Drawing:
-    cells = sorted(chance.sample(CELLS, chance.randint(2, 4)))
-    forms, colours = (chance.choices(names, k=len(cells)) for names in (SHAPES, sorted(COLOURS)))
+def _scene(rng: random.Random) -> Drawing:
+    cells = sorted(rng.sample(CELLS, rng.randint(2, 4)))
+    forms, colours = (rng.choices(names, k=len(cells)) for names in (SHAPES, sorted(COLOURS)))
     shapes = tuple(
-        Shape(form, colour, x + chance.randint(0, 7), y + chance.randint(0, 7))
+        Shape(form, colour, x + rng.randint(0, 7), y + rng.randint(0, 7))
         for (x, y), form, colour in zip(cells, forms, colours, strict=True)
     )
-    return Drawing(_drawn(shapes, chance), shapes, tuple(_counts(shapes, chance) + _places(shapes, chance)))
+    return Drawing(_drawn(shapes, rng), shapes, tuple(_counts(shapes, rng) + _places(shapes, rng)))
 
 
-def _drawn(shapes: Sequence[Shape], chance: random.Random) -> bytes:
-    image = Image.new("RGB", (SIDE, SIDE), tuple(chance.randint(230, 255) for _ in range(3)))
+def _drawn(shapes: Sequence[Shape], rng: random.Random) -> bytes:
+    image = Image.new("RGB", (SIDE, SIDE), tuple(rng.randint(230, 255) for _ in range(3)))
     draw = ImageDraw.Draw(image)
     for shape in shapes:
-        width, height = chance.randint(15, 20), chance.randint(15, 20)
+        width, height = rng.randint(15, 20), rng.randint(15, 20)
         box = (shape.x, shape.y, shape.x + width, shape.y + (width if shape.form == "circle" else height))
         match shape.form:
             case "circle":
@@ -115,21 +115,21 @@ def _drawn(shapes: Sequence[Shape], chance: random.Random) -> bytes:
             case "rectangle":
                 draw.rectangle(box, COLOURS[shape.colour])
             case _:
-                tip = (shape.x + chance.randint(3, width - 3), shape.y)
+                tip = (shape.x + rng.randint(3, width - 3), shape.y)
                 draw.polygon([tip, (box[0], box[3]), (box[2], box[3])], COLOURS[shape.colour])
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
 
 
-def _counts(shapes: Sequence[Shape], chance: random.Random) -> list[tuple[str, str, str]]:
-    form = chance.choice(SHAPES)
-    colour = chance.choice([*COLOURS, *[shape.colour for shape in shapes] * 3])
+def _counts(shapes: Sequence[Shape], rng: random.Random) -> list[tuple[str, str, str]]:
+    form = rng.choice(SHAPES)
+    colour = rng.choice([*COLOURS, *[shape.colour for shape in shapes] * 3])
     return [
         ("count", "how many shapes are there?", str(len(shapes))),
         ("count", f"how many {form}s are there?", str(sum(shape.form == form for shape in shapes))),
         ("count", f"how many {colour} shapes are there?", str(sum(shape.colour == colour for shape in shapes))),
-    ][chance.randint(0, 1) :][:2]
+    ][rng.randint(0, 1) :][:2]
 
 
 def farthest(shapes: Sequence[Shape]) -> dict[str, Shape]:
@@ -147,7 +147,7 @@ def farthest(shapes: Sequence[Shape]) -> dict[str, Shape]:
     return found
 
 
-def _places(shapes: Sequence[Shape], chance: random.Random) -> list[tuple[str, str, str]]:
+def _places(shapes: Sequence[Shape], rng: random.Random) -> list[tuple[str, str, str]]:
     """Two questions on shapes that lie clearly farthest to one side."""
     found = []
     for side, shape in farthest(shapes).items():
@@ -155,4 +155,4 @@ def _places(shapes: Sequence[Shape], chance: random.Random) -> list[tuple[str, s
             ("position", f"what color is the {side} shape?", shape.colour),
             ("position", f"what shape is {side}?", shape.form),
         ]
-    return chance.sample(found, min(2, len(found)))
+    return rng.sample(found, min(2, len(found)))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from langchain_memlora.experts import Experts
 from langchain_memlora.graph.answer import is_known
-from langchain_memlora.lab.evaluation.conversations import Question
-from langchain_memlora.lab.evaluation.runs import Answered
+from langchain_memlora.lab.evaluation.conversations import AnnotatedQuestion
+from langchain_memlora.lab.evaluation.runs import RecordedAnswer
 from langchain_memlora.lab.evaluation.setups import MEMLORA, Setup
 from langchain_memlora.retrieval.context import BUDGET, MESSAGE_CLIP, build_context
 from langchain_memlora.types import Answer, Hit, Scope
@@ -24,7 +24,7 @@ DEPTH = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReaderLimits:
     """How much is read of what was found, and how many questions are asked at once.
 
     Attributes:
@@ -39,8 +39,8 @@ class Reading:
 
 
 def ask(
-    memory: MemLoRAMemory, setup: Setup, user_id: str, questions: Sequence[Question], reading: Reading
-) -> Iterator[list[Answered]]:
+    memory: MemLoRAMemory, setup: Setup, user_id: str, questions: Sequence[AnnotatedQuestion], reading: ReaderLimits
+) -> Iterator[list[RecordedAnswer]]:
     """Answer questions, a group at a time, in order."""
     with ThreadPoolExecutor(max_workers=reading.together) as threads:
         for first in range(0, len(questions), reading.together):
@@ -54,23 +54,25 @@ def ask(
             ]
 
 
-def _answer(memory: MemLoRAMemory, setup: Setup, user_id: str, question: Question, reading: Reading) -> Answer:
+def _answer(
+    memory: MemLoRAMemory, setup: Setup, user_id: str, question: AnnotatedQuestion, reading: ReaderLimits
+) -> Answer:
     if setup.name == MEMLORA:
         return memory.answer(question.text, user_id=user_id, k=reading.k, budget=reading.budget)
     hits = setup.find(memory, Scope(user_id), question.text, reading.k)
     read = hits if setup.every_hit else hits[: reading.k]
     context = build_context(read, budget=setup.budget or reading.budget)
-    experts = Experts(memory.bundle.without(*setup.without), memory.engine)
+    experts = Experts(memory.bundle.without(*setup.without), memory.services.experts.engine)
     text, usage = experts.answer(question.text, context)
     return Answer(text, is_known(text), tuple(read), context, (usage,))
 
 
 def _record(
-    memory: MemLoRAMemory, setup: Setup, user_id: str, question: Question, answer: Answer, seconds: float
-) -> Answered:
+    memory: MemLoRAMemory, setup: Setup, user_id: str, question: AnnotatedQuestion, answer: Answer, seconds: float
+) -> RecordedAnswer:
     hits = setup.find(memory, Scope(user_id), question.text, DEPTH)[:DEPTH]
     told_by = _told_by(memory, [*hits, *answer.hits])
-    return Answered(
+    return RecordedAnswer(
         setup=setup.name,
         conversation=user_id,
         question_id=question.id,

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_memlora.bundles import Bundle, Role
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.lab.evaluation.ask import Reading, ask
+from langchain_memlora.lab.evaluation.ask import ReaderLimits, ask
 from langchain_memlora.lab.evaluation.conversations import Conversation
 from langchain_memlora.lab.evaluation.datasets import Dataset
 from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256, history_sha256, surroundings
 from langchain_memlora.lab.evaluation.ingest import ingest, ingestion_cost, is_ingested, store_path
 from langchain_memlora.lab.evaluation.metrics.facts import ReadWindow, score_extraction
-from langchain_memlora.lab.evaluation.runs import Run
+from langchain_memlora.lab.evaluation.runs import RunFolder
 from langchain_memlora.lab.evaluation.score import score_answers
 from langchain_memlora.lab.evaluation.setups import MEMLORA, SETUPS, Setup
 from langchain_memlora.lab.evaluation.windows import remembered_windows
@@ -41,7 +41,7 @@ class Watch(Protocol):
     def __call__(self, stage: str, done: int, total: int) -> None: ...
 
 
-def unwatched(stage: str, done: int, total: int) -> None:
+def no_progress(stage: str, done: int, total: int) -> None:
     """Nobody looks."""
 
 
@@ -72,9 +72,9 @@ class Benchmark:
     out: Path
     stores: Path
     embedder: str = DEFAULT_EMBEDDER
-    reading: Reading = field(default_factory=Reading)
+    reading: ReaderLimits = field(default_factory=ReaderLimits)
     seed: int = 0
-    watch: Watch = unwatched
+    watch: Watch = no_progress
 
     def ingest(self, conversations: Sequence[Conversation], *, without: Sequence[Role] = ()) -> None:
         """Stage one: fill a store for each conversation that has none. It may take minutes for each."""
@@ -110,7 +110,7 @@ class Benchmark:
         """
         chosen = find_setups(setups)
         picked = draw_questions(conversations, limit, self.seed)
-        run = Run(self.out, self._config(picked, limit))
+        run = RunFolder(self.out, self._config(picked, limit))
         answered = {answer.key for answer in run.answers()}
         windows: list[ReadWindow] = []
         for without in dict.fromkeys(setup.writers_off for setup in chosen):
@@ -134,7 +134,12 @@ class Benchmark:
         return scores
 
     def _ask(
-        self, run: Run, memory: MemLoRAMemory, setup: Setup, conversation: Conversation, answered: set[tuple[str, str]]
+        self,
+        run: RunFolder,
+        memory: MemLoRAMemory,
+        setup: Setup,
+        conversation: Conversation,
+        answered: set[tuple[str, str]],
     ) -> None:
         left = [q for q in conversation.questions if (setup.name, q.id) not in answered]
         total = len(conversation.questions)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts import Experts, Question
-from langchain_memlora.lab.evaluation.benchmark import Watch, unwatched
+from langchain_memlora.lab.evaluation.benchmark import Watch, no_progress
 from langchain_memlora.lab.evaluation.conversations import Conversation
 from langchain_memlora.lab.evaluation.datasets.updates import UpdateCase
 from langchain_memlora.lab.evaluation.metrics.decisions import score_decisions
@@ -34,7 +34,7 @@ def evaluate_extraction(
     *,
     limit: int | None = None,
     seed: int = 0,
-    watch: Watch = unwatched,
+    watch: Watch = no_progress,
 ) -> tuple[dict[str, Any], list[ReadWindow]]:
     """Let the extraction expert read the windows of conversations with annotated facts.
 
@@ -67,7 +67,12 @@ def evaluate_extraction(
 
 
 def evaluate_updates(
-    experts: Experts, cases: Sequence[UpdateCase], *, limit: int | None = None, seed: int = 0, watch: Watch = unwatched
+    experts: Experts,
+    cases: Sequence[UpdateCase],
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    watch: Watch = no_progress,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Let the memory_update expert decide labelled cases, its bundle's caution applied as in real use.
 

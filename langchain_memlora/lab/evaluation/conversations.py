@@ -11,7 +11,7 @@ ABSTAIN = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AnnotatedQuestion:
     """A question about a conversation.
 
     Attributes:
@@ -47,7 +47,7 @@ class Conversation:
 
     id: str
     turns: tuple[Turn, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[AnnotatedQuestion, ...]
     facts: tuple[AnnotatedFact, ...] = field(default=())
 
     @property

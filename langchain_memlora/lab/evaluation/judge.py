@@ -16,7 +16,7 @@ from langchain_memlora.lab.evaluation.runs import append_lines, read_answers, re
 from langchain_memlora.lab.evaluation.statistics import wilson
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    from langchain_core.language_models import BaseChatModel, LanguageModelInput
 
 Strictness = Literal["generous", "strict"]
 PROMPTS: dict[Strictness, str] = {
@@ -79,7 +79,7 @@ class Judge:
 
     def grade(self, answers: Sequence[Graded]) -> list[bool | None]:
         """Whether each answer is right; `None` where the model's text names no label."""
-        prompts = [
+        prompts: list[LanguageModelInput] = [
             PROMPTS[self.strictness].format(question=a.question, gold=a.gold, prediction=a.prediction or "(nothing)")
             for a in answers
         ]

@@ -16,7 +16,7 @@ from langchain_memlora.errors import InvalidInputError
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RecordedAnswer:
     """One question as it was answered, with everything that a judge or a sceptic needs.
 
     Attributes:
@@ -55,7 +55,7 @@ class Answered:
         return [hit["turns"] for hit in self.retrieved]
 
 
-class Run:
+class RunFolder:
     """The folder of a run.
 
     Args:
@@ -83,11 +83,11 @@ class Run:
         else:
             write_json(file, self.config)
 
-    def append(self, answers: Iterable[Answered]) -> None:
+    def append(self, answers: Iterable[RecordedAnswer]) -> None:
         """Add answers; they are on disk when this returns."""
         append_lines(self.path / "answers.jsonl", (asdict(answer) for answer in answers))
 
-    def answers(self) -> list[Answered]:
+    def answers(self) -> list[RecordedAnswer]:
         """All answers so far."""
         return read_answers(self.path)
 
@@ -96,15 +96,17 @@ class Run:
         write_json(self.path / "scores.json", scores)
 
 
-def read_answers(path: Path) -> list[Answered]:
+def read_answers(path: Path) -> list[RecordedAnswer]:
     """The answers of a run's folder.
 
     Raises:
         InvalidInputError: A line is not an answer.
     """
-    names = {field.name for field in fields(Answered)}
+    names = {field.name for field in fields(RecordedAnswer)}
     try:
-        return [Answered(**{k: v for k, v in row.items() if k in names}) for row in read_lines(path / "answers.jsonl")]
+        return [
+            RecordedAnswer(**{k: v for k, v in row.items() if k in names}) for row in read_lines(path / "answers.jsonl")
+        ]
     except TypeError as error:
         msg = f"{path / 'answers.jsonl'} is not a file of answers ({error}). Pass the folder of a run."
         raise InvalidInputError(msg) from error

@@ -106,10 +106,10 @@ def wilson(right: int, n: int) -> Estimate | None:
 
 
 def _resampled_means(values: np.ndarray, seed: int, resamples: int) -> np.ndarray:
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rows = max(1, 2_000_000 // len(values))  # at most 16 MB of indices at a time
     means = [
-        values[chance.integers(len(values), size=(min(rows, resamples - done), len(values)))].mean(axis=1)
+        values[rng.integers(len(values), size=(min(rows, resamples - done), len(values)))].mean(axis=1)
         for done in range(0, resamples, rows)
     ]
     return np.concatenate(means)

@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_memlora.errors import ExpertOutputError, InvalidInputError
 from langchain_memlora.experts import Experts
-from langchain_memlora.lab.evaluation.benchmark import Watch, unwatched
+from langchain_memlora.lab.evaluation.benchmark import Watch, no_progress
 from langchain_memlora.lab.evaluation.metrics.vqa import plain_answer, same_answer
 from langchain_memlora.lab.evaluation.statistics import mcnemar, wilson
 from langchain_memlora.lab.training.vision_rows import CAPTION, VisionRow
@@ -19,7 +19,7 @@ LOOKED, READ, MAJORITY = "vision expert", "caption, read", "majority of the kind
 
 
 def evaluate_vqa(
-    experts: Experts, rows: Sequence[VisionRow], *, limit: int | None = None, seed: int = 0, watch: Watch = unwatched
+    experts: Experts, rows: Sequence[VisionRow], *, limit: int | None = None, seed: int = 0, watch: Watch = no_progress
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Ask questions about pictures three ways: from pixels, from a caption, and without either.
 

@@ -12,7 +12,7 @@ from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.lab.training.bundling import record_training
 from langchain_memlora.lab.training.held_out import hold_out
 from langchain_memlora.lab.training.pairs import Pair, pair_rows, split_pairs
-from langchain_memlora.lab.training.rows import RELATED_TWICE, Row, extraction_rows, story_sessions, update_rows
+from langchain_memlora.lab.training.rows import RELATED_TWICE, TextRow, extraction_rows, story_sessions, update_rows
 from langchain_memlora.lab.training.stories import Story
 from langchain_memlora.lab.training.train import RECIPES, Recipe, train_expert
 
@@ -27,7 +27,7 @@ def split(stories: Sequence[Story]) -> tuple[list[Story], list[Story]]:
 
 def story_rows(
     role: Role, bundle: Bundle, stories: Sequence[Story], recipe: Recipe | None = None, pairs: Sequence[Pair] = ()
-) -> list[Row]:
+) -> list[TextRow]:
     """Return the rows of a role. For extraction every session is cut in two ways; another seed cuts differently.
 
     Args:

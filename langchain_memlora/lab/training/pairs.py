@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.lab.training.held_out import hold_out
 from langchain_memlora.lab.training.json_lines import read_lines, shipped
-from langchain_memlora.lab.training.rows import Row, update_row
+from langchain_memlora.lab.training.rows import TextRow, update_row
 from langchain_memlora.types import Event
 
 
@@ -46,7 +46,7 @@ def load_pairs(*paths: Path) -> list[Pair]:
     return read_lines(paths or shipped("pairs"), Pair, "pair", advice)
 
 
-def pair_rows(bundle: Bundle, pairs: Iterable[Pair]) -> list[Row]:
+def pair_rows(bundle: Bundle, pairs: Iterable[Pair]) -> list[TextRow]:
     """Return a row for each pair."""
     return [update_row(bundle, pair.old, pair.new, Event(pair.event)) for pair in pairs]
 

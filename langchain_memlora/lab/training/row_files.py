@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from langchain_memlora.bundles.roles import Role
 from langchain_memlora.lab.training.held_out import hold_out
 from langchain_memlora.lab.training.json_lines import read_lines, write_lines
-from langchain_memlora.lab.training.rows import Row
+from langchain_memlora.lab.training.rows import TextRow
 
 Item = TypeVar("Item")
-GroupedRow = tuple[Row, str]
+GroupedRow = tuple[TextRow, str]
 RoleRows = dict[Role, list[tuple[Mapping[str, Any], str]]]
 
 

@@ -187,7 +187,7 @@ def test_what_does_not_belong_together(candidate: Callable[[str], Path], tmp_pat
     shutil.rmtree(two / GENERATION)
     with pytest.raises(BundleError, match="no generation adapter"):
         assemble_bundle(both, target)
-    with pytest.raises(InvalidInputError, match="is there already"):
+    with pytest.raises(InvalidInputError, match="exists"):
         assemble_bundle({EXTRACTION: one}, two)
     with pytest.raises(InvalidInputError, match="at least one"):
         assemble_bundle({}, target)

@@ -22,7 +22,7 @@ from langchain_memlora.engines.wrapping import Wrapping
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.lab.training.batches import collate, tokenize_row
 from langchain_memlora.lab.training.build import build_expert, split, story_rows
-from langchain_memlora.lab.training.rows import Row, as_row
+from langchain_memlora.lab.training.rows import TextRow, as_row
 from langchain_memlora.lab.training.stories import load_stories
 from langchain_memlora.lab.training.train import RECIPES, Recipe, computes_in_bfloat16, train_expert
 
@@ -113,7 +113,9 @@ def test_dtype_follows_the_processor(units: dict[str, bool], expected: bool, mon
     assert not computes_in_bfloat16(Recipe(bf16=False))
 
 
-def _train(path: Path, work: Path, recipe: Recipe = RECIPE, rows: list[Row] = ROWS, **options: Any) -> dict[str, Any]:
+def _train(
+    path: Path, work: Path, recipe: Recipe = RECIPE, rows: list[TextRow] = ROWS, **options: Any
+) -> dict[str, Any]:
     return train_expert(ROLE, load_bundle(path), rows, ROWS[:4], work, recipe, **options)
 
 

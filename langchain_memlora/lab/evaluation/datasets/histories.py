@@ -13,7 +13,7 @@ from pathlib import Path
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts.dialects.lines import read_fact
-from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedFact, Conversation, Question
+from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedFact, AnnotatedQuestion, Conversation
 from langchain_memlora.lab.training.stories import WHEN, Story, StoryFact, StoryQuestion, load_stories
 from langchain_memlora.retrieval import find_dates
 from langchain_memlora.types import Event, Fact, Turn
@@ -51,7 +51,7 @@ def _conversation(story: Story) -> Conversation:
 
 def _question(
     name: str, number: int, given: StoryQuestion, facts: dict[str, tuple[StoryFact, Fact]], known: set[str]
-) -> Question | None:
+) -> AnnotatedQuestion | None:
     """A question with its gold answer written out; `None` if that is a date which can't be resolved."""
     gold = given.a
     if gold is not None and (dated := WHEN.fullmatch(gold)):
@@ -67,7 +67,7 @@ def _question(
     category = (
         "unanswerable" if gold is None else "changed" if stale else "date" if "{when" in (given.a or "") else "plain"
     )
-    return Question(
+    return AnnotatedQuestion(
         f"{name}/{number}", given.q, ABSTAIN if gold is None else gold, category, frozenset(evidence), stale
     )
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedFact, Conversation, Question
-from langchain_memlora.lab.evaluation.datasets.reading import read_samples
+from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedFact, AnnotatedQuestion, Conversation
+from langchain_memlora.lab.evaluation.datasets.samples import read_samples
 from langchain_memlora.types import Scope, Turn
 
 TRAIN, VALIDATION, TEST = (4, 5, 6, 7, 8, 9, 10), (1,), (2, 3)
@@ -88,7 +88,7 @@ def _turns(sample: Mapping[str, Any]) -> Iterator[Turn]:
         number += 1
 
 
-def _question(name: str, number: int, entry: Mapping[str, Any], mended: Mapping[str, Any] | None) -> Question:
+def _question(name: str, number: int, entry: Mapping[str, Any], mended: Mapping[str, Any] | None) -> AnnotatedQuestion:
     gold, evidence = entry.get("answer", ABSTAIN), entry["evidence"]
     if mended:
         gold, evidence = mended["correct_answer"], mended["correct_evidence"]
@@ -96,4 +96,4 @@ def _question(name: str, number: int, entry: Mapping[str, Any], mended: Mapping[
         gold = ABSTAIN
     # A few published entries hold several ids in one string.
     ids = frozenset(part for entry in evidence for part in entry.replace(";", " ").replace(",", " ").split())
-    return Question(f"{name}/{number}", entry["question"], str(gold), str(entry["category"]), ids)
+    return AnnotatedQuestion(f"{name}/{number}", entry["question"], str(gold), str(entry["category"]), ids)

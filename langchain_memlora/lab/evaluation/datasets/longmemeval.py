@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from langchain_memlora.lab.evaluation.conversations import ABSTAIN, Conversation, Question
-from langchain_memlora.lab.evaluation.datasets.reading import read_samples
+from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedQuestion, Conversation
+from langchain_memlora.lab.evaluation.datasets.samples import read_samples
 from langchain_memlora.types import Scope, Turn
 
 ABSTENTION = "_abs"
@@ -41,7 +41,7 @@ def _conversation(sample: Mapping[str, Any]) -> Conversation:
             if message.get("has_answer"):
                 evidence.add(place)
     gold = ABSTAIN if name.endswith(ABSTENTION) else str(sample["answer"])
-    question = Question(name, sample["question"], gold, sample["question_type"], frozenset(evidence))
+    question = AnnotatedQuestion(name, sample["question"], gold, sample["question_type"], frozenset(evidence))
     return Conversation(name, tuple(turns), (question,))
 
 

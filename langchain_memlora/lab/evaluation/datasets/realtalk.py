@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.lab.evaluation.conversations import ABSTAIN, Conversation, Question
+from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedQuestion, Conversation
 from langchain_memlora.types import Scope, Turn
 
 
@@ -54,11 +54,11 @@ def _turns(name: str, talk: Mapping[str, Any]) -> Iterator[Turn]:
         number += 1
 
 
-def _question(name: str, number: int, entry: Mapping[str, Any]) -> Question:
+def _question(name: str, number: int, entry: Mapping[str, Any]) -> AnnotatedQuestion:
     gold = entry.get("answer")
     evidence = frozenset(entry.get("evidence") or ())
     text = ABSTAIN if gold is None else str(gold)
-    return Question(f"{name}/{number}", entry["question"], text, str(entry["category"]), evidence)
+    return AnnotatedQuestion(f"{name}/{number}", entry["question"], text, str(entry["category"]), evidence)
 
 
 def _moment(date: str) -> datetime:

@@ -69,10 +69,10 @@ def _html(part: Part) -> str:
         case Text(words, kind):
             return f"<{kind}>{html.escape(words)}</{kind}>"
         case Grid(head, rows, words):
-            kind = ' class="words"' if words else ""
+            style = ' class="words"' if words else ""
             top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
             body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-            return f"<table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+            return f"<table{style}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
         case Picture(file, caption):
             words = html.escape(caption)
             return f'<figure><img src="{html.escape(file)}" alt="{words}"><figcaption>{words}</figcaption></figure>'
