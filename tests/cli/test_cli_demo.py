@@ -126,7 +126,7 @@ def test_a_bad_script_is_named_with_what_is_wrong(memlora: Run, tmp_path: Path, 
 def test_a_missing_script_and_an_empty_folder(memlora: Run, tmp_path: Path) -> None:
     assert "can't be read" in memlora("demo", "--script", str(tmp_path / "none.yaml"), code=1).stderr
     (tmp_path / "empty").mkdir()
-    assert "holds no *.yaml" in memlora("demo", "--script", str(tmp_path / "empty"), code=1).stderr
+    assert "has no *.yaml" in memlora("demo", "--script", str(tmp_path / "empty"), code=1).stderr
 
 
 def test_play_gives_results_without_printing(

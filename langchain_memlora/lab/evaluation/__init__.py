@@ -1,4 +1,7 @@
-"""How good it is: data sets, metrics, judges, statistics and reports."""
+"""Quality of facts, decisions and answers: data sets, metrics, judges, statistics and reports.
+
+Cost and robustness (time, memory, faults) are measured by `benchmarks/` in the repository.
+"""
 
 from langchain_memlora.lab.evaluation.ask import ReaderLimits
 from langchain_memlora.lab.evaluation.benchmark import Benchmark

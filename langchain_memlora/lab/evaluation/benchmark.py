@@ -36,13 +36,13 @@ class OpenMemory(Protocol):
 
 
 class Watch(Protocol):
-    """Told how far a stage is; `done` counts from 0 to `total`."""
+    """Receives the progress of a stage; `done` goes from 0 to `total`."""
 
     def __call__(self, stage: str, done: int, total: int) -> None: ...
 
 
 def no_progress(stage: str, done: int, total: int) -> None:
-    """Nobody looks."""
+    """No-op progress callback."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Benchmark:
     """One data set, one bundle, one folder.
 
     Args:
-        open_memory: Makes the memory that is measured.
-        bundle: The experts that `open_memory` loads: they name stores and go into the record.
-        out: The run's folder. A run that was stopped goes on; more setups may be added to a finished one.
-        stores: Folder of the filled memories; runs that share it share ingestion.
+        open_memory: Opens the memory to measure.
+        bundle: The experts that `open_memory` loads, for the names of stores and for the record.
+        out: The run's folder. A stopped run continues; more setups may be added to a finished one.
+        stores: Folder of the filled memories; runs with the same folder share ingestion.
         embedder: Name of the embedder that `open_memory` uses.
-        seed: Of the choice of questions and of all resampling.
+        seed: Random seed of sampling and resampling.
 
     Example:
         ```python
@@ -77,7 +77,7 @@ class Benchmark:
     watch: Watch = no_progress
 
     def ingest(self, conversations: Sequence[Conversation], *, without: Sequence[Role] = ()) -> None:
-        """Stage one: fill a store for each conversation that has none. It may take minutes for each."""
+        """Stage one: fill a store for each conversation that has none, in minutes each."""
         stage = "ingesting" + (f" without {', '.join(without)}" if without else "")
         total, done = sum(len(conversation.turns) for conversation in conversations), 0
         for conversation in conversations:
@@ -100,10 +100,10 @@ class Benchmark:
     def run(
         self, conversations: Sequence[Conversation], setups: Sequence[str] = (MEMLORA,), *, limit: int | None = None
     ) -> dict[str, Any]:
-        """Both stages, and the scores, which are written into the run's folder too.
+        """Run both stages and return the scores, which are also written into the run's folder.
 
         Args:
-            limit: Ask only this many questions, drawn with the seed.
+            limit: Ask only this many questions, sampled with the seed.
 
         Raises:
             InvalidInputError: An unknown setup, no question, or the folder holds another run.
@@ -179,7 +179,7 @@ class Benchmark:
 
 
 def find_setups(names: Sequence[str]) -> list[Setup]:
-    """Setups by name, each once.
+    """Return setups by name, each once.
 
     Raises:
         InvalidInputError: There is no such setup.
@@ -191,15 +191,15 @@ def find_setups(names: Sequence[str]) -> list[Setup]:
 
 
 def draw_questions(conversations: Sequence[Conversation], limit: int | None, seed: int) -> list[Conversation]:
-    """The conversations with `limit` of their questions, drawn over all of them; those left without one are dropped.
+    """Return the conversations with a sample of `limit` questions over all of them, without those left with none.
 
     Raises:
-        InvalidInputError: There is no question at all.
+        InvalidInputError: No question is left.
     """
     questions = [question.id for conversation in conversations for question in conversation.questions]
     if not questions or (limit is not None and limit < 1):
         msg = (
-            f"{len(questions)} questions about {len(conversations)} conversations and limit={limit} leave none to ask. "
+            f"limit={limit} of {len(questions)} questions about {len(conversations)} conversations leaves none to ask. "
             "Choose other conversations, more sessions or a higher limit."
         )
         raise InvalidInputError(msg)

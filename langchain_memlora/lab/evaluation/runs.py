@@ -1,6 +1,6 @@
-"""A run is one folder: `config.json` (what was asked for), `answers.jsonl` (a line an answer), `scores.json`.
+"""A run is one folder: `config.json`, `answers.jsonl` (a line an answer), `scores.json`.
 
-Lines are appended as they are made and flushed to disk, so a run that was stopped goes on where it was.
+Lines are appended and synced one by one, so a stopped run continues where it was.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from langchain_memlora.errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:
-    """One question as it was answered, with everything that a judge or a sceptic needs.
+    """One question with its answer, and everything needed to grade or check it.
 
     Attributes:
-        gold: Empty where the right answer is that the conversation does not tell.
-        retrieved: The best hits beyond what was read: `memory` (text or `None`) and `turns` (message ids).
-        context: The very text that was read.
-        shown: The evidence that stands in it.
+        gold: Empty if the conversation does not have the answer.
+        retrieved: The best hits, including some that were not read: `memory` (text or `None`) and `turns` (message ids).
+        context: The text that was read.
+        shown: The evidence in it.
         seconds: This question's share of the time its group of questions took.
     """
 
@@ -46,7 +46,7 @@ class RecordedAnswer:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What is asked only once in a run."""
+        """Setup and question, unique in a run."""
         return self.setup, self.question_id
 
     @property
@@ -59,7 +59,7 @@ class RunFolder:
     """The folder of a run.
 
     Args:
-        config: What the run is asked to do. A folder with answers goes on only under the same one.
+        config: The settings. A folder with answers continues only with the same ones.
 
     Raises:
         InvalidInputError: The folder holds a run with another configuration.
@@ -72,12 +72,12 @@ class RunFolder:
         file = path / "config.json"
         if file.exists():
             known = read_json(file)
-            # Versions and machine may differ between two sittings of one run; what is asked may not.
+            # A run may continue with other versions or on another machine, but not with other settings.
             if changed := sorted(k for k in self.config if k != "surroundings" and known.get(k) != self.config[k]):
                 msg = (
                     f"{path} holds a run with another {', '.join(changed)}: "
                     f"{[known.get(k) for k in changed]!r:.300} before, {[self.config[k] for k in changed]!r:.300} now. "
-                    "Choose another --out, or ask for the same again to go on."
+                    "Choose another --out, or repeat the earlier options to continue it."
                 )
                 raise InvalidInputError(msg)
         else:
@@ -88,7 +88,7 @@ class RunFolder:
         append_lines(self.path / "answers.jsonl", (asdict(answer) for answer in answers))
 
     def answers(self) -> list[RecordedAnswer]:
-        """All answers so far."""
+        """Return all answers so far."""
         return read_answers(self.path)
 
     def write_scores(self, scores: Mapping[str, Any]) -> None:
@@ -97,7 +97,7 @@ class RunFolder:
 
 
 def read_answers(path: Path) -> list[RecordedAnswer]:
-    """The answers of a run's folder.
+    """Return the answers in a run's folder.
 
     Raises:
         InvalidInputError: A line is not an answer.
@@ -113,10 +113,10 @@ def read_answers(path: Path) -> list[RecordedAnswer]:
 
 
 def read_json(file: Path) -> Any:
-    """A JSON file.
+    """Return the content of a JSON file.
 
     Raises:
-        InvalidInputError: It is not there or not JSON.
+        InvalidInputError: It is missing or not JSON.
     """
     try:
         return json.loads(file.read_text(encoding="utf-8"))
@@ -126,14 +126,14 @@ def read_json(file: Path) -> Any:
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Write a file whole or not at all."""
+    """Write a JSON file in one step."""
     draft = file.with_name(f"{file.name}.part")
     draft.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     draft.replace(file)
 
 
 def append_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Add rows to a JSONL file and sync it."""
+    """Append rows to a JSONL file and sync it."""
     with file.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         out.flush()
@@ -141,7 +141,7 @@ def append_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_lines(file: Path) -> Sequence[dict[str, Any]]:
-    """Rows of a JSONL file; none if it is not there. A last line that a crash cut short is taken off the file."""
+    """Return the rows of a JSONL file; none if it is missing. A last line that a crash cut short is removed from the file."""
     if not file.exists():
         return []
     data = file.read_bytes()

@@ -66,7 +66,7 @@ def extraction_rows(
     rng = random.Random(seed)
     rows = []
     for session in sessions:
-        told = {item.turn.id: item.facts for item in session}
+        facts = {item.turn.id: item.facts for item in session}
         turns = [item.turn for item in session]
         start = 0
         while start < len(turns):
@@ -74,17 +74,17 @@ def extraction_rows(
             new, before = turns[start : start + size], turns[:start]
             context = rng.choice((0, 1, 2, 2))
             for window in cut_windows(new, before, new_turns=size, context_turns=context):
-                if any(told[turn.id] for turn in window.sources.values()) or rng.random() < silence:
-                    rows.append(_extraction_row(bundle, window, told))
+                if any(facts[turn.id] for turn in window.sources.values()) or rng.random() < silence:
+                    rows.append(_extraction_row(bundle, window, facts))
             start += size
     return rows
 
 
-def _extraction_row(bundle: Bundle, window: Window, told: dict[str, tuple[tuple[str, bool], ...]]) -> TextRow:
+def _extraction_row(bundle: Bundle, window: Window, facts: dict[str, tuple[tuple[str, bool], ...]]) -> TextRow:
     lines = [
         fact_row(number, sentence, retracts=retracts)
         for number, turn in window.sources.items()
-        for sentence, retracts in told[turn.id]
+        for sentence, retracts in facts[turn.id]
     ]
     prompt = render(bundle, Role.EXTRACTION, **Lines().ask_extraction(window).slots)
     return as_row(prompt, "\n".join(lines) or NOTHING)

@@ -54,19 +54,19 @@ def taught_extraction(bundle: Bundle, sitting: Sequence[Turn], windows: Sequence
 
 
 def _parts(sitting: Sequence[Turn], windows: Iterable[TaughtWindow]) -> list[list[AnnotatedTurn]]:
-    told: dict[str, list[tuple[str, bool]]] = {}
+    facts: dict[str, list[tuple[str, bool]]] = {}
     unknown: set[str] = set()
     for taught in windows:
         if taught.reply.dropped:
             unknown |= {turn.id for turn in taught.window.turns}
         for fact in taught.facts:
-            told.setdefault(taught.window.sources[fact.number].id, []).append((fact.sentence, fact.retracts))
+            facts.setdefault(taught.window.sources[fact.number].id, []).append((fact.sentence, fact.retracts))
     parts: list[list[AnnotatedTurn]] = [[]]
     for turn in sitting:
         if turn.id in unknown:
             parts.append([])
         else:
-            parts[-1].append(AnnotatedTurn(turn, tuple(told.get(turn.id, ()))))
+            parts[-1].append(AnnotatedTurn(turn, tuple(facts.get(turn.id, ()))))
     return [part for part in parts if part]
 
 

@@ -21,7 +21,7 @@ def load_realtalk(path: str | Path, numbers: Sequence[int] | None = None) -> lis
     """Load conversations by their place in the folder (sorted by file name), counted from 1.
 
     Raises:
-        InvalidInputError: Nothing is there, or a file is not REALTALK's.
+        InvalidInputError: There is no file, or one is not REALTALK's.
     """
     given = Path(path)
     files = sorted(given.glob("*.json")) if given.is_dir() else [given]
@@ -43,10 +43,10 @@ def _read(file: Path) -> Conversation:
 
 
 def _turns(name: str, talk: Mapping[str, Any]) -> Iterator[Turn]:
-    """Turns with words in them; a message that is only a picture has none."""
+    """Yield the turns that have text; a message may be only a picture."""
     scope, number = Scope(name), 1
     while messages := talk.get(f"session_{number}"):
-        # All of a session has its first moment: `add` takes one date for messages that belong together.
+        # All turns of a session get its start time: `add` takes one date for all of its messages.
         said_at = _moment(talk.get(f"session_{number}_date_time") or messages[0]["date_time"])
         for message in messages:
             if text := str(message.get("clean_text") or "").strip():
@@ -62,5 +62,5 @@ def _question(name: str, number: int, entry: Mapping[str, Any]) -> AnnotatedQues
 
 
 def _moment(date: str) -> datetime:
-    """`29.12.2023, 14:05:00`."""
+    """Parse `29.12.2023, 14:05:00`."""
     return datetime.strptime(date, "%d.%m.%Y, %H:%M:%S").replace(tzinfo=UTC)

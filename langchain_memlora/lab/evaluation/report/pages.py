@@ -1,4 +1,4 @@
-"""A report as parts that are written as Markdown and as HTML alike."""
+"""Parts of a report, rendered as Markdown and as HTML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table; the first column names the rows, and the others hold numbers unless it says `words`."""
+    """A table; the first column names the rows; the others are numbers unless `words` is set."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -31,7 +31,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A plot that lies beside the page."""
+    """A plot in the folder of the page."""
 
     file: str
     caption: str
@@ -41,12 +41,12 @@ Part = Text | Grid | Picture
 
 
 def to_markdown(parts: Sequence[Part]) -> str:
-    """The parts as Markdown."""
+    """Render parts as Markdown."""
     return "\n\n".join(_markdown(part) for part in parts) + "\n"
 
 
 def to_html(parts: Sequence[Part]) -> str:
-    """The parts as one page that needs nothing but its pictures."""
+    """Render parts as one HTML page that needs only its pictures."""
     title = next((html.escape(part.words) for part in parts if isinstance(part, Text)), "")
     body = "\n".join(_html(part) for part in parts)
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
