@@ -1,4 +1,4 @@
-"""One engine in a process of its own, so that its time to load and its memory are its own. It measures, nothing else."""
+"""Runs one engine in a process of its own, so that load time and memory are its own, and measures it."""
 
 from __future__ import annotations
 

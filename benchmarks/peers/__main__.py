@@ -59,8 +59,8 @@ def compete(entrants: dict[str, str], material: Material, threads: int) -> Recor
         for name, pipe in pipes.items():
             pipe.recv()
             print(f"{name}: ready", flush=True)
-        records: Record = {name: {"engine": engine, "tell": [], "ask": []} for name, engine in entrants.items()}
-        orders = [("tell", pair) for pair in material.pairs]
+        records: Record = {name: {"engine": engine, "add": [], "ask": []} for name, engine in entrants.items()}
+        orders = [("add", pair) for pair in material.pairs]
         orders += [("ask", question.text) for question in material.questions]
         for number, order in enumerate(orders, 1):
             for name, pipe in pipes.items():
@@ -78,7 +78,7 @@ def compete(entrants: dict[str, str], material: Material, threads: int) -> Recor
 
 
 def main() -> int:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--questions", type=int, default=20)

@@ -1,4 +1,4 @@
-"""Break the memory in every way, record the outcome and write the tables of `docs/reliability.md`.
+"""Run all reliability tests, record the counts and write the tables of `docs/reliability.md`.
 
 `python -m benchmarks.reliability` is the short form (under 5 minutes on an idle core); `--full` is the long one: 1,100 kills,
 20 with the real model, 100,000 operations at once, 1,000,000 outputs, 10,000 probes and the hostile texts, an hour and a half
@@ -80,7 +80,7 @@ def run(part: str, length: Length, scratch: Path, so_far: dict[str, Any], second
 
 
 def main() -> int:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true")
     parser.add_argument(

@@ -1,9 +1,9 @@
-"""How fast histories of many users are added, by how many conversations are in flight: `add_many` through the real model.
+"""Rate of `add_many` with the real model on histories of many users, by the number of conversations in flight.
 
     python -m benchmarks.scale.ingest                          # part of make bench-scale; needs MEMLORA_DATA
     python -m benchmarks.scale.ingest --messages 2 --rounds 1  # a quick run
 
-The first messages of LoCoMo's conversations, each a user's, are told to an empty memory again and again, with 1, 2, 4 and 8 in
+The first messages of LoCoMo's conversations, each a user's, are added to an empty memory repeatedly, with 1, 2, 4 and 8 in
 flight in turns. Adds its part to docs/recorded/scale.json.
 """
 
@@ -28,7 +28,7 @@ FLIGHTS = (1, 2, 4, 8)
 
 
 def histories(data: Path, messages: int) -> list[dict[str, Any]]:
-    """The beginning of each conversation, in two pieces, so that a user's order matters."""
+    """Return the start of each conversation, in two pieces, so that a user's order matters."""
     found = []
     for talk in load_locomo(data, TRAIN):
         turns = talk.sessions[0][: 2 * messages]
@@ -43,9 +43,9 @@ def histories(data: Path, messages: int) -> list[dict[str, Any]]:
 
 
 def rate(shared: Engine, given: list[dict[str, Any]], in_flight: int) -> float:
-    """Messages a second into an empty memory."""
+    """Return messages a second into an empty memory."""
     with tempfile.TemporaryDirectory() as folder, MemLoRAMemory(path=folder, engine=shared) as memory:
-        memory.search("anything", user_id="nobody")  # what is loaded once is loaded by now
+        memory.search("anything", user_id="nobody")  # loads what is loaded once
         start = time.perf_counter()
         done = memory.add_many(given, in_flight=in_flight)
         seconds = time.perf_counter() - start
@@ -53,7 +53,7 @@ def rate(shared: Engine, given: list[dict[str, Any]], in_flight: int) -> float:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=6, help="of each piece of a history")
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,7 +1,7 @@
 """Adds and searches at growing sizes: embedded Chroma with SQLite, and pgvector with the ledger on the same PostgreSQL.
 
     python -m benchmarks.scale.run                                   # or: make bench-scale
-    python -m benchmarks.scale.run --only pgvector --sizes 200000    # sizes that are recorded already stay
+    python -m benchmarks.scale.run --only pgvector --sizes 200000    # recorded sizes stay
 
 Sizes are vectors: a memory, its message, and the message with the one before it are three. Vectors are random (the worst case
 for a graph of neighbours) and no model runs, so what is timed is the memory itself, synced commits included. Writes
@@ -41,7 +41,7 @@ Disk = Callable[[], int]
 
 @contextmanager
 def chroma(folder: Path) -> Iterator[tuple[MemLoRAMemory, Disk]]:
-    """What a user has by default."""
+    """Open the default: embedded Chroma with SQLite."""
     with ScriptedEngine() as engine:
         memory = MemLoRAMemory(path=folder, engine=engine, embeddings=DeterministicFakeEmbedding(size=DIMENSIONS))
         with memory:
@@ -50,7 +50,7 @@ def chroma(folder: Path) -> Iterator[tuple[MemLoRAMemory, Disk]]:
 
 @contextmanager
 def pgvector(folder: Path) -> Iterator[tuple[MemLoRAMemory, Disk]]:
-    """Ledger and vectors in one PostgreSQL, as docs/stores.md says for many users."""
+    """Open ledger and vectors in one PostgreSQL, as docs/stores.md recommends for many users."""
     sys.path.append(str(ROOT / "tests"))
     import psycopg
     from langchain_postgres import Column, PGEngine, PGVectorStore
@@ -113,7 +113,7 @@ def _day(number: int) -> datetime:
 
 
 def _timed(call: Callable[[str], Any], arguments: list[str]) -> dict[str, float]:
-    """Milliseconds of calls: half of them are faster than p50, 95 % than p95."""
+    """Return the p50 and p95 of calls in milliseconds."""
     took = []
     for argument in arguments:
         start = time.perf_counter()
@@ -123,7 +123,7 @@ def _timed(call: Callable[[str], Any], arguments: list[str]) -> dict[str, float]
 
 
 def draw(record: dict[str, Any]) -> None:
-    """Milliseconds by size."""
+    """Draw milliseconds by size."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -144,7 +144,7 @@ def draw(record: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=STORES, action="append")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 50_000])

@@ -3,8 +3,8 @@
     python -m benchmarks.vision                  # or: make vision
     python -m benchmarks.vision --scale 0.01     # a quick run
 
-Each stage goes on where it was stopped; `--fresh` begins again. Writes the base and the bundle into runs/vision and what was
-measured into docs/recorded/vision.json, from which docs/vision.md is made.
+Each stage continues where it stopped; `--fresh` starts over. Writes base and bundle into runs/vision and the figures into
+docs/recorded/vision.json, for docs/vision.md.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows to train and test on")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--record", type=Path, default=RECORD)
-    parser.add_argument("--fresh", action="store_true", help="throw away what was trained")
+    parser.add_argument("--fresh", action="store_true", help="discard earlier training")
     options = parser.parse_args()
     if options.fresh:
         shutil.rmtree(options.out, ignore_errors=True)
@@ -67,7 +67,7 @@ def main() -> None:
     warmed = warm_up(options.out, single, several, int(CAPTIONS * options.scale))
     bundle, trained = train(options.out, training, int(QUESTIONS * options.scale))
     test = drawn(asked(testing), max(4, int(TESTED * options.scale)))
-    answers = {"vision expert": look(bundle, test), "base without the expert": look(bundle.without(Role.VISION), test)}
+    answers = {"vision expert": ask(bundle, test), "base without the expert": ask(bundle.without(Role.VISION), test)}
     known = asked(training)
     for name, views in {
         "caption of shapes only": ("caption of shapes", "question", "kind"),
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], count: int) -> dict[str, Any]:
-    """Train the whole model to say what it sees, of single shapes and of scenes alike; done once."""
+    """Train the whole model on captions of single shapes and of scenes; done once."""
     base, done = out / "base", out / "warm-up.json"
     if done.exists():
         return json.loads(done.read_text())
@@ -114,7 +114,7 @@ def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], co
 
 
 def begin(folder: Path, base: Path) -> Bundle:
-    """A bundle that does nothing but see."""
+    """Create a bundle with vision only."""
     card = Card(
         name="drawings", base=BaseSpec(name=str(base.resolve())), licence="Apache-2.0", data=["easy-vqa (MIT)", "drawn"]
     )
@@ -125,7 +125,7 @@ def begin(folder: Path, base: Path) -> Bundle:
 
 
 def train(out: Path, training: Sequence[Drawing], count: int) -> tuple[Bundle, dict[str, Any]]:
-    """Train the expert on questions of all kinds alike, and on some captions that it must not forget; done once."""
+    """Train the expert on questions of all kinds, and on some captions so that it does not forget them; done once."""
     done = out / "expert.json"
     if not done.exists():
         rng = random.Random(1)
@@ -145,7 +145,7 @@ def train(out: Path, training: Sequence[Drawing], count: int) -> tuple[Bundle, d
 
 
 def drawn(questions: Sequence[Asked], each: int) -> list[Asked]:
-    """So many questions of each kind."""
+    """Sample up to `each` questions of each kind."""
     rng = random.Random(2)
     kinds: dict[str, list[Asked]] = {}
     for one in questions:
@@ -153,7 +153,7 @@ def drawn(questions: Sequence[Asked], each: int) -> list[Asked]:
     return [one for kind in sorted(kinds) for one in rng.sample(kinds[kind], min(each, len(kinds[kind])))]
 
 
-def look(bundle: Bundle, test: Sequence[Asked]) -> list[str]:
+def ask(bundle: Bundle, test: Sequence[Asked]) -> list[str]:
     """Ask through the package's own engine."""
     role = Role.VISION if Role.VISION in bundle.adapters else None
     with TransformersEngine(bundle, dtype="float32") as engine:
@@ -162,7 +162,7 @@ def look(bundle: Bundle, test: Sequence[Asked]) -> list[str]:
 
 
 def scores(test: Sequence[Asked], said: Sequence[str]) -> dict[str, Any]:
-    """Accuracy by kind and over all questions, with intervals."""
+    """Return accuracy by kind and over all questions, with intervals."""
     right: dict[str, list[float]] = {"all": []}
     for (_, kind, _, answer), text in zip(test, said, strict=True):
         for key in (kind, "all"):

@@ -1,6 +1,6 @@
-"""What a drawing is said to show: all of it, one property, the parts that are asked for and how many they are, or numbers.
+"""Captions of drawings: the whole, one property, the requested parts with their number, or counts.
 
-Whoever is only ever told of whole pictures need not listen to what is asked. Parts teach a model to.
+A model trained on whole pictures alone can ignore the question; captions of parts teach it to read the question.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Caption = tuple[str, str]
 
 
 def caption(drawing: Drawing, rng: random.Random) -> Caption:
-    """What is asked for, and the caption."""
+    """Return a request and its caption."""
     return rng.choice((_whole, _whole, _of_form, _of_colour, _of_side, _in_numbers))(drawing, rng)
 
 
@@ -44,7 +44,7 @@ def _of_side(drawing: Drawing, rng: random.Random) -> Caption:
     if not found:
         return _whole(drawing, rng)
     side = rng.choice(sorted(found))
-    return f"Describe the {side} shape.", _told([found[side]])
+    return f"Describe the {side} shape.", _described([found[side]])
 
 
 def _in_numbers(drawing: Drawing, rng: random.Random) -> Caption:
@@ -60,8 +60,8 @@ def _in_numbers(drawing: Drawing, rng: random.Random) -> Caption:
 
 
 def _each(shapes: Sequence[Shape]) -> str:
-    return f"{WORDS[len(shapes)]} : {_told(shapes)}" if shapes else WORDS[0]
+    return f"{WORDS[len(shapes)]} : {_described(shapes)}" if shapes else WORDS[0]
 
 
-def _told(shapes: Sequence[Shape]) -> str:
+def _described(shapes: Sequence[Shape]) -> str:
     return " and ".join(f"a {shape.colour} {shape.form}" for shape in shapes)

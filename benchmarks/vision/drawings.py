@@ -32,7 +32,7 @@ APART = 6
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape of a drawing; `x` and `y` are the upper left corner of its box where that is known."""
+    """A shape of a drawing; `x` and `y` are the upper left corner of its box, if known."""
 
     form: str
     colour: str
@@ -50,26 +50,26 @@ class Drawing:
 
     @property
     def caption(self) -> str:
-        """All that is to be seen."""
+        """Description of all shapes."""
         return " and ".join(f"a {shape.colour} {shape.form}" for shape in self.shapes)
 
     @property
     def forms(self) -> str:
-        """What a caption says that names shapes only."""
+        """Description of the forms only."""
         return " and ".join(f"a {shape.form}" for shape in self.shapes)
 
 
 def easy_vqa(split: Split) -> list[Drawing]:
-    """The drawings of the `easy-vqa` package (MIT), with its questions.
+    """Return the drawings of the `easy-vqa` package (MIT), with its questions.
 
-    A few are left out: those whose questions and answers do not tell what is on them, so that nobody could caption them.
+    A few are left out: those whose questions and answers do not determine a caption.
     """
     folder = Path(str(files("easy_vqa"))) / "data" / split
     asked: dict[int, list[tuple[str, str, str]]] = {}
     for question, answer, number in json.loads((folder / "questions.json").read_text()):
         kind = "yes/no" if answer in ("yes", "no") else "shape" if answer in SHAPES else "colour"
         asked.setdefault(number, []).append((kind, question, answer))
-    shapes = {number: Shape(_told(SHAPES, found), _told(COLOURS, found)) for number, found in asked.items()}
+    shapes = {number: Shape(_named(SHAPES, found), _named(COLOURS, found)) for number, found in asked.items()}
     return [
         Drawing((folder / "images" / f"{number}.png").read_bytes(), (shape,), tuple(asked[number]))
         for number, shape in shapes.items()
@@ -77,8 +77,8 @@ def easy_vqa(split: Split) -> list[Drawing]:
     ]
 
 
-def _told(names: Iterable[str], questions: Sequence[tuple[str, str, str]]) -> str:
-    """Which of the names is that of the one shape or its colour; empty if the questions do not tell."""
+def _named(names: Iterable[str], questions: Sequence[tuple[str, str, str]]) -> str:
+    """Return the name of the shape or its colour; empty if the questions do not determine it."""
     for name in names:
         for _, question, answer in questions:
             denied = " not " in question or " no " in question
@@ -89,7 +89,7 @@ def _told(names: Iterable[str], questions: Sequence[tuple[str, str, str]]) -> st
 
 
 def scenes(split: Split, count: int) -> list[Drawing]:
-    """Drawings of two to four shapes in a two by two grid, with two questions on counts and two on positions each."""
+    """Return drawings of two to four shapes in a two by two grid, with two questions on counts and two on positions each."""
     return [_scene(random.Random(f"{split} {number}")) for number in range(count)]
 
 
@@ -133,7 +133,7 @@ def _counts(shapes: Sequence[Shape], rng: random.Random) -> list[tuple[str, str,
 
 
 def farthest(shapes: Sequence[Shape]) -> dict[str, Shape]:
-    """The sides to which one shape lies clearly farther than all others, with that shape."""
+    """Return the sides to which one shape is clearly farther than all others, with that shape."""
     found = {}
     for side, key in (
         ("leftmost", lambda s: s.x),
@@ -148,7 +148,7 @@ def farthest(shapes: Sequence[Shape]) -> dict[str, Shape]:
 
 
 def _places(shapes: Sequence[Shape], rng: random.Random) -> list[tuple[str, str, str]]:
-    """Two questions on shapes that lie clearly farthest to one side."""
+    """Return two questions on shapes that are clearly farthest to one side."""
     found = []
     for side, shape in farthest(shapes).items():
         found += [
