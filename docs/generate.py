@@ -149,7 +149,7 @@ def _recorded(dataset: str) -> Any:
     for run in json.loads(BENCHMARK.read_text()):
         if run["config"]["dataset"] == dataset:
             return run
-    msg = f"docs/benchmark.json holds no run on {dataset}. Record one with `make benchmark`."
+    msg = f"docs/benchmark.json holds no run on {dataset}. Record one with `make measure WHAT=benchmark`."
     raise LookupError(msg)
 
 
@@ -177,9 +177,9 @@ def locomo() -> str:
 
 
 def vision() -> str:
-    """What the vision expert and its baselines scored in the last `make vision`, by kind of question."""
+    """What the vision expert and its baselines scored in the last `make measure WHAT=vision`, by kind of question."""
     if not VISION.exists():
-        return "No run is recorded yet; `make vision` records one.\n"
+        return "No run is recorded yet; `make measure WHAT=vision` records one.\n"
     record = json.loads(VISION.read_text())
     kinds = list(next(iter(record["scores"].values())))
     rows = [f"| read | {' | '.join(kinds)} |", f"|---|{'---|' * len(kinds)}"]
@@ -199,7 +199,7 @@ def vision_costs() -> str:
     """What the same text experts do on a language model and on models that see."""
     record = json.loads(VISION.read_text()).get("costs") if VISION.exists() else None
     if not record:
-        return "No run is recorded yet; `make vision-costs` records one.\n"
+        return "No run is recorded yet; `make measure WHAT=vision-costs` records one.\n"
     measures = list(dict.fromkeys(measure for found in record["measured"].values() for measure in found))
     rows = [f"| model | {' | '.join(measures)} |", f"|---|{'---|' * len(measures)}"]
     for name, found in record["measured"].items():
@@ -227,9 +227,9 @@ def take_benchmark(paths: list[Path]) -> None:
 
 
 def scale() -> str:
-    """Adds and searches at growing sizes, from the last `make bench-scale`."""
+    """Adds and searches at growing sizes, from the last `make measure WHAT=scale`."""
     if not SCALE.exists():
-        return "No run is recorded yet; `make bench-scale` records one.\n"
+        return "No run is recorded yet; `make measure WHAT=scale` records one.\n"
     record = json.loads(SCALE.read_text())
     rows = [
         f"| {name} | {row['vectors']:,} | {row['users']} | {row['add']['p50']} / {row['add']['p95']} | "
@@ -264,7 +264,7 @@ def _ingest(record: dict[str, Any]) -> str:
 
 
 def speed() -> str:
-    """The recorded run of `make bench` in short."""
+    """The recorded run of `make measure WHAT=speed` in short."""
     sys.path.insert(0, str(ROOT))
     from benchmarks.peers.report import changed_since
 
@@ -281,9 +281,9 @@ def speed() -> str:
 
 
 def sizing() -> str:
-    """What one copy of a service does and needs, from the recorded runs of `make bench` and `make bench-scale`."""
+    """What one copy of a service does and needs, from the recorded runs of `make measure WHAT='speed scale'`."""
     if not SCALE.exists():
-        return "No run is recorded yet; `make bench` and `make bench-scale` record them.\n"
+        return "No run is recorded yet; `make measure WHAT='speed scale'` records one.\n"
     record, stores = json.loads(SPEED.read_text()), json.loads(SCALE.read_text())["stores"]
     rows = [
         (

@@ -1,6 +1,6 @@
 """Engines against each other: the same prompts, in turns, on this machine. Writes runs/engines.json and docs/engines.md.
 
-    python benchmarks/engines/run.py                        # or: make bench-engines
+    python benchmarks/engines/run.py                        # or: make measure WHAT=engines
     python benchmarks/engines/run.py --rounds 1 --count 2   # a look
 
 Each engine lives in a process of its own. One round gives every engine the same call, one engine after the other, before

@@ -1,6 +1,6 @@
 """How fast histories of many users are added, by how many conversations are in flight: `add_many` through the real model.
 
-    python -m benchmarks.scale.ingest                          # part of make bench-scale; needs MEMLORA_DATA
+    python -m benchmarks.scale.ingest                          # part of make measure WHAT=scale; needs MEMLORA_DATA
     python -m benchmarks.scale.ingest --messages 2 --rounds 1  # a look
 
 The first messages of LoCoMo's conversations, each a user's, are told to an empty memory again and again, with 1, 2, 4 and 8 in

@@ -1,6 +1,6 @@
 """Adds and searches at growing sizes: embedded Chroma with SQLite, and pgvector with the ledger on the same PostgreSQL.
 
-    python benchmarks/scale/run.py                                   # or: make bench-scale
+    python benchmarks/scale/run.py                                   # or: make measure WHAT=scale
     python benchmarks/scale/run.py --only pgvector --sizes 200000    # sizes that are recorded already stay
 
 Sizes are vectors: a memory, its message, and the message with the one before it are three. Vectors are random (the worst case

@@ -1,6 +1,6 @@
 """Warms a small vision-language model up on captions, trains its vision expert on questions, and measures both.
 
-    python -m benchmarks.vision                  # or: make vision
+    python -m benchmarks.vision                  # or: make measure WHAT=vision
     python -m benchmarks.vision --scale 0.01     # a look
 
 Each stage goes on where it was stopped; `--fresh` begins again. Writes the base and the bundle into runs/vision and what was
