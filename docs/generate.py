@@ -9,7 +9,9 @@ import json
 import os
 import platform
 import re
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -21,6 +23,7 @@ CARDS = (f"{BUNDLES}/smollm2-135m/README.md", f"{BUNDLES}/smollm2-135m-locomo/RE
 PAGES = (
     "README.md",
     "docs/cli.md",
+    "docs/concepts.md",
     "docs/benchmark.md",
     "docs/vision.md",
     "docs/stores.md",
@@ -32,6 +35,7 @@ BENCHMARK = ROOT / "docs" / "benchmark.json"
 VISION = ROOT / "docs" / "vision.json"
 SCALE = ROOT / "docs" / "scale.json"
 SPEED = ROOT / "docs" / "speed.json"
+EXAMPLE = ROOT / "docs" / "recorded" / "first_steps.json"
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -313,7 +317,64 @@ def sizing() -> str:
     return f"| | | measured with |\n|---|---|---|\n{table}\n\n{note}\n"
 
 
+def first_steps() -> str:
+    """The output of the README's first example, as recorded by `--example`; stale once the example has changed."""
+    recorded = json.loads(EXAMPLE.read_text()) if EXAMPLE.exists() else {}
+    return f"```text\n{recorded['output']}```\n" if recorded.get("code") == _example() else "Run `make docs`.\n"
+
+
+def _example() -> str:
+    """The first Python block of the README."""
+    return (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+
+
+def take_example() -> None:
+    """Run the README's first example with the real model in an empty memory, and keep what it prints."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = os.environ | {"MEMLORA_HOME": home, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        done = subprocess.run(
+            [sys.executable, "-c", _example()], env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+    EXAMPLE.write_text(json.dumps({"code": _example(), "output": done.stdout}, indent=1) + "\n")
+
+
+def peers() -> str:
+    """This package beside mem0 and LangMem: their documented properties, and the figures of recorded runs."""
+    record = json.loads(SPEED.read_text())
+    ours, plain, mem0 = (record["contestants"][name] for name in ("memlora", "memlora on transformers", "mem0"))
+    f1 = _recorded("locomo")["scores"]["setups"]["memlora"]["f1"]["mean"]
+    rows = [
+        ("", "langchain-memlora", "mem0 1.0.11", "LangMem 0.0.30"),
+        ("---",) * 4,
+        ("needs", "nothing else", "an LLM, by default OpenAI's with an API key", "a chat model that calls tools"),
+        ("sends messages to", "no server", "that LLM and the embedder", "that chat model"),
+        ("telemetry", "none", "on by default", "none found"),
+        ("history, undo", "both, for every change", "history", "neither"),
+        ("erasure", "down to the bytes", "of vectors; the history keeps the text", "of the store's items"),
+        (
+            "seconds to add a message pair, same 135M model and engine",
+            *(f"{one['pair']['seconds']:.1f}" for one in (ours, mem0)),
+            "not measured",
+        ),
+        (
+            f"facts found right, of {record['annotated']}, same model",
+            *(str(one["right"]) for one in (ours, mem0)),
+            "not measured",
+        ),
+        ("LoCoMo F1", f"{f1:.2f}, with a reader trained on LoCoMo", "not measured", "not measured"),
+    ]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    note = (
+        f"Measured on {record['machine']}, with OpenVINO; the default engine takes {plain['pair']['seconds']:.1f} s. mem0 is "
+        "made for a large LLM: a model of this size can't produce its JSON. See [speed](docs/speed.md) and "
+        "[benchmark](docs/benchmark.md)."
+    )
+    return f"{table}\n\n{note}\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "first-steps": first_steps,
+    "peers": peers,
     "scale": scale,
     "graph": graph,
     "cli": cli_help,
@@ -338,7 +399,12 @@ def render(page: Path) -> str:
 
 
 def main() -> int:
-    """Write the pages (with `--figures FILE` or `--benchmark RUN...` from new runs), or say which are stale with `--check`."""
+    """Write the pages, or list the stale ones with `--check`.
+
+    `--example`, `--figures FILE` and `--benchmark RUN...` record new runs first.
+    """
+    if "--example" in sys.argv:
+        take_example()
     if "--figures" in sys.argv:
         take_figures(Path(sys.argv[-1]))
     if "--benchmark" in sys.argv:

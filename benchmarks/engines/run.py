@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import os
 import platform
+import re
 import statistics
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ SETTING = (
     "average {load} when it began. With a load above the number of cores the machine did other work at the same time: then "
     "only ratios within a row mean anything, and those of processor seconds more than those of the clock."
 )
-UNMEASURED = "No run is recorded yet."
+PART = re.compile(r"(<!-- generated: engines -->\n).*?(<!-- end -->)", re.DOTALL)
 Record = dict[str, Any]
 
 
@@ -101,10 +102,10 @@ def summarize(one: Record) -> Record:
     return found
 
 
-def page(record: Record | None) -> str:
-    """The page as Markdown, with what was measured if anything was."""
-    measured = f"{SETTING.format(**record['machine'])}\n\n{table(record['engines'])}" if record else UNMEASURED
-    return (Path(__file__).parent / "page.md").read_text(encoding="utf-8").format(measured=measured)
+def page(text: str, record: Record) -> str:
+    """Return the page with its generated part replaced."""
+    measured = f"{SETTING.format(**record['machine'])}\n\n{table(record['engines'])}\n"
+    return PART.sub(lambda match: match[1] + measured + match[2], text)
 
 
 def table(engines: Record) -> str:
@@ -148,8 +149,8 @@ def main() -> None:
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(record, indent=1) + "\n")
-    options.docs.write_text(page(record), encoding="utf-8")
-    print(page(record))
+    options.docs.write_text(page(options.docs.read_text(encoding="utf-8"), record), encoding="utf-8")
+    print(table(record["engines"]))
 
 
 if __name__ == "__main__":
