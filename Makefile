@@ -29,7 +29,7 @@ check: install lint test-langchain ## Run the long tests, the examples and the d
 	$(BIN)/python -m pytest tests/stores
 
 docs: install ## Run the README's example, regenerate what docs take from the program, and build the site into site/
-	$(BIN)/python docs/generate.py --example
+	$(BIN)/python -m docs.generate --example
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 install: $(INSTALLED) ## Make the virtual environment and install the package into it
@@ -47,7 +47,7 @@ format: install ## Fix style
 lint: install ## Check style and generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m docs.generate --check
 
 test-stores: install ## Run the suites for vector stores (10,000 entries) and ledgers on servers it starts itself
 	$(PIP_INSTALL) -c constraints.txt -e '.[dev,stores]'
@@ -68,7 +68,7 @@ screenshots: install ## Photograph the page of `memlora ui` for the docs (needs 
 MEASURES := figures benchmark benchmark-quick speed engines scale reliability vision vision-costs
 # `make measure WHAT=benchmark BASELINES=all` adds baselines that read thousands of tokens or fill memories of their own.
 BASELINES ?= facts turns dense bm25 no-memory no-reader
-LOCOMO := --bundle benchmarks/locomo/bundle --k 15 --budget 500
+LOCOMO := --bundle benchmarks/locomo/bundle/smollm2-135m-locomo --k 15 --budget 500
 
 ifneq (,$(filter measure,$(MAKECMDGOALS)))
 ifneq (,$(or $(if $(WHAT),,none),$(filter-out $(MEASURES),$(WHAT))))
@@ -84,7 +84,7 @@ measure: $(WHAT:%=measure-%) ## Measure on this machine; WHAT=figures, benchmark
 measure-figures: install
 	@mkdir -p runs
 	$(BIN)/memlora demo --script tests/scripts --json > runs/scripts.json
-	$(BIN)/python docs/generate.py --figures runs/scripts.json
+	$(BIN)/python -m docs.generate --figures runs/scripts.json
 
 # LoCoMo's test split, the assistant histories and the update cases: an hour; needs MEMLORA_DATA.
 measure-benchmark: install
@@ -92,7 +92,7 @@ measure-benchmark: install
 	$(BIN)/memlora evaluate assistant --out runs/assistant $(BASELINES:%=--baseline %)
 	$(BIN)/memlora evaluate updates --out runs/updates
 	$(BIN)/memlora report runs/locomo runs/assistant runs/updates --out docs/benchmark
-	$(BIN)/python docs/generate.py --benchmark runs/locomo runs/assistant runs/updates
+	$(BIN)/python -m docs.generate --benchmark runs/locomo runs/assistant runs/updates
 
 # 40 questions about the first five sessions of LoCoMo's test conversations.
 measure-benchmark-quick: install
@@ -103,19 +103,19 @@ measure-benchmark-quick: install
 measure-speed: install
 	$(BIN)/python -m benchmarks.peers.growth
 	$(BIN)/python -m benchmarks.peers $(OPTIONS)
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 # Engines against each other, into docs/engines.md: minutes on an idle machine.
 measure-engines: install
-	$(BIN)/python benchmarks/engines/run.py $(OPTIONS)
+	$(BIN)/python -m benchmarks.engines.run $(OPTIONS)
 
 # Adds and searches at growing sizes, on Chroma and pgvector, into docs/stores.md: half an hour.
 measure-scale: install
 	$(PIP_INSTALL) -c constraints.txt -e '.[dev,stores]'
-	$(BIN)/python benchmarks/scale/run.py
-	$(BIN)/python benchmarks/scale/run.py --only pgvector --sizes 200000
+	$(BIN)/python -m benchmarks.scale.run
+	$(BIN)/python -m benchmarks.scale.run --only pgvector --sizes 200000
 	$(BIN)/python -m benchmarks.scale.ingest
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 # Breaks the memory on purpose, into docs/reliability.md: five minutes, or an hour and a half with OPTIONS=--full.
 measure-reliability: install
@@ -124,12 +124,12 @@ measure-reliability: install
 # Trains a small vision-language model and its vision expert on drawings, into docs/vision.md.
 measure-vision: install
 	$(BIN)/python -m benchmarks.vision
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 # Text experts on models that see, after WHAT=vision: about an hour.
 measure-vision-costs: install
 	$(BIN)/python -m benchmarks.vision.costs
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 # -- training --------------------------------------------------------------------------------------------------------
 # The LoCoMo bundle is trained further from the default one; its own licence (CC BY-NC 4.0) keeps it out of the package.
