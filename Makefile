@@ -102,8 +102,7 @@ measure-benchmark-quick: install
 # This package beside its peers: half an hour; fails if a promise in docs/speed.md is missed; needs MEMLORA_DATA.
 measure-speed: install
 	$(BIN)/python -m benchmarks.peers.growth
-	$(BIN)/python -m benchmarks.peers $(OPTIONS)
-	$(BIN)/python -m docs.generate
+	$(BIN)/python -m benchmarks.peers $(OPTIONS); missed=$$?; $(BIN)/python -m docs.generate && exit $$missed
 
 # Engines against each other, into docs/engines.md: minutes on an idle machine.
 measure-engines: install
