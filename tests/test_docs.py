@@ -92,7 +92,7 @@ def at_hand() -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", named(PAGES, "python"))
 def test_page_runs(page: Path, elsewhere: Path) -> None:
-    # A module of its own, so that code that resolves annotations by module finds the page's names.
+    # A module of its own, so that what looks up annotations by module finds the page's names.
     module = type(sys)("page")
     module.__dict__.update(at_hand())
     sys.modules["page"] = module
