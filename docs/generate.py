@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from langchain_memlora.bundles import load_bundle
 PAGES = (
     "README.md",
     "docs/cli.md",
+    "docs/concepts.md",
     "docs/benchmark.md",
     "docs/vision.md",
     "docs/stores.md",
@@ -29,8 +32,8 @@ PAGES = (
     "langchain_memlora/bundles/smollm2-135m/README.md",
     "benchmarks/locomo/bundle/smollm2-135m-locomo/README.md",
 )
-SCRIPTS, BENCHMARK, VISION, SCALE, SPEED = (
-    RECORDED / f"{name}.json" for name in ("scripts", "benchmark", "vision", "scale", "speed")
+SCRIPTS, BENCHMARK, VISION, SCALE, SPEED, EXAMPLE = (
+    RECORDED / f"{name}.json" for name in ("scripts", "benchmark", "vision", "scale", "speed", "first_steps")
 )
 
 
@@ -147,7 +150,7 @@ def _recorded(dataset: str) -> Any:
     for run in read_figures(BENCHMARK):
         if run["config"]["dataset"] == dataset:
             return run
-    msg = f"{BENCHMARK} has no run on {dataset}. Record one with `make benchmark`."
+    msg = f"{BENCHMARK} has no run on {dataset}. Record one with `make measure WHAT=benchmark`."
     raise LookupError(msg)
 
 
@@ -178,10 +181,10 @@ def _spread(found: dict[str, float]) -> str:
 
 
 def vision() -> str:
-    """Return the scores of the vision expert and its baselines in the last `make vision`, by kind of question."""
+    """Return the scores of the vision expert and its baselines in the last `make measure WHAT=vision`, by kind of question."""
     record = read_figures(VISION)
     if "scores" not in record:
-        return "No run is recorded yet; `make vision` records one.\n"
+        return "No run is recorded yet; `make measure WHAT=vision` records one.\n"
     kinds = list(next(iter(record["scores"].values())))
     rows = [[name, *(_spread(found[kind]) for kind in kinds)] for name, found in record["scores"].items()]
     counts = ", ".join(f"{found['n']} {kind}" for kind, found in record["scores"]["vision expert"].items())
@@ -197,7 +200,7 @@ def vision_costs() -> str:
     """Return the scores of the same text experts on a language model and on vision-language models."""
     record = read_figures(VISION).get("costs")
     if not record:
-        return "No run is recorded yet; `make vision-costs` records one.\n"
+        return "No run is recorded yet; `make measure WHAT=vision-costs` records one.\n"
     measures = list(dict.fromkeys(measure for found in record["measured"].values() for measure in found))
     rows = [
         [name, *(_spread(found[m]) if m in found else "" for m in measures)]
@@ -225,10 +228,10 @@ def record_benchmark(paths: list[Path]) -> None:
 
 
 def scale() -> str:
-    """Return times of adds and searches at growing sizes, from the last `make bench-scale`."""
+    """Return times of adds and searches at growing sizes, from the last `make measure WHAT=scale`."""
     record = read_figures(SCALE)
     if not record:
-        return "No run is recorded yet; `make bench-scale` records one.\n"
+        return "No run is recorded yet; `make measure WHAT=scale` records one.\n"
     last = ("vectors_per_second", "disk_mb", "memory_mb", "load")
     rows = [
         [
@@ -267,25 +270,11 @@ def _ingest(record: dict[str, Any]) -> str:
     return "\n" + table(["conversations in flight", *rates], rows) + f"\n{note}\n"
 
 
-def speed() -> str:
-    """Return the recorded run of `make bench` in short."""
-    record = read_figures(SPEED)
-    rows = []
-    for name, found in record["contestants"].items():
-        asked = f"{found['question']['seconds']:.1f}" if found["question"] else ""
-        stored = "given" if found["given"] else f"{found['known']}, {found['right']} right"
-        rows.append([name, found["engine"], f"{found['pair']['seconds']:.1f}", asked, stored])
-    head = ["", "engine", "seconds to add a pair", "to answer", "facts stored"]
-    note = f"{record['pairs']} message pairs and {record['questions']} questions, on {record['machine']}."
-    plot = "![Seconds a message pair](docs/images/speed.png)"
-    return table(head, rows) + f"\n{plot}\n\n{note}{changed_since(record)}\n"
-
-
 def sizing() -> str:
-    """Return what one copy of a service does and needs, from the recorded `make bench` and `make bench-scale`."""
+    """Return what one copy of a service does and needs, from the recorded `make measure WHAT='speed scale'`."""
     record, stores = read_figures(SPEED), read_figures(SCALE).get("stores", {})
     if not (record and stores):
-        return "No run is recorded yet; `make bench` and `make bench-scale` record them.\n"
+        return "No run is recorded yet; `make measure WHAT=speed` and `make measure WHAT=scale` record them.\n"
     rows = [
         (what, f"{3600 / record['contestants'][name][verb]['seconds']:,.0f}", name)
         for what, verb in (
@@ -305,7 +294,59 @@ def sizing() -> str:
     return table(["", "", "measured with"], rows) + f"\n{note}\n"
 
 
+def first_steps() -> str:
+    """Return the output of the README's first example, as recorded by `--example`; stale once the example has changed."""
+    recorded = read_figures(EXAMPLE)
+    return f"```text\n{recorded['output']}```\n" if recorded.get("code") == _example() else "Run `make docs`.\n"
+
+
+def _example() -> str:
+    """Return the first Python block of the README."""
+    return (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+
+
+def record_example() -> None:
+    """Run the README's first example with the real model in an empty memory, and record its output."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = os.environ | {"MEMLORA_HOME": home, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        done = subprocess.run(
+            [sys.executable, "-c", _example()], env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+    write_figures(EXAMPLE, {"code": _example(), "output": done.stdout})
+
+
+def peers() -> str:
+    """Return this package beside mem0 and LangMem: documented properties, and figures of recorded runs."""
+    record = read_figures(SPEED)
+    ours, plain, mem0 = (record["contestants"][name] for name in ("memlora", "memlora on transformers", "mem0"))
+    f1 = _recorded("locomo")["scores"]["setups"]["memlora"]["f1"]["mean"]
+    head = ("", "langchain-memlora", "mem0 1.0.11", "LangMem 0.0.30")
+    unknown = "not measured"
+    rows = [
+        ("needs", "nothing else", "an LLM, by default OpenAI's with an API key", "a chat model that calls tools"),
+        ("sends messages to", "no server", "that LLM and the embedder", "that chat model"),
+        ("telemetry", "none", "on by default", "none found"),
+        ("history, undo", "both, for every change", "history", "neither"),
+        ("erasure", "down to the bytes", "of vectors; the history keeps the text", "of the store's items"),
+        (
+            "seconds to add a message pair, same 135M model and engine",
+            *(f"{one['pair']['seconds']:.1f}" for one in (ours, mem0)),
+            unknown,
+        ),
+        (f"facts found right, of {record['annotated']}, same model", ours["right"], mem0["right"], unknown),
+        ("LoCoMo F1", f"{f1:.2f}, with a reader trained on LoCoMo", unknown, unknown),
+    ]
+    note = (
+        f"Measured on {record['machine']}, with OpenVINO; the default engine takes {plain['pair']['seconds']:.1f} s. mem0 is "
+        "made for a large LLM: a model of this size can't produce its JSON. See [speed](docs/speed.md) and "
+        f"[benchmark](docs/benchmark.md).{changed_since(record)}"
+    )
+    return f"{table(head, rows)}\n{note}\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "first-steps": first_steps,
+    "peers": peers,
     "scale": scale,
     "graph": graph,
     "cli": cli_help,
@@ -318,14 +359,18 @@ PARTS: dict[str, Callable[[], str]] = {
     "locomo": locomo,
     "updates": updates,
     "sizing": sizing,
-    "speed": speed,
     "vision": vision,
     "vision-costs": vision_costs,
 }
 
 
 def main() -> int:
-    """Write the pages (with `--figures FILE` or `--benchmark RUN...` from new runs), or name the stale ones with `--check`."""
+    """Write the pages, or name the stale ones with `--check`.
+
+    `--example`, `--figures FILE` and `--benchmark RUN...` record new runs first.
+    """
+    if "--example" in sys.argv:
+        record_example()
     if "--figures" in sys.argv:
         record_scripts(Path(sys.argv[-1]))
     if "--benchmark" in sys.argv:

@@ -1,6 +1,6 @@
 """Engines against each other: the same prompts, in turns, on this machine. Writes runs/engines.json and docs/engines.md.
 
-    python -m benchmarks.engines.run                        # or: make bench-engines
+    python -m benchmarks.engines.run                        # or: make measure WHAT=engines
     python -m benchmarks.engines.run --rounds 1 --count 2   # a quick run
 
 Each engine lives in a process of its own. One round gives every engine the same call, one engine after the other, before
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.engines.worker import ENGINES, Measured, installed, work
-from benchmarks.record import ROOT, table, write_figures
+from benchmarks.record import ROOT, fill_page, table, write_figures
 from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.engines.base import Request
 from langchain_memlora.testing.engine_conformance import conformance_cases
@@ -30,7 +30,6 @@ SETTING = (
     "average {load} when it began. With a load above the number of cores the machine did other work at the same time: then "
     "only ratios within a row mean anything, and those of processor seconds more than those of the clock."
 )
-UNMEASURED = "No run is recorded yet."
 Record = dict[str, Any]
 
 
@@ -99,12 +98,6 @@ def summarize(one: Record) -> Record:
     return found
 
 
-def page(record: Record | None) -> str:
-    """Return the page as Markdown, with the figures if there are any."""
-    measured = f"{SETTING.format(**record['machine'])}\n\n{figures(record['engines'])}" if record else UNMEASURED
-    return (Path(__file__).parent / "page.md").read_text(encoding="utf-8").format(measured=measured)
-
-
 def figures(engines: Record) -> str:
     """Return a table with a row for each figure, a column for each engine."""
     stages = [(stage, ".2f") for stage in STAGES[:3]] + [
@@ -145,8 +138,9 @@ def main() -> None:
         "calls": calls_made,
     }
     write_figures(options.out, record)
-    options.docs.write_text(page(record), encoding="utf-8")
-    print(page(record))
+    measured = f"{SETTING.format(**machine)}\n\n{figures(record['engines'])}\n"
+    fill_page(options.docs, lambda _: measured)
+    print(measured)
 
 
 if __name__ == "__main__":

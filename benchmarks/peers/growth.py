@@ -1,6 +1,6 @@
 """Growth: how times depend on the number of memories, with the same pairs and questions for memories of 1, 4 and 16 histories.
 
-    python -m benchmarks.peers.growth                       # or, with the comparison after it: make bench
+    python -m benchmarks.peers.growth                       # or, with the comparison after it: make measure WHAT=speed
     python -m benchmarks.peers.growth --size 50 --pairs 4   # a quick run
 
 The largest holds 10,000 memories of one user, each with its message and the message with the one before it: 30,000 vectors.

@@ -171,7 +171,7 @@ def plot(found: Figures) -> None:
 def changed_since(found: Figures) -> str:
     """Return a warning if the figures were not measured with the shipped experts."""
     same = found.get("experts") == bundle_sha256(load_bundle())
-    return "" if same else " The default experts have changed since; `make bench` measures these."
+    return "" if same else " The default experts have changed since; `make measure WHAT=speed` measures these."
 
 
 def machine(threads: int) -> str:

@@ -19,7 +19,7 @@ def kills(found: dict[str, Any]) -> str:
         for kind, part in found.items()
         if kind in names
     ]
-    return table(["SIGKILL", "kills", "writes and reads acknowledged", "promises broken"], rows)
+    return table(["SIGKILL", "kills", "acknowledged writes and reads", "broken promises"], rows)
 
 
 def faults(found: dict[str, Any]) -> str:
@@ -36,19 +36,19 @@ def concurrency(found: dict[str, Any]) -> str:
         for name in ("one process", "processes")
         if found[name]
     ]
-    return table(["at once", "operations", "lost, doubled or in disagreement"], rows)
+    return table(["concurrent", "operations", "lost, doubled or inconsistent"], rows)
 
 
 def tenants(found: dict[str, Any]) -> str:
     """Return probes and leaks."""
-    return table(["probes by strangers", "leaked"], [[found["probes"], found["leaked"]]])
+    return table(["probes of other users' memories", "leaks"], [[found["probes"], found["leaked"]]])
 
 
 def fuzz(found: dict[str, Any]) -> str:
     """Return outputs and crashes."""
-    kinds = {"chosen at random": found, "guided by coverage": found.get("guided")}
+    kinds = {"random": found, "guided by coverage": found.get("guided")}
     rows = [[name, kind["outputs"], kind["wrong"]] for name, kind in kinds.items() if kind]
-    return table(["model outputs", "how many", "crashed, or reached beyond what was shown"], rows)
+    return table(["model outputs", "number", "crashes, or ids that were not shown"], rows)
 
 
 def soak(found: dict[str, Any]) -> str:
@@ -62,9 +62,9 @@ def hostile(found: dict[str, Any]) -> str:
     """Return the effects of hostile texts, without guards and with them."""
     head = [
         "attempts",
-        "how many",
+        "number",
         *(f"{what}: without guards" for what in SHOWN),
-        *(f"{what}: with" for what in SHOWN),
+        *(f"{what}: with guards" for what in SHOWN),
     ]
     rows = [
         [kind, mine["attempts"], *(found[state][kind][what] for state in ("unguarded", "guarded") for what in SHOWN)]

@@ -1,6 +1,6 @@
 """Rate of `add_many` with the real model on histories of many users, by the number of conversations in flight.
 
-    python -m benchmarks.scale.ingest                          # part of make bench-scale; needs MEMLORA_DATA
+    python -m benchmarks.scale.ingest                          # part of make measure WHAT=scale; needs MEMLORA_DATA
     python -m benchmarks.scale.ingest --messages 2 --rounds 1  # a quick run
 
 The first messages of LoCoMo's conversations, each a user's, are added to an empty memory repeatedly, with 1, 2, 4 and 8 in

@@ -1,6 +1,6 @@
 """Adds and searches at growing sizes: embedded Chroma with SQLite, and pgvector with the ledger on the same PostgreSQL.
 
-    python -m benchmarks.scale.run                                   # or: make bench-scale
+    python -m benchmarks.scale.run                                   # or: make measure WHAT=scale
     python -m benchmarks.scale.run --only pgvector --sizes 200000    # recorded sizes stay
 
 Sizes are vectors: a memory, its message, and the message with the one before it are three. Vectors are random (the worst case

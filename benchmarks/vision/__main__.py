@@ -1,6 +1,6 @@
 """Warms a small vision-language model up on captions, trains its vision expert on questions, and measures both.
 
-    python -m benchmarks.vision                  # or: make vision
+    python -m benchmarks.vision                  # or: make measure WHAT=vision
     python -m benchmarks.vision --scale 0.01     # a quick run
 
 Each stage continues where it stopped; `--fresh` starts over. Writes base and bundle into runs/vision and the figures into

@@ -1,6 +1,6 @@
 """Does seeing cost memory quality? The same text experts on SmolLM2-135M and on vision-language models around it.
 
-    python -m benchmarks.vision.costs       # or: make vision-costs; after make vision, whose vision tower it takes; an hour
+    python -m benchmarks.vision.costs       # or: make measure WHAT=vision-costs, after WHAT=vision, whose tower it takes (1 h)
 
 Two models are made: in one only the connector learns (its language tower is SmolLM2, weight for weight), in the other all of
 it does, as such models are made. On each, the shipped text experts are measured, and on the second an update expert

@@ -1,4 +1,4 @@
-"""The held-out scripts, through the real pipeline: `make check`. `make figures` writes what they score into README."""
+"""The held-out scripts, through the real pipeline: `make check`. `make measure WHAT=figures` records their scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make bench` counts and promises: forced lengths are written, stages are counted, a missed ratio is a failure."""
+"""Counts and promises of `make measure WHAT=speed`: forced lengths are written, a missed ratio is a failure."""
 
 from pathlib import Path
 from typing import Any
@@ -90,5 +90,5 @@ def test_growth_is_what_a_doubling_adds() -> None:
 def test_figures_of_other_experts_say_so() -> None:
     now = bundle_sha256(load_bundle())
     assert report.changed_since({"experts": now}) == ""
-    assert "make bench" in report.changed_since({"experts": "another"})
-    assert "make bench" in report.changed_since({})
+    assert "make measure WHAT=speed" in report.changed_since({"experts": "another"})
+    assert "make measure WHAT=speed" in report.changed_since({})

@@ -1,4 +1,4 @@
-"""A few kills of each sort; `make reliability FULL=1` does a thousand."""
+"""A few kills of each sort; `make measure WHAT=reliability OPTIONS=--full` does a thousand."""
 
 from __future__ import annotations
 

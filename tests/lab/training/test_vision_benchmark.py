@@ -1,4 +1,4 @@
-"""What `make vision` is made of: an optimizer that can be stopped, questions with right answers, a whole record."""
+"""The parts of `make measure WHAT=vision`: an optimizer that can be stopped, questions with right answers, a whole record."""
 
 import json
 import subprocess
