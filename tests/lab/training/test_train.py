@@ -186,6 +186,13 @@ def test_a_stopped_run_goes_on(
     assert set(load_bundle(fresh).adapters) == {ROLE}
 
 
+def test_float32(fresh: Path, tmp_path: Path) -> None:
+    record = _train(fresh, tmp_path / "work", replace(RECIPE, bf16=False, epochs=0.5, evaluations=1))
+    assert record["recipe"]["bf16"] is False
+    assert 0 < record["validation_loss"] < 10
+    assert set(load_bundle(fresh).adapters) == {ROLE}
+
+
 def test_no_rows(fresh: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="0 rows, 4 validation rows"):
         _train(fresh, tmp_path / "work", rows=[as_row("word " * 80, "x")])
