@@ -357,7 +357,7 @@ def peers() -> str:
             "not measured",
         ),
         (
-            f"facts found right, of {record['annotated']}, same model",
+            f"facts stored right, of {record['annotated']}, same model",
             *(str(one["right"]) for one in (ours, mem0)),
             "not measured",
         ),
