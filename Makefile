@@ -68,7 +68,7 @@ screenshots: install ## Photograph the page of `memlora ui` for the docs (needs 
 MEASURES := figures benchmark benchmark-quick speed engines scale reliability vision vision-costs
 # `make measure WHAT=benchmark BASELINES=all` adds baselines that read thousands of tokens or fill memories of their own.
 BASELINES ?= facts turns dense bm25 no-memory no-reader
-LOCOMO := --bundle benchmarks/locomo/bundle/smollm2-135m-locomo --k 15 --budget 500
+LOCOMO := --bundle smollm2-135m-locomo --k 15 --budget 500
 
 ifneq (,$(filter measure,$(MAKECMDGOALS)))
 ifneq (,$(or $(if $(WHAT),,none),$(filter-out $(MEASURES),$(WHAT))))

@@ -333,7 +333,7 @@ def peers() -> str:
             *(f"{one['pair']['seconds']:.1f}" for one in (ours, mem0)),
             unknown,
         ),
-        (f"facts found right, of {record['annotated']}, same model", ours["right"], mem0["right"], unknown),
+        (f"facts stored right, of {record['annotated']}, same model", ours["right"], mem0["right"], unknown),
         ("LoCoMo F1", f"{f1:.2f}, with a reader trained on LoCoMo", unknown, unknown),
     ]
     note = (
