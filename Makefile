@@ -1,34 +1,21 @@
-# `make demo` and `make test` are all a newcomer needs; both build the virtual environment first.
+# `make demo` and `make test` need nothing before them: both build the virtual environment first.
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Where the benchmark finds locomo/ and locomo_audit/, and what it compares with; `make benchmark BASELINES=all` adds those
-# that read thousands of tokens or fill memories of their own.
-export MEMLORA_DATA ?= ../shared/data
-BASELINES ?= facts turns dense bm25 no-memory no-reader
-LOCOMO ?= --bundle smollm2-135m-locomo --k 15 --budget 500
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
-# The LoCoMo bundle goes on from the default one; its own licence keeps it apart.
-MORE := --bundle runs/locomo-experts --work runs/train-locomo --more
-ON_LOCOMO := --stories runs/locomo-train.jsonl --validation runs/locomo-c1.jsonl --data "LoCoMo conversations 4-10 (CC BY-NC 4.0)"
+# Holds locomo/ and locomo_audit/, which some measurements and `make train-locomo` read.
+export MEMLORA_DATA ?= ../shared/data
 
 # The other pair of versions that is tested. It is no dependency: its langchain-core asks for a certifi that not every registry has.
 LANGCHAIN := langchain==1.5.0 langchain-core==1.8.1
 NEWER := $(abspath $(VENV))/langchain-1.5.0
 
-.PHONY: help install demo test test-stores test-langchain check lint format figures docs reliability benchmark benchmark-quick bench bench-engines bench-scale train train-locomo vision vision-costs clean
+.PHONY: help demo test check docs install format lint measure test-stores test-langchain screenshots train train-locomo clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 17
-
-install: $(INSTALLED) ## Make the virtual environment and install the package into it
-
-$(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
-	@touch $@
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 16
 
 demo: install ## Play a scripted conversation through the real graph, model and experts
 	$(BIN)/memlora demo
@@ -36,8 +23,36 @@ demo: install ## Play a scripted conversation through the real graph, model and 
 test: install ## Run the test suite (under 10 minutes)
 	$(BIN)/python -m pytest -m "not slow"
 
+check: install lint test-langchain ## Run the long tests, the examples and the docs, through the real model
+	$(PIP_INSTALL) -c constraints.txt -e '.[dev,stores,ray,llama]'
+	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest tests/stores
+
+docs: install ## Run the README's example, regenerate what docs take from the program, and build the site into site/
+	$(BIN)/python -m docs.generate --example
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+install: $(INSTALLED) ## Make the virtual environment and install the package into it
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) -c constraints.txt torch
+	$(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+format: install ## Fix style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lint: install ## Check style, types and generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@echo "$$(grep -rhoF 'type: ignore' --include='*.py' langchain_memlora | wc -l) 'type: ignore' comments"
+	$(BIN)/python -m docs.generate --check
+
 test-stores: install ## Run the suites for vector stores (10,000 entries) and ledgers on servers it starts itself
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]'
+	$(PIP_INSTALL) -c constraints.txt -e '.[dev,stores]'
 	MEMLORA_STORE_SIZE=10000 $(BIN)/python -m pytest tests/stores tests/ledger
 
 test-langchain: $(NEWER) ## Run the integrations' tests on a newer langchain, laid over the installed one (a minute)
@@ -45,77 +60,88 @@ test-langchain: $(NEWER) ## Run the integrations' tests on a newer langchain, la
 	PYTHONPATH=$(NEWER) $(BIN)/python -m pytest tests/integrations -m "not slow and not model"
 
 $(NEWER): $(INSTALLED)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --upgrade --target $@ $(LANGCHAIN)
+	$(PIP_INSTALL) --no-deps --upgrade --target $@ $(LANGCHAIN)
 
-check: install lint test-langchain ## Run the long tests, the examples and the docs, through the real model
-	-$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores,ray,llama]' # else they are skipped
-	$(BIN)/python -m pytest -m slow
-	$(BIN)/python -m pytest tests/stores
+screenshots: install ## Photograph the page of `memlora ui` for the docs (needs Chromium)
+	$(BIN)/python tests/ui/screenshots.py docs/images
 
-reliability: install ## Break the memory on purpose and write docs/reliability.md (FULL=1: an hour and a half)
-	$(BIN)/python -m benchmarks.reliability $(if $(FULL),--full)
+# -- measuring -------------------------------------------------------------------------------------------------------
+# `make measure WHAT="speed scale"` runs each and writes its figures and pages. OPTIONS goes to speed, reliability and engines.
+MEASURES := figures benchmark benchmark-quick speed engines scale reliability vision vision-costs
+# `make measure WHAT=benchmark BASELINES=all` adds baselines that read thousands of tokens or fill memories of their own.
+BASELINES ?= facts turns dense bm25 no-memory no-reader
+LOCOMO := --bundle smollm2-135m-locomo --k 15 --budget 500
 
-lint: install ## Check style, types and generated docs
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	@echo "$$(grep -rhoF 'type: ignore' --include='*.py' langchain_memlora | wc -l) 'type: ignore' comments"
-	$(BIN)/python docs/generate.py --check
+ifneq (,$(filter measure,$(MAKECMDGOALS)))
+ifneq (,$(or $(if $(WHAT),,none),$(filter-out $(MEASURES),$(WHAT))))
+$(error make measure WHAT=$(WHAT): WHAT is one or more of $(MEASURES))
+endif
+endif
 
-format: install ## Mend style
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+.PHONY: $(MEASURES:%=measure-%)
 
-figures: install ## Play the held-out scripts again and write what they scored into README
+measure: $(WHAT:%=measure-%) ## Measure on this machine; WHAT=figures, benchmark, benchmark-quick, speed, engines, scale, reliability, vision or vision-costs
+
+# The held-out scripts, into docs/benchmark.md.
+measure-figures: install
 	@mkdir -p runs
 	$(BIN)/memlora demo --script tests/scripts --json > runs/scripts.json
-	$(BIN)/python docs/generate.py --figures runs/scripts.json
+	$(BIN)/python -m docs.generate --figures runs/scripts.json
 
-docs: install ## Regenerate what README and docs take from the program, and build the site into site/
-	$(BIN)/python docs/generate.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-
-benchmark: install ## LoCoMo's test split, the assistant histories and the update cases (an hour; needs MEMLORA_DATA)
+# LoCoMo's test split, the assistant histories and the update cases: an hour; needs MEMLORA_DATA.
+measure-benchmark: install
 	$(BIN)/memlora evaluate locomo --out runs/locomo $(LOCOMO) $(BASELINES:%=--baseline %)
 	$(BIN)/memlora evaluate assistant --out runs/assistant $(BASELINES:%=--baseline %)
 	$(BIN)/memlora evaluate updates --out runs/updates
 	$(BIN)/memlora report runs/locomo runs/assistant runs/updates --out docs/benchmark
-	$(BIN)/python docs/generate.py --benchmark runs/locomo runs/assistant runs/updates
+	$(BIN)/python -m docs.generate --benchmark runs/locomo runs/assistant runs/updates
 
-benchmark-quick: install ## 40 questions about the first five sessions of LoCoMo's test conversations
+# 40 questions about the first five sessions of LoCoMo's test conversations.
+measure-benchmark-quick: install
 	$(BIN)/memlora evaluate locomo --out runs/locomo-quick $(LOCOMO) --sessions 5 --limit 40 --baseline turns --baseline no-memory
 	$(BIN)/memlora report runs/locomo-quick --out runs/locomo-quick/report
 
-bench: install ## This package beside its peers on this machine; writes docs/speed.md, fails if a promise is missed (half an hour)
+# This package beside its peers: half an hour; fails if a promise in docs/speed.md is missed; needs MEMLORA_DATA.
+measure-speed: install
 	$(BIN)/python -m benchmarks.peers.growth
-	$(BIN)/python -m benchmarks.peers $(BENCH)
+	$(BIN)/python -m benchmarks.peers $(OPTIONS); missed=$$?; $(BIN)/python -m docs.generate && exit $$missed
 
-bench-scale: install ## Adds and searches at growing sizes, on Chroma and pgvector; writes the table of docs/stores.md (half an hour)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev,stores]'
-	$(BIN)/python benchmarks/scale/run.py
-	$(BIN)/python benchmarks/scale/run.py --only pgvector --sizes 200000
+# Engines against each other, into docs/engines.md: minutes on an idle machine.
+measure-engines: install
+	$(BIN)/python -m benchmarks.engines.run $(OPTIONS)
+
+# Adds and searches at growing sizes, on Chroma and pgvector, into docs/stores.md: half an hour.
+measure-scale: install
+	$(PIP_INSTALL) -c constraints.txt -e '.[dev,stores]'
+	$(BIN)/python -m benchmarks.scale.run
+	$(BIN)/python -m benchmarks.scale.run --only pgvector --sizes 200000
 	$(BIN)/python -m benchmarks.scale.ingest
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
-bench-engines: install ## Engines against each other on this machine; writes docs/engines.md (minutes on an idle machine)
-	$(BIN)/python benchmarks/engines/run.py
+# Breaks the memory on purpose, into docs/reliability.md: five minutes, or an hour and a half with OPTIONS=--full.
+measure-reliability: install
+	$(BIN)/python -m benchmarks.reliability $(OPTIONS)
 
-vision: install ## Train a small vision-language model and its vision expert on drawings, measure them, write docs/vision.md
+# Trains a small vision-language model and its vision expert on drawings, into docs/vision.md.
+measure-vision: install
 	$(BIN)/python -m benchmarks.vision
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
-vision-costs: install ## Text experts on models that see, after `make vision`; writes its table in docs/vision.md (about an hour)
+# Text experts on models that see, after WHAT=vision: about an hour.
+measure-vision-costs: install
 	$(BIN)/python -m benchmarks.vision.costs
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
-screenshots: install ## Photograph the page of `memlora ui` for the docs (needs Chromium)
-	$(BIN)/python tests/ui/screenshots.py docs/images
+# -- training --------------------------------------------------------------------------------------------------------
+# The LoCoMo bundle is trained further from the default one; its own licence (CC BY-NC 4.0) keeps it out of the package.
+MORE := --bundle runs/locomo-experts --work runs/train-locomo --more
+ON_LOCOMO := --stories runs/locomo-train.jsonl --validation runs/locomo-c1.jsonl --data "LoCoMo conversations 4-10 (CC BY-NC 4.0)"
 
 train: install ## Train three text experts on the shipped stories into runs/bundle (hours on two cores)
 	for role in extraction memory_update generation; do \
 	  $(BIN)/memlora train $$role --bundle runs/bundle --work runs/train || exit 1; done
 
-train-locomo: install ## Train a copy of the default experts further, and on LoCoMo, into runs/smollm2-135m-locomo (hours)
+train-locomo: install ## Train a copy of the default experts further on LoCoMo, into runs/smollm2-135m-locomo (hours)
 	$(BIN)/memlora stories $(MEMLORA_DATA)/locomo/locomo10.json --out runs/locomo-train.jsonl
 	$(BIN)/memlora stories $(MEMLORA_DATA)/locomo/locomo10.json --conversations 1 --out runs/locomo-c1.jsonl
 	test -d runs/locomo-experts || cp -r langchain_memlora/bundles/smollm2-135m runs/locomo-experts
@@ -126,4 +152,4 @@ train-locomo: install ## Train a copy of the default experts further, and on LoC
 	  $(foreach role,extraction memory-update generation,--$(role) runs/locomo-experts)
 
 clean: ## Remove the virtual environment and caches of tools
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis

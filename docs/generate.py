@@ -1,6 +1,7 @@
 """Writes the parts of README and docs that come from the program, and checks that they are current.
 
-A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`. Run `make docs`; `make lint` checks.
+python -m docs.generate            # from the root of the repository; part of make docs
+python -m docs.generate --check    # part of make lint
 """
 
 from __future__ import annotations
@@ -8,35 +9,36 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-BUNDLES = "langchain_memlora/bundles"
-CARDS = (f"{BUNDLES}/smollm2-135m/README.md", f"{BUNDLES}/smollm2-135m-locomo/README.md")
+from benchmarks.peers.report import changed_since
+from benchmarks.record import RECORDED, ROOT, fill_page, read_figures, table, write_figures
+from langchain_memlora.bundles import load_bundle
+
 PAGES = (
     "README.md",
     "docs/cli.md",
+    "docs/concepts.md",
     "docs/benchmark.md",
     "docs/vision.md",
     "docs/stores.md",
     "docs/how-to/deploy.md",
-    *CARDS,
+    "langchain_memlora/bundles/smollm2-135m/README.md",
+    "benchmarks/locomo/bundle/smollm2-135m-locomo/README.md",
 )
-FIGURES = ROOT / "docs" / "figures.json"
-BENCHMARK = ROOT / "docs" / "benchmark.json"
-VISION = ROOT / "docs" / "vision.json"
-SCALE = ROOT / "docs" / "scale.json"
-SPEED = ROOT / "docs" / "speed.json"
-PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+SCRIPTS, BENCHMARK, VISION, SCALE, SPEED, EXAMPLE = (
+    RECORDED / f"{name}.json" for name in ("scripts", "benchmark", "vision", "scale", "speed", "first_steps")
+)
 
 
 def graph() -> str:
-    """The memory graph as Mermaid, drawn from the compiled graph itself."""
+    """Return the memory graph as Mermaid, drawn from the compiled graph itself."""
     from langchain_memlora.graph import Services, build_memory_graph
 
     nothing = Services(*[None] * 5)  # type: ignore[arg-type] - drawing runs no node
@@ -46,7 +48,7 @@ def graph() -> str:
 
 
 def cli_help() -> str:
-    """The help of every command."""
+    """Return the help of every command."""
     from typer.main import get_command
     from typer.testing import CliRunner
 
@@ -62,24 +64,24 @@ def cli_help() -> str:
 
 
 def _command_lines(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """A command and those below it."""
+    """Yield the words of a command and of those below it."""
     yield words
     for name, inner in getattr(command, "commands", {}).items():
         yield from _command_lines(inner, (*words, name))
 
 
 def scripts() -> str:
-    """What the shipped experts scored on the held-out scripts, by what a question checks."""
-    figures = json.loads(FIGURES.read_text())
-    rows = [f"| {kind} | {right} of {total} |" for kind, (right, total) in figures["by_kind"].items()]
-    table = "\n".join(["| what the question checks | answers as expected |", "|---|---|", *rows])
+    """Return the score of the shipped experts on the scripts, by what a question checks."""
+    figures = read_figures(SCRIPTS)
+    rows = [[kind, f"{right} of {total}"] for kind, (right, total) in figures["by_kind"].items()]
+    by_kind = table(["what the question checks", "answers as expected"], rows)
     right, total = figures["right"], figures["questions"]
     cost = f"{figures['seconds_per_exchange']:.1f} s an exchange and {figures['seconds_per_answer']:.1f} s an answer"
-    return f"{table}\n\n**{right} of {total} ({right / total:.0%})**, {cost}, on {figures['machine']}.\n"
+    return f"{by_kind}\n**{right} of {total} ({right / total:.0%})**, {cost}, on {figures['machine']}.\n"
 
 
-def take_figures(run: Path) -> None:
-    """Keep what the docs quote of a run of `memlora demo --script tests/scripts --json`."""
+def record_scripts(run: Path) -> None:
+    """Record what the docs quote of a run of `memlora demo --script tests/scripts --json`."""
     played = json.loads(run.read_text())
     questions = [question for script in played["scripts"] for question in script["questions"]]
     usage = [usage for script in played["scripts"] for usage in script["usage"]]
@@ -98,12 +100,12 @@ def take_figures(run: Path) -> None:
         "seconds_per_exchange": round(sum(seconds.values()) / sum(s["exchanges"] for s in played["scripts"]), 2),
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
     }
-    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+    write_figures(SCRIPTS, figures)
 
 
 def card(bundle: str) -> str:
-    """How each expert of a shipped bundle was trained, from its card."""
-    found = json.loads((ROOT / BUNDLES / bundle / "card.json").read_text())
+    """Return how each expert of a bundle was trained, from its card."""
+    found = json.loads((load_bundle(bundle).path / "card.json").read_text())
     rows = []
     for role, last in found["training"].items():
         passes = [last]
@@ -116,20 +118,19 @@ def card(bundle: str) -> str:
             time = f"{at_least}{record['seconds'] // 60} min ({record['device']})"
             name = f"{role}, pass {number}" if len(passes) > 1 else role
             loss = record["validation_loss"]
-            rows.append(f"| {name} | {record['rows']} | {record['steps']} | {layers} | {loss} | {time} |")
-    head = ["| expert | rows | steps | layers | validation loss | time |", "|---|---|---|---|---|---|"]
-    return "\n".join([*head, *rows]) + "\n"
+            rows.append([name, record["rows"], record["steps"], layers, loss, time])
+    return table(["expert", "rows", "steps", "layers", "validation loss", "time"], rows)
 
 
 def setups() -> str:
-    """What the benchmark compares."""
+    """Return what the benchmark compares."""
     from langchain_memlora.lab.evaluation.report import tables, to_markdown
 
     return to_markdown([tables.setups()])
 
 
 def paper() -> str:
-    """The paper's numbers, as published."""
+    """Return the paper's numbers, as published."""
     from langchain_memlora.lab.evaluation.report import tables, to_markdown
     from langchain_memlora.lab.evaluation.report.finished import published
 
@@ -137,85 +138,85 @@ def paper() -> str:
 
 
 def benchmark() -> str:
-    """The scores of the runs that were recorded last."""
+    """Return the scores of the runs that were recorded last."""
     from langchain_memlora.lab.evaluation.report import Finished, describe, to_markdown
 
-    runs = [Finished(Path(run.pop("path")), **run) for run in json.loads(BENCHMARK.read_text())]
+    runs = [Finished(Path(run.pop("path")), **run) for run in read_figures(BENCHMARK)]
     return "\n".join(to_markdown([*describe(run)]) for run in runs)
 
 
 def _recorded(dataset: str) -> Any:
-    """The run on a data set that was recorded last."""
-    for run in json.loads(BENCHMARK.read_text()):
+    """Return the run on a data set that was recorded last."""
+    for run in read_figures(BENCHMARK):
         if run["config"]["dataset"] == dataset:
             return run
-    msg = f"docs/benchmark.json holds no run on {dataset}. Record one with `make benchmark`."
+    msg = f"{BENCHMARK} has no run on {dataset}. Record one with `make measure WHAT=benchmark`."
     raise LookupError(msg)
 
 
 def updates() -> str:
-    """The recorded update decisions, by kind of case."""
+    """Return the recorded update decisions, by kind of case."""
     from langchain_memlora.lab.evaluation.report import tables, to_markdown
 
     return to_markdown([tables.kinds(_recorded("updates")["scores"]["updates"])])
 
 
 def locomo() -> str:
-    """The recorded LoCoMo run in short: what is read, how well, at what cost."""
+    """Return the recorded LoCoMo run in short: what is read, how well, at what cost."""
     run = _recorded("locomo")
     rows = []
     for name, found in run["scores"]["setups"].items():
         f1, evidence = found["f1"], found["evidence"]
-        spread = f"{f1['mean']:.3f} ({f1['low']:.3f} to {f1['high']:.3f})"
-        cost = f"{found['cost']['prompt_tokens']:.0f} | {found['cost']['seconds']:.1f}"
-        rows.append(
-            f"| {name} | {spread} | {evidence['any']['5']['mean']:.3f} | {evidence['shown']['mean']:.3f} | {cost} |"
-        )
-    head = "| read | F1 (95 % interval) | evidence in 5 hits | evidence read | tokens | seconds |\n|---|---|---|---|---|---|"
+        cost = (f"{found['cost']['prompt_tokens']:.0f}", f"{found['cost']['seconds']:.1f}")
+        shares = (f"{evidence['any']['5']['mean']:.3f}", f"{evidence['shown']['mean']:.3f}")
+        rows.append([name, _spread(f1), *shares, *cost])
+    head = ["read", "F1 (95 % interval)", "evidence in 5 hits", "evidence read", "tokens", "seconds"]
     machine = run["config"]["surroundings"]["machine"]
-    return "\n".join([head, *rows]) + f"\n\n{found['f1']['n']} questions, on {machine}.\n"
+    return table(head, rows) + f"\n{found['f1']['n']} questions, on {machine}.\n"
+
+
+def _spread(found: dict[str, float]) -> str:
+    """Format a mean with its interval."""
+    return f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 def vision() -> str:
-    """What the vision expert and its baselines scored in the last `make vision`, by kind of question."""
-    if not VISION.exists():
-        return "No run is recorded yet; `make vision` records one.\n"
-    record = json.loads(VISION.read_text())
+    """Return the scores of the vision expert and its baselines in the last `make measure WHAT=vision`, by kind of question."""
+    record = read_figures(VISION)
+    if "scores" not in record:
+        return "No run is recorded yet; `make measure WHAT=vision` records one.\n"
     kinds = list(next(iter(record["scores"].values())))
-    rows = [f"| read | {' | '.join(kinds)} |", f"|---|{'---|' * len(kinds)}"]
-    for name, found in record["scores"].items():
-        cells = (f"{found[kind]['mean']:.3f} ({found[kind]['low']:.3f} to {found[kind]['high']:.3f})" for kind in kinds)
-        rows.append(f"| {name} | {' | '.join(cells)} |")
+    rows = [[name, *(_spread(found[kind]) for kind in kinds)] for name, found in record["scores"].items()]
     counts = ", ".join(f"{found['n']} {kind}" for kind, found in record["scores"]["vision expert"].items())
     warm_up, expert = record["warm_up"], record["expert"]
-    return "\n".join(rows) + (
-        f"\n\nHeld-out accuracy with 95 % intervals; questions: {counts}. A model of {warm_up['parameters'] / 1e6:.1f} million "
+    return table(["read", *kinds], rows) + (
+        f"\nHeld-out accuracy with 95 % intervals; questions: {counts}. A model of {warm_up['parameters'] / 1e6:.1f} million "
         f"parameters; {warm_up['rows']:,} captions in {warm_up['seconds'] / 60:.0f} min, then {expert['rows']:,} questions in "
         f"{expert['seconds'] / 60:.0f} min, on {record['machine']}.\n"
     )
 
 
 def vision_costs() -> str:
-    """What the same text experts do on a language model and on models that see."""
-    record = json.loads(VISION.read_text()).get("costs") if VISION.exists() else None
+    """Return the scores of the same text experts on a language model and on vision-language models."""
+    record = read_figures(VISION).get("costs")
     if not record:
-        return "No run is recorded yet; `make vision-costs` records one.\n"
+        return "No run is recorded yet; `make measure WHAT=vision-costs` records one.\n"
     measures = list(dict.fromkeys(measure for found in record["measured"].values() for measure in found))
-    rows = [f"| model | {' | '.join(measures)} |", f"|---|{'---|' * len(measures)}"]
-    for name, found in record["measured"].items():
-        cells = [
-            f"{found[m]['mean']:.3f} ({found[m]['low']:.3f} to {found[m]['high']:.3f})" if m in found else ""
-            for m in measures
-        ]
-        rows.append(f"| {name} | {' | '.join(cells)} |")
+    rows = [
+        [name, *(_spread(found[m]) if m in found else "" for m in measures)]
+        for name, found in record["measured"].items()
+    ]
     apart = "; ".join(
         f"{name} {found['mean']:+.3f} (p = {found['p']:.2g})" for name, found in record["differences"].items()
     )
-    return "\n".join(rows) + f"\n\nThe last against the first, case by case: {apart}. On {record['machine']}.\n"
+    return (
+        table(["model", *measures], rows)
+        + f"\nThe last against the first, case by case: {apart}. On {record['machine']}.\n"
+    )
 
 
-def take_benchmark(paths: list[Path]) -> None:
-    """Keep what the docs quote of finished runs of `memlora evaluate`."""
+def record_benchmark(paths: list[Path]) -> None:
+    """Record what the docs quote of finished runs of `memlora evaluate`."""
     from langchain_memlora.lab.evaluation.report import read_run
 
     runs = [read_run(path) for path in paths]
@@ -223,81 +224,62 @@ def take_benchmark(paths: list[Path]) -> None:
         {"path": r.path.resolve().name, "config": r.config, "scores": r.scores, "judgements": r.judgements}
         for r in runs
     ]
-    BENCHMARK.write_text(json.dumps(kept, indent=1) + "\n")
+    write_figures(BENCHMARK, kept)
 
 
 def scale() -> str:
-    """Adds and searches at growing sizes, from the last `make bench-scale`."""
-    if not SCALE.exists():
-        return "No run is recorded yet; `make bench-scale` records one.\n"
-    record = json.loads(SCALE.read_text())
+    """Return times of adds and searches at growing sizes, from the last `make measure WHAT=scale`."""
+    record = read_figures(SCALE)
+    if not record:
+        return "No run is recorded yet; `make measure WHAT=scale` records one.\n"
+    last = ("vectors_per_second", "disk_mb", "memory_mb", "load")
     rows = [
-        f"| {name} | {row['vectors']:,} | {row['users']} | {row['add']['p50']} / {row['add']['p95']} | "
-        f"{row['search']['p50']} / {row['search']['p95']} | {row['vectors_per_second']} | {row['disk_mb']} | "
-        f"{row['memory_mb']} | {row['load']} |"
+        [
+            name,
+            row["vectors"],
+            row["users"],
+            *(_percentiles(row[v]) for v in ("add", "search")),
+            *(row[k] for k in last),
+        ]
         for name, sizes in record["stores"].items()
         for row in sizes
     ]
-    head = (
-        "| store | vectors | users | add, ms: p50 / p95 | search, ms: p50 / p95 | vectors a second, in bulk | disk, MB | "
-        "process, MB | load |\n|---|---|---|---|---|---|---|---|---|"
-    )
+    head = ["store", "vectors", "users", "add, ms: p50 / p95", "search, ms: p50 / p95"]
+    head += ["vectors a second, in bulk", "disk, MB", "process, MB", "load"]
     note = (
         f"On {record['machine']}. Where the load is above the number of cores, the machine did other work meanwhile, and the "
         "times are longer than its own."
     )
-    return "\n".join([head, *rows]) + f"\n\n![Milliseconds by size](images/scale.png)\n\n{note}\n{_ingest(record)}"
+    return table(head, rows) + f"\n![Milliseconds by size](images/scale.png)\n\n{note}\n{_ingest(record)}"
+
+
+def _percentiles(found: dict[str, float]) -> str:
+    return f"{found['p50']} / {found['p95']}"
 
 
 def _ingest(record: dict[str, Any]) -> str:
-    """How many messages `add_many` remembers in a second, by conversations in flight."""
+    """Return the rate of `add_many`, by conversations in flight."""
     if not (found := record.get("ingest")):
         return ""
     rates = found["messages_per_second"]
-    rows = ["| conversations in flight | " + " | ".join(rates) + " |", "|---|" + "---|" * len(rates)]
-    rows.append("| messages a second | " + " | ".join(f"{rate:.1f}" for rate in rates.values()) + " |")
+    rows = [["messages a second", *(f"{rate:.1f}" for rate in rates.values())]]
     note = (
         f"`add_many` with the {found['engine']} engine, {found['messages']} messages of {found['users']} users into an empty "
         f"memory, medians of {found['rounds']} rounds on the same machine."
     )
-    return "\n" + "\n".join(rows) + f"\n\n{note}\n"
-
-
-def speed() -> str:
-    """The recorded run of `make bench` in short."""
-    sys.path.insert(0, str(ROOT))
-    from benchmarks.peers.report import changed_since
-
-    record = json.loads(SPEED.read_text())
-    rows = []
-    for name, found in record["contestants"].items():
-        asked = f"{found['question']['seconds']:.1f}" if found["question"] else ""
-        stored = "given" if found["given"] else f"{found['known']}, {found['right']} right"
-        rows.append(f"| {name} | {found['engine']} | {found['pair']['seconds']:.1f} | {asked} | {stored} |")
-    head = "| | engine | seconds to add a pair | to answer | facts stored |\n|---|---|---|---|---|"
-    note = f"{record['pairs']} message pairs and {record['questions']} questions, on {record['machine']}."
-    plot = "![Seconds a message pair](docs/images/speed.png)"
-    return "\n".join([head, *rows]) + f"\n\n{plot}\n\n{note}{changed_since(record)}\n"
+    return "\n" + table(["conversations in flight", *rates], rows) + f"\n{note}\n"
 
 
 def sizing() -> str:
-    """What one copy of a service does and needs, from the recorded runs of `make bench` and `make bench-scale`."""
-    if not SCALE.exists():
-        return "No run is recorded yet; `make bench` and `make bench-scale` record them.\n"
-    record, stores = json.loads(SPEED.read_text()), json.loads(SCALE.read_text())["stores"]
+    """Return what one copy of a service does and needs, from the recorded `make measure WHAT='speed scale'`."""
+    record, stores = read_figures(SPEED), read_figures(SCALE).get("stores", {})
+    if not (record and stores):
+        return "No run is recorded yet; `make measure WHAT=speed` and `make measure WHAT=scale` record them.\n"
     rows = [
-        (
-            "message pairs a copy remembers in an hour",
-            f"{3600 / record['contestants'][name]['pair']['seconds']:,.0f}",
-            name,
-        )
-        for name in ("memlora", "memlora on transformers")
-    ]
-    rows += [
-        (
-            "questions a copy answers in an hour",
-            f"{3600 / record['contestants'][name]['question']['seconds']:,.0f}",
-            name,
+        (what, f"{3600 / record['contestants'][name][verb]['seconds']:,.0f}", name)
+        for what, verb in (
+            ("message pairs a copy remembers in an hour", "pair"),
+            ("questions a copy answers in an hour", "question"),
         )
         for name in ("memlora", "memlora on transformers")
     ]
@@ -308,12 +290,63 @@ def sizing() -> str:
         rows += [("disk, MB for 1,000 messages", f"{3000 * last['disk_mb'] / last['vectors']:,.0f}", at)]
         rows += [("search without the model, ms (p95)", f"{last['search']['p95']:,.0f}", at)]
         rows += [("add without the model, ms (p95)", f"{last['add']['p95']:,.0f}", at)]
-    table = "\n".join(f"| {what} | {much} | {where} |" for what, much, where in rows)
     note = f"Pairs and questions at the median, on {record['machine']}; a copy has both cores."
-    return f"| | | measured with |\n|---|---|---|\n{table}\n\n{note}\n"
+    return table(["", "", "measured with"], rows) + f"\n{note}\n"
+
+
+def first_steps() -> str:
+    """Return the output of the README's first example, as recorded by `--example`; stale once the example has changed."""
+    recorded = read_figures(EXAMPLE)
+    return f"```text\n{recorded['output']}```\n" if recorded.get("code") == _example() else "Run `make docs`.\n"
+
+
+def _example() -> str:
+    """Return the first Python block of the README."""
+    return (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+
+
+def record_example() -> None:
+    """Run the README's first example with the real model in an empty memory, and record its output."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = os.environ | {"MEMLORA_HOME": home, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        done = subprocess.run(
+            [sys.executable, "-c", _example()], env=environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+    write_figures(EXAMPLE, {"code": _example(), "output": done.stdout})
+
+
+def peers() -> str:
+    """Return this package beside mem0 and LangMem: documented properties, and figures of recorded runs."""
+    record = read_figures(SPEED)
+    ours, plain, mem0 = (record["contestants"][name] for name in ("memlora", "memlora on transformers", "mem0"))
+    f1 = _recorded("locomo")["scores"]["setups"]["memlora"]["f1"]["mean"]
+    head = ("", "langchain-memlora", "mem0 1.0.11", "LangMem 0.0.30")
+    unknown = "not measured"
+    rows = [
+        ("needs", "nothing else", "an LLM, by default OpenAI's with an API key", "a chat model that calls tools"),
+        ("sends messages to", "no server", "that LLM and the embedder", "that chat model"),
+        ("telemetry", "none", "on by default", "none found"),
+        ("history, undo", "both, for every change", "history", "neither"),
+        ("erasure", "down to the bytes", "of vectors; the history keeps the text", "of the store's items"),
+        (
+            "seconds to add a message pair, same 135M model and engine",
+            *(f"{one['pair']['seconds']:.1f}" for one in (ours, mem0)),
+            unknown,
+        ),
+        (f"facts stored right, of {record['annotated']}, same model", ours["right"], mem0["right"], unknown),
+        ("LoCoMo F1", f"{f1:.2f}, with a reader trained on LoCoMo", unknown, unknown),
+    ]
+    note = (
+        f"Measured on {record['machine']}, with OpenVINO; the default engine takes {plain['pair']['seconds']:.1f} s. mem0 is "
+        "made for a large LLM: a model of this size can't produce its JSON. See [speed](docs/speed.md) and "
+        f"[benchmark](docs/benchmark.md).{changed_since(record)}"
+    )
+    return f"{table(head, rows)}\n{note}\n"
 
 
 PARTS: dict[str, Callable[[], str]] = {
+    "first-steps": first_steps,
+    "peers": peers,
     "scale": scale,
     "graph": graph,
     "cli": cli_help,
@@ -326,32 +359,24 @@ PARTS: dict[str, Callable[[], str]] = {
     "locomo": locomo,
     "updates": updates,
     "sizing": sizing,
-    "speed": speed,
     "vision": vision,
     "vision-costs": vision_costs,
 }
 
 
-def render(page: Path) -> str:
-    """A page with its generated parts made anew."""
-    return PART.sub(lambda match: match[1] + PARTS[match[2]]() + match[3], page.read_text(encoding="utf-8"))
-
-
 def main() -> int:
-    """Write the pages (with `--figures FILE` or `--benchmark RUN...` from new runs), or say which are stale with `--check`."""
+    """Write the pages, or name the stale ones with `--check`.
+
+    `--example`, `--figures FILE` and `--benchmark RUN...` record new runs first.
+    """
+    if "--example" in sys.argv:
+        record_example()
     if "--figures" in sys.argv:
-        take_figures(Path(sys.argv[-1]))
+        record_scripts(Path(sys.argv[-1]))
     if "--benchmark" in sys.argv:
-        take_benchmark([Path(name) for name in sys.argv[sys.argv.index("--benchmark") + 1 :]])
+        record_benchmark([Path(name) for name in sys.argv[sys.argv.index("--benchmark") + 1 :]])
     check = "--check" in sys.argv
-    stale = []
-    for name in PAGES:
-        page = ROOT / name
-        fresh = render(page)
-        if fresh != page.read_text(encoding="utf-8"):
-            stale.append(name)
-            if not check:
-                page.write_text(fresh, encoding="utf-8")
+    stale = [name for name in PAGES if fill_page(ROOT / name, lambda part: PARTS[part](), write=not check)]
     if stale:
         print(("Stale, run `make docs`: " if check else "Written: ") + ", ".join(stale))
     return int(check and bool(stale))

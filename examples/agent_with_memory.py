@@ -1,7 +1,7 @@
 """An agent that remembers from one conversation to the next. Run: python examples/agent_with_memory.py
 
 `as_middleware` recalls before the agent answers and writes afterwards; with `tools=True` the agent may also search, save,
-update and forget by itself. The agent's model is a script here; put any chat model with tools in its place.
+update and forget by itself. The agent's model is a script here; replace it by any chat model with tools.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from langchain_memlora import MemLoRAMemory
 
 
 class Agent(GenericFakeChatModel):
-    """Says its lines, and shows what the memory put before it."""
+    """Return scripted replies, and print the recalled block."""
 
     def bind_tools(self, tools, **kwargs):
         return self
@@ -39,7 +39,7 @@ lines = iter(
 )
 
 with tempfile.TemporaryDirectory() as folder, MemLoRAMemory(path=folder) as memory:
-    memory.warm()  # the first recall would load the embedder
+    memory.warm()  # otherwise the first recall loads the embedder
     agent = create_agent(
         Agent(messages=lines),
         middleware=[memory.as_middleware(user_id="ana", tools=True)],
@@ -54,6 +54,6 @@ with tempfile.TemporaryDirectory() as folder, MemLoRAMemory(path=folder) as memo
         out = agent.invoke({"messages": [("user", text)]}, {"configurable": {"thread_id": thread}})
         print(out["messages"][-1].text)
 
-    print("\nWhat is remembered, and by whom it was written:")
+    print("\nOperations and their authors:")
     for operation in memory.history(user_id="ana"):
         print(f"  {operation.event:6} {operation.by:6} {operation.after}")

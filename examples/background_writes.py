@@ -1,7 +1,7 @@
 """Answer first, remember later. Run: python examples/background_writes.py
 
-With `write="background"` a run returns as soon as its messages are on disk; a worker thread reads the facts out of them while
-the next one runs. `flush` waits for it; what a crash leaves undone is done at the next start.
+With `write="background"` a run returns as soon as its messages are on disk; a worker thread extracts their facts while the next
+run goes on. `flush` waits for it; after a crash the next start finishes the work.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ LINES = (
 
 
 async def talk(memory: MemLoRAMemory, write: str) -> None:
-    """Three runs of an agent; its model (a script, as in a real one's place) answers at once."""
+    """Run an agent three times; its model, a script in place of a real one, answers at once."""
     model = GenericFakeChatModel(messages=iter(["I see!"] * len(LINES)))
     agent = create_agent(model, middleware=[memory.as_middleware(user_id=write, write=write)])
     start = time.perf_counter()
@@ -29,7 +29,7 @@ async def talk(memory: MemLoRAMemory, write: str) -> None:
         await agent.ainvoke({"messages": [("user", line)]})
     print(f"{write}: {len(LINES)} runs in {time.perf_counter() - start:.2f} s")
     result = await memory.aflush()
-    print(f"  after {time.perf_counter() - start:.2f} s all is remembered; flush: {result.status}")
+    print(f"  all remembered after {time.perf_counter() - start:.2f} s; flush: {result.status}")
     for item in memory.get_all(user_id=write):
         print(f"  - {item.text}")
 
@@ -37,7 +37,7 @@ async def talk(memory: MemLoRAMemory, write: str) -> None:
 async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with MemLoRAMemory(path=folder) as memory:
-            await memory.awarm()  # load the models ahead, so that the first run does not wait for them
+            await memory.awarm()  # load the models ahead of time, so that the first run does not wait for them
             await talk(memory, "inline")
             await talk(memory, "background")
 

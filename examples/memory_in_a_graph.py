@@ -1,6 +1,6 @@
 """Memory as nodes of your own LangGraph graph. Run: python examples/memory_in_a_graph.py
 
-`remember` writes what the user says, `reply` answers from memory; put any chat model in place of `reply`.
+`remember` writes the messages, `reply` answers from memory; use any chat model in place of `reply`.
 """
 
 import tempfile
@@ -11,7 +11,7 @@ from langchain_memlora import MemLoRAMemory
 
 
 def build(memory: MemLoRAMemory, user_id: str) -> StateGraph:
-    """A chatbot that answers first and remembers afterwards."""
+    """Build a chatbot that answers first and remembers afterwards."""
     mine = memory.for_user(user_id)
 
     def reply(state: MessagesState) -> dict:

@@ -1,7 +1,7 @@
 """Keep the vectors in another store than Chroma. Run: python examples/other_vector_store.py
 
-Any LangChain `VectorStore` will do. This one lives in memory, so it comes up empty each time and is filled again from the
-ledger, which is where the truth is.
+Any LangChain `VectorStore` works. This one is in memory, so it is empty at each start and is filled again from the ledger, the
+durable record.
 """
 
 import tempfile

@@ -1,6 +1,6 @@
-"""Show photographs to a memory, close it, and ask about them in a new one. Run: python examples/photos.py
+"""Add photographs to a memory, close it, and ask about them after a restart. Run: python examples/photos.py
 
-Needs scikit-image, whose photographs these are. Here the album's own captions say what is on them; with a vision expert
+The photographs come with scikit-image, which must be installed. Here the album has captions of its own; with a vision expert
 (`MemLoRAMemory(vision=...)`, see docs/vision.md) the last questions would be answered from the pixels.
 """
 

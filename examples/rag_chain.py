@@ -1,7 +1,7 @@
-"""A retrieval chain over what a user told. Run: python examples/rag_chain.py
+"""A retrieval chain over a user's memories. Run: python examples/rag_chain.py
 
-`as_retriever` gives LangChain documents with ids, dates and evidence. The reader here is the local base model; a larger one
-reads better.
+`as_retriever` returns LangChain documents with ids, dates and evidence. The reader here is the local base model; a larger one
+answers better.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ PROMPT = ChatPromptTemplate.from_messages(
 
 
 def write_down(documents: list[Document]) -> str:
-    """Notes with the day they were told on, and the dates they speak of."""
+    """Format notes with the day of their message, and the dates that they mention."""
     return "\n".join(f"- {d.metadata['observed_at'][:10]}: {d.page_content} {d.metadata['dates']}" for d in documents)
 
 

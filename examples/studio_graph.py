@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.channels.untracked_value import UntrackedValue
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from typing_extensions import TypedDict  # that of Python 3.11 has no JSON schema, which Studio makes its form from
+from typing_extensions import TypedDict  # has a JSON schema also in Python 3.11; Studio builds its form from it
 
 from langchain_memlora import MemLoRAMemory, Operation, Scope, Turn, build_memory_graph
 from langchain_memlora.intake.messages import to_scope, to_turns
@@ -20,7 +20,7 @@ from langchain_memlora.intake.messages import to_scope, to_turns
 
 class Input(TypedDict, total=False):
     user_id: Required[str]
-    messages: Annotated[list[AnyMessage], UntrackedValue]  # untracked: the next run of a thread begins anew
+    messages: Annotated[list[AnyMessage], UntrackedValue]  # untracked: the next run of a thread starts without them
     question: Annotated[str, UntrackedValue]
 
 
@@ -36,7 +36,7 @@ class State(Input, Output, total=False):
 
 
 def build(memory: MemLoRAMemory) -> CompiledStateGraph:
-    """The memory graph behind a node that reads JSON."""
+    """Build the memory graph behind a node that reads JSON."""
 
     def read(state: Input, config: RunnableConfig) -> dict[str, Any]:
         scope = to_scope(state.get("user_id"))
@@ -55,12 +55,12 @@ def build(memory: MemLoRAMemory) -> CompiledStateGraph:
 
 @functools.cache
 def open_memory() -> MemLoRAMemory:
-    """One for all runs: Studio calls the factory below for each of them."""
+    """Open one memory for all runs: Studio calls the factory below for each of them."""
     return MemLoRAMemory()
 
 
 def make_graph() -> CompiledStateGraph:
-    """What langgraph.json names."""
+    """Build the graph; langgraph.json names this function."""
     return build(open_memory())
 
 

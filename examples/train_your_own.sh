@@ -5,8 +5,8 @@
 #   TEACHER=openai:gpt-4.1-mini bash examples/train_your_own.sh my-chats.jsonl     # any provider:model LangChain knows
 #   TINY=1 bash examples/train_your_own.sh                                         # about a minute, no teacher needed
 #
-# Stopped half way, it goes on when started again: no reply is paid for twice, no training step is lost.
-# WORK: where everything lies (runs/train_your_own). BASE: a causal LM, as folder or hub id (default: the package's own).
+# An interrupted run continues when started again: no reply is paid for twice, no training step is lost.
+# WORK: the folder of all files (runs/train_your_own). BASE: a causal LM, as folder or hub id (default: the package's own).
 # PYTHON: the Python that has langchain-memlora[train] (default: .venv/bin/python if it is there).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,7 +19,7 @@ mkdir -p "$work"
 
 if [ "${TINY:-}" = 1 ]; then
   echo "TINY: a random model of a few thousand weights, and a teacher that reads its replies from a file."
-  echo "TINY: this shows that the steps fit together. It shows nothing about quality: the experts will talk nonsense."
+  echo "TINY: this shows that the steps work together. It shows nothing about quality: the experts produce nonsense."
   TEACHER=script:$here/train_your_own_replies.jsonl
   BASE=$work/tiny-base
   recipe=(--epochs 2 --batch 2)
@@ -79,8 +79,8 @@ from langchain_memlora import MemLoRAMemory
 
 work = Path(sys.argv[1])
 with MemLoRAMemory(path=work / "memory", experts=work / "bundle") as memory:
-    said_at = datetime(2024, 8, 1, 12, tzinfo=UTC)
-    result = memory.add("I work at a bakery in Leipzig.", user_id="me", observed_at=said_at, thread_id="today")
+    observed_at = datetime(2024, 8, 1, 12, tzinfo=UTC)
+    result = memory.add("I work at a bakery in Leipzig.", user_id="me", observed_at=observed_at, thread_id="today")
     print("add:", result.status, [operation.after for operation in result.operations])
     answer = memory.answer("Where do I work?", user_id="me")
     print("answer:", repr(answer.text))

@@ -1,6 +1,6 @@
-"""One agent, many users, and memories that one agent keeps to itself. Run: python examples/two_users.py
+"""Many users, and memories private to one agent. Run: python examples/two_users.py
 
-Who is asking comes from the run's context, never from the model. A run without a user is an error, not a shared memory.
+The user comes from the run's context, never from the model. A run without a user is an error, not a shared memory.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ class Context:
 
 
 class Agent(GenericFakeChatModel):
-    """Stands in for a chat model: says what the memory put before it."""
+    """Repeat the recalled memories, in place of a chat model."""
 
     def _generate(self, messages, *args, **kwargs):
         system = messages[0].text if messages[0].type == "system" else ""
@@ -29,13 +29,13 @@ class Agent(GenericFakeChatModel):
 
 
 def make_agent(memory: MemLoRAMemory, agent_id: str | None = None):
-    """An agent with its own share of the memory, or with the general one."""
+    """Create an agent with memories of its own, or with the user's general ones."""
     remember = memory.as_middleware(user_id=lambda run: run.context.user_id, agent_id=agent_id, include="memories")
     return create_agent(Agent(messages=iter([])), middleware=[remember], context_schema=Context)
 
 
 with tempfile.TemporaryDirectory() as folder, MemLoRAMemory(path=folder) as memory:
-    memory.warm()  # the first recall would load the embedder
+    memory.warm()  # otherwise the first recall loads the embedder
     general, coach, chef = make_agent(memory), make_agent(memory, "coach"), make_agent(memory, "chef")
     for name, agent, user, text in (
         ("general", general, "ana", "I live in Lisbon."),
@@ -51,4 +51,4 @@ with tempfile.TemporaryDirectory() as folder, MemLoRAMemory(path=folder) as memo
     try:
         general.invoke({"messages": [("user", "Who am I?")]}, context=Context())
     except MissingUserError as error:
-        print(f"nobody: {error}")
+        print(f"no user: {error}")

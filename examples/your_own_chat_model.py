@@ -2,8 +2,8 @@
 
     BASE_URL=http://localhost:11434/v1 MODEL=qwen3 python examples/your_own_chat_model.py    # Ollama, vLLM, llama.cpp, ...
 
-Without BASE_URL a stand-in server repeats what it was sent. With LangChain's package for your provider,
-`init_chat_model("ollama:qwen3")` takes the place of `Server`.
+Without BASE_URL a test server repeats the notes that it receives. With LangChain's package for your provider,
+`init_chat_model("ollama:qwen3")` replaces `Server`.
 """
 
 import json
@@ -37,22 +37,22 @@ class Server(SimpleChatModel):
             return json.load(response)["choices"][0]["message"]["content"]
 
 
-class StandIn(BaseHTTPRequestHandler):
-    """Answers with the notes it was sent."""
+class TestServer(BaseHTTPRequestHandler):
+    """Answers with the notes that it receives."""
 
     def do_POST(self):
         sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"]
         notes = [line for line in sent[0]["content"].splitlines() if line.startswith("- ")]
         self.send_response_only(200)
         self.end_headers()
-        self.wfile.write(json.dumps({"choices": [{"message": {"content": "I was sent: " + " ".join(notes)}}]}).encode())
+        self.wfile.write(json.dumps({"choices": [{"message": {"content": "My notes: " + " ".join(notes)}}]}).encode())
 
 
-stand_in = HTTPServer(("127.0.0.1", 0), StandIn)
-threading.Thread(target=stand_in.serve_forever, daemon=True).start()
-base_url = os.environ.get("BASE_URL", f"http://127.0.0.1:{stand_in.server_port}")
+test_server = HTTPServer(("127.0.0.1", 0), TestServer)
+threading.Thread(target=test_server.serve_forever, daemon=True).start()
+base_url = os.environ.get("BASE_URL", f"http://127.0.0.1:{test_server.server_port}")
 with tempfile.TemporaryDirectory() as folder, MemLoRAMemory(path=folder) as memory:
-    memory.warm()  # the first recall would load the embedder
+    memory.warm()  # otherwise the first recall loads the embedder
     model = Server(base_url=base_url, model=os.environ.get("MODEL", "default"))
     agent = create_agent(model, middleware=[memory.as_middleware(user_id="ana")])
     for text in ("Hi! I live in Porto and I have a cat called Miso.", "What is my cat called?"):

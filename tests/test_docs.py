@@ -1,4 +1,4 @@
-"""Docs can't rot: Python blocks run, shell blocks name what exists, generated parts are current, each error is explained."""
+"""Docs stay current: Python blocks run, commands in shell blocks exist, generated parts and errors are complete."""
 
 from __future__ import annotations
 
@@ -31,25 +31,26 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "langchain_memlora" / "bundles").glob("*/README.md")),
+    *sorted((ROOT / "benchmarks").rglob("README.md")),
 ]
 # Programs that shell blocks may use besides those that are checked word by word.
 OTHERS = {"export", "sqlite3", "accelerate", "langgraph", "git", "cd", "cp", "docker"}
 
 
 def blocks(text: str, language: str, *, here: bool = False) -> list[str]:
-    """The fenced blocks of one language; with `here`, without those that need a server: their store's own tests run them."""
+    """Return the fenced blocks of one language; with `here`, without those that need a server (store tests run them)."""
     found = [block for block in FENCE.finditer(text) if block[2] == language and not (here and block[1])]
     return [textwrap.dedent(block[3]) for block in found]
 
 
 def named(pages: list[Path], language: str) -> list[Any]:
-    """Pages that have blocks of a language, as parameters."""
+    """Return the pages that have blocks of a language, as parameters."""
     kept = [page for page in pages if blocks(page.read_text(encoding="utf-8"), language)]
     return [pytest.param(page, id=page.relative_to(ROOT).as_posix()) for page in kept]
 
 
 def docstring_blocks() -> Iterator[Any]:
-    """Name and code of each example in a docstring of the package."""
+    """Yield name and code of each example in a docstring of the package."""
     for path in sorted((ROOT / "langchain_memlora").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
@@ -63,7 +64,7 @@ def docstring_blocks() -> Iterator[Any]:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to run in, which is home, too; with a bundle of the reader's own."""
+    """Run in an empty folder, which is also home and contains `my-bundle`."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("MEMLORA_HOME", str(tmp_path / "home"))
@@ -72,7 +73,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def at_hand() -> dict[str, Any]:
-    """What pages take for granted: a chat model, a vector store, an embedder and an engine."""
+    """Return the names that pages use without defining them: a chat model, a vector store, an embedder and an engine."""
     from langchain_core.embeddings import DeterministicFakeEmbedding
     from langchain_core.language_models import GenericFakeChatModel
     from langchain_core.vectorstores import InMemoryVectorStore
@@ -124,7 +125,7 @@ def test_imports_on_page_exist(page: Path) -> None:
 
 
 def commands(block: str) -> Iterator[list[str]]:
-    """The commands of a shell block, in words, without comments and assignments before them."""
+    """Yield the commands of a shell block as words, without comments and leading assignments."""
     for line in block.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         while words and re.match(r"[A-Z_]+=", words[0]):
@@ -149,7 +150,7 @@ def check_memlora(words: list[str]) -> None:
 
 
 def positional(command: Any, words: list[str], *, all_from_first: bool = False) -> list[str]:
-    """The words that are neither an option of the command nor its value; or everything from the first of them."""
+    """Return the words that are neither an option of the command nor its value; or all words from the first of them."""
     options = {name: option for option in command.params for name in option.opts}
     plain, rest = [], list(words)
     while rest:
@@ -169,8 +170,10 @@ def positional(command: Any, words: list[str], *, all_from_first: bool = False) 
 def check_make(words: list[str]) -> None:
     makefile = (ROOT / "Makefile").read_text()
     for word in words:
-        name, is_variable, _ = word.partition("=")
-        assert is_variable or re.search(rf"^{re.escape(name)}:", makefile, re.M), f"make has no {name!r}"
+        name, is_variable, value = word.partition("=")
+        targets = [f"measure-{each}" for each in value.split()] if name == "WHAT" else [] if is_variable else [name]
+        for target in targets:
+            assert re.search(rf"^{re.escape(target)}:", makefile, re.M), f"make has no {target!r}"
 
 
 def check_pip(words: list[str]) -> None:
@@ -208,6 +211,8 @@ def test_command_checker_rejects_unknown_names() -> None:
     for line in ("nothing", "add hi --users ana", "migrate mem1 x", "models pul", "restore --user ana", "list x y"):
         with pytest.raises(AssertionError):
             check_memlora(shlex.split(line))
+    with pytest.raises(AssertionError):
+        check_make(["measure", "WHAT=nothing"])
 
 
 # -- generated and complete ----------------------------------------------------------------------------------------
@@ -215,13 +220,13 @@ def test_command_checker_rejects_unknown_names() -> None:
 
 def test_generated_parts_are_current() -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "docs.generate", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_recorded_scores_match_shipped_experts() -> None:
-    for run in json.loads((ROOT / "docs" / "benchmark.json").read_text(encoding="utf-8")):
+    for run in json.loads((ROOT / "docs" / "recorded" / "benchmark.json").read_text(encoding="utf-8")):
         config = run["config"]
         assert config["bundle_sha256"] == bundle_sha256(load_bundle(config["bundle"])), f"run {config['dataset']} again"
 
@@ -247,4 +252,4 @@ def test_site_builds_without_warnings(tmp_path: Path) -> None:
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "site" / "troubleshooting" / "index.html").read_text(encoding="utf-8")
-    assert "Pass the id of one user" in page
+    assert "Every message of this class" in page

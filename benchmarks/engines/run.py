@@ -1,16 +1,15 @@
 """Engines against each other: the same prompts, in turns, on this machine. Writes runs/engines.json and docs/engines.md.
 
-    python benchmarks/engines/run.py                        # or: make bench-engines
-    python benchmarks/engines/run.py --rounds 1 --count 2   # a look
+    python -m benchmarks.engines.run                        # or: make measure WHAT=engines
+    python -m benchmarks.engines.run --rounds 1 --count 2   # a quick run
 
 Each engine lives in a process of its own. One round gives every engine the same call, one engine after the other, before
-the next call comes, so that whatever else the machine does meets all of them alike.
+the next call comes, so that other load on the machine affects all of them alike.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import platform
@@ -19,25 +18,23 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from worker import ENGINES, Measured, installed, work
-
+from benchmarks.engines.worker import ENGINES, Measured, installed, work
+from benchmarks.record import ROOT, fill_page, table, write_figures
 from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.engines.base import Request
 from langchain_memlora.testing.engine_conformance import conformance_cases
 
-ROOT = Path(__file__).parent.parent.parent
 STAGES = ("extract a window", "decide a fact", "answer", "read 400 tokens")
 SETTING = (
     "Here: {cores} cores ({machine}), {threads} thread(s) an engine, {count} calls of each kind in {rounds} round(s), load "
     "average {load} when it began. With a load above the number of cores the machine did other work at the same time: then "
     "only ratios within a row mean anything, and those of processor seconds more than those of the clock."
 )
-UNMEASURED = "No run is recorded yet."
 Record = dict[str, Any]
 
 
 def calls(count: int) -> list[tuple[str, list[Request]]]:
-    """Calls as the memory makes them: windows and answers one by one, the candidates of a fact together."""
+    """Return calls as the memory makes them: windows and answers one by one, the candidates of a fact together."""
     bundle = load_bundle()
     shown = bundle.card.update.candidates
     cases = conformance_cases(bundle, windows=count, pairs=shown * count, questions=count)
@@ -48,7 +45,7 @@ def calls(count: int) -> list[tuple[str, list[Request]]]:
     made += [(STAGES[0], [request]) for request in asked[Role.EXTRACTION]]
     made += [(STAGES[1], pairs[start : start + shown]) for start in range(0, len(pairs), shown)]
     made += [(STAGES[2], [request]) for request in asked[Role.GENERATION]]
-    # The same with one token to write tells what of it is reading.
+    # The same with one token to write: the difference is the time spent on writing.
     firsts = [
         (f"{stage}, first token", [replace(r, max_tokens=1) for r in rs]) for stage, rs in made if stage == STAGES[0]
     ]
@@ -85,7 +82,7 @@ def measure(names: list[str], count: int, rounds: int, threads: int) -> Record:
 
 
 def summarize(one: Record) -> Record:
-    """Medians of one engine: seconds of each stage, by the clock and of the processor, and tokens a second."""
+    """Return medians of one engine: seconds of each stage, by the clock and of the processor, and tokens a second."""
     found: Record = {"load": one["load"], "memory": one["memory"]}
     for key in ("seconds", "cpu"):
         total = {
@@ -101,24 +98,18 @@ def summarize(one: Record) -> Record:
     return found
 
 
-def page(record: Record | None) -> str:
-    """The page as Markdown, with what was measured if anything was."""
-    measured = f"{SETTING.format(**record['machine'])}\n\n{table(record['engines'])}" if record else UNMEASURED
-    return (Path(__file__).parent / "page.md").read_text(encoding="utf-8").format(measured=measured)
-
-
-def table(engines: Record) -> str:
-    """A row for each figure, a column for each engine."""
+def figures(engines: Record) -> str:
+    """Return a table with a row for each figure, a column for each engine."""
     stages = [(stage, ".2f") for stage in STAGES[:3]] + [
         (f"tokens {done} a second", ".0f") for done in ("read", "written")
     ]
-    rows = [["", *engines], ["---"] * (len(engines) + 1)]
+    rows: list[list[str]] = []
     for title, key in (("processor seconds", "cpu"), ("seconds by the clock", "seconds")):
         rows.append([f"**{title}**", *[""] * len(engines)])
         rows += [[stage, *(format(one[key][stage], form) for one in engines.values())] for stage, form in stages]
     rows.append(["load, processor seconds", *(f"{one['load']['cpu']:.1f}" for one in engines.values())])
     rows.append(["most memory, the bare package taken off, MB", *(f"{one['memory']:.0f}" for one in engines.values())])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    return table(["", *engines], rows).rstrip()
 
 
 def main() -> None:
@@ -146,10 +137,10 @@ def main() -> None:
         "engines": {name: summarize(one) for name, one in calls_made.items()},
         "calls": calls_made,
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(record, indent=1) + "\n")
-    options.docs.write_text(page(record), encoding="utf-8")
-    print(page(record))
+    write_figures(options.out, record)
+    measured = f"{SETTING.format(**machine)}\n\n{figures(record['engines'])}\n"
+    fill_page(options.docs, lambda _: measured)
+    print(measured)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One engine in a process of its own, so that its time to load and its memory are its own. It measures, nothing else."""
+"""Runs one engine in a process of its own, so that load time and memory are its own, and measures it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENGINES: dict[str, tuple[str, str, dict[str, object]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a call cost.
+    """Cost of a call.
 
     Attributes:
         seconds: By the clock.
@@ -37,7 +37,7 @@ class Measured:
 
 
 def work(name: str, threads: int, pipe: Connection) -> None:
-    """Load an engine, tell what that cost, then run what comes through the pipe until `None` does."""
+    """Load an engine, send the cost of loading, then run the requests that come through the pipe until `None` comes."""
     before = megabytes()
     clock, cpu = time.perf_counter(), time.process_time()
     engine = make(name, threads)
@@ -50,7 +50,7 @@ def work(name: str, threads: int, pipe: Connection) -> None:
 
 
 def make(name: str, threads: int) -> Engine:
-    """An engine that may use so many threads."""
+    """Return an engine that may use up to `threads` threads."""
     module, kind, options = ENGINES[name]
     if kind == "TransformersEngine":
         import torch
@@ -62,7 +62,7 @@ def make(name: str, threads: int) -> Engine:
 
 
 def measure(engine: Engine, requests: list[Request]) -> Measured:
-    """What running requests together costs."""
+    """Measure running requests together."""
     clock, cpu = time.perf_counter(), time.process_time()
     found = engine.run(requests)
     seconds, used = time.perf_counter() - clock, time.process_time() - cpu
@@ -70,11 +70,11 @@ def measure(engine: Engine, requests: list[Request]) -> Measured:
 
 
 def megabytes() -> float:
-    """The most memory that this process ever held."""
+    """Return the peak memory of this process."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def installed(name: str) -> bool:
-    """Whether an engine's package is there."""
+    """Whether an engine's package is installed."""
     return importlib.util.find_spec("openvino") is not None or not name.startswith("openvino")

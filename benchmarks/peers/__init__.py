@@ -1,1 +1,1 @@
-"""This package beside others: the same messages told, the same questions asked, in turns, on one machine."""
+"""Comparison with peers: the same messages added, the same questions asked, in turns, on one machine."""

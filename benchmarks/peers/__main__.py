@@ -1,13 +1,12 @@
-"""Tell everybody the same message pairs, ask the same questions, in turns; write `docs/speed.json`, page and plot.
+"""Add the same message pairs to all contestants, ask the same questions, in turns; record the figures, write page and plot.
 
-`python -m benchmarks.peers` takes 25 minutes on two idle cores; `--pairs 6 --questions 4` is a look. It answers 1 if a promise
-does not hold on this machine. LoCoMo is read from `MEMLORA_DATA`.
+`python -m benchmarks.peers` takes 25 minutes on two idle cores; `--pairs 6 --questions 4` is a quick run. The exit status is 1
+if a promise is missed on this machine. LoCoMo is read from `MEMLORA_DATA`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import sys
@@ -19,8 +18,9 @@ from typing import Any
 from benchmarks.peers import mem0
 from benchmarks.peers.contestants import FAST, LENGTHS
 from benchmarks.peers.material import LOCOMO, Material, load
-from benchmarks.peers.report import ROOT, keep, machine, write_page
+from benchmarks.peers.report import keep, machine, write_page
 from benchmarks.peers.worker import work
+from benchmarks.record import ROOT, write_figures
 from langchain_memlora.bundles import load_bundle
 from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256
 
@@ -33,13 +33,13 @@ ENTRANTS = {
     "mem0": FAST,
     "whole history": FAST,
 }
-"""Everybody, and the engine each runs on; `plain` is PEFT's own `generate`."""
+"""All contestants, and the engine each runs on; `plain` is PEFT's own `generate`."""
 Record = dict[str, Any]
 
 
 @contextmanager
 def started(name: str, engine: str, threads: int) -> Iterator[Any]:
-    """The pipe to one contestant's process; something comes through it when everything is loaded."""
+    """Yield the pipe to one contestant's process; a message comes through it when everything is loaded."""
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
     process = context.Process(target=work, args=(name.partition(" on ")[0], engine, threads, theirs))
@@ -53,14 +53,14 @@ def started(name: str, engine: str, threads: int) -> Iterator[Any]:
 
 
 def compete(entrants: dict[str, str], material: Material, threads: int) -> Record:
-    """Everybody's record: what each pair and each question cost, what is known in the end, most memory held."""
+    """Return every contestant's record: cost of each pair and question, facts stored in the end, peak memory."""
     with ExitStack() as stack:
         pipes = {name: stack.enter_context(started(name, engine, threads)) for name, engine in entrants.items()}
         for name, pipe in pipes.items():
             pipe.recv()
             print(f"{name}: ready", flush=True)
-        records: Record = {name: {"engine": engine, "tell": [], "ask": []} for name, engine in entrants.items()}
-        orders = [("tell", pair) for pair in material.pairs]
+        records: Record = {name: {"engine": engine, "add": [], "ask": []} for name, engine in entrants.items()}
+        orders = [("add", pair) for pair in material.pairs]
         orders += [("ask", question.text) for question in material.questions]
         for number, order in enumerate(orders, 1):
             for name, pipe in pipes.items():
@@ -78,7 +78,7 @@ def compete(entrants: dict[str, str], material: Material, threads: int) -> Recor
 
 
 def main() -> int:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--questions", type=int, default=20)
@@ -95,8 +95,7 @@ def main() -> int:
         load_average = os.getloadavg()[0]
         records = compete(entrants, material, options.threads)
         raw = {"machine": machine(options.threads), "load": round(load_average, 1), "records": records}
-        (ROOT / "runs").mkdir(exist_ok=True)
-        (ROOT / "runs" / "peers.json").write_text(json.dumps(raw, indent=1, ensure_ascii=False) + "\n")
+        write_figures(ROOT / "runs" / "peers.json", raw)
         from benchmarks.peers.summary import summarize
 
         keep({**summarize(raw, material), "experts": bundle_sha256(load_bundle())})

@@ -1,4 +1,4 @@
-"""Who competes. Each is told pairs and asked questions; the sizes are small, the stages the same."""
+"""The contestants. Each gets message pairs and questions; sizes are small, stages are the same."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ READ = "{notes}\n\n{question}\nShort answer from the notes, or: unknown"
 
 
 class Contestant(ABC):
-    """A memory, or what does without one.
+    """A memory, or a baseline without one.
 
     Args:
-        engine: What computes; its worker is stopped by `close`.
-        home: An empty folder to keep things in.
+        engine: The engine; `close` stops its worker.
+        home: An empty folder for its data.
     """
 
     def __init__(self, engine: Metered, home: Path) -> None:
         self.engine, self.home = engine, home
 
     @abstractmethod
-    def tell(self, pair: Pair) -> None:
-        """Remember two messages."""
+    def add(self, pair: Pair) -> None:
+        """Add two messages."""
 
     def ask(self, question: str) -> str:
-        """Answer a question from what was told. Whoever writes forced lengths is asked nothing."""
+        """Answer a question from the added messages. Contestants with forced lengths are not asked."""
         raise NotImplementedError
 
     def known(self) -> list[str]:
-        """The facts that are remembered."""
+        """Return the stored facts."""
         return []
 
     def warm(self) -> None:
@@ -57,7 +57,7 @@ class Contestant(ABC):
         self.engine.warm()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all resources."""
         self.engine.close()
 
 
@@ -70,14 +70,14 @@ class MemLoRA(Contestant):
         super().__init__(engine, home)
         self.memory = MemLoRAMemory(path=home, engine=engine)
 
-    def tell(self, pair: Pair) -> None:
+    def add(self, pair: Pair) -> None:
         if self.forced:
             rows = [(_place(pair, fact), fact) for fact in pair.facts]
-            told = [
+            facts = [
                 fact_row(place, fact.removeprefix(pair.turns[place - 1].speaker or "").strip()) for place, fact in rows
             ]
-            self.engine.texts[str(Role.EXTRACTION)] = "\n".join(told) or "none"
-        pair.tell(self.memory, USER)
+            self.engine.texts[str(Role.EXTRACTION)] = "\n".join(facts) or "none"
+        pair.add_to(self.memory, USER)
 
     def ask(self, question: str) -> str:
         return self.memory.answer(question, user_id=USER).text
@@ -94,13 +94,13 @@ class MemLoRA(Contestant):
 
 
 class Forced(MemLoRA):
-    """The same with the length of what is extracted forced."""
+    """The same with extractions of forced length."""
 
     forced = True
 
 
 class PaperForm(Contestant):
-    """The paper's form: JSON in and out, an update call on every pair, facts only. Lengths are forced and facts given."""
+    """The paper's form: JSON in and out, an update call on every pair, facts only. Lengths and facts are forced."""
 
     extraction = 'Extract the facts about the speakers from this dialogue as JSON {{"facts": [...]}}.\n{dialogue}'
     update = (
@@ -116,7 +116,7 @@ class PaperForm(Contestant):
         self.store = Chroma("facts", self.embeddings, persist_directory=str(home))
         self.facts: list[str] = []
 
-    def tell(self, pair: Pair) -> None:
+    def add(self, pair: Pair) -> None:
         dialogue = " ".join(f"{turn.speaker}: {turn.text}" for turn in pair.turns)
         self.engine.run([Request(Role.EXTRACTION, self.extraction.format(dialogue=dialogue))])
         near = [document.page_content for query in pair.facts for document in self.near(query)]
@@ -138,14 +138,14 @@ class PaperForm(Contestant):
 
 
 class WholeHistory(Contestant):
-    """No memory: the base model reads all that was said, at every question."""
+    """No memory: the base model reads the whole history for every question."""
 
     def __init__(self, engine: Metered, home: Path) -> None:
         super().__init__(engine, home)
         self.lines: list[str] = []
         self.engine.stage = str(Role.GENERATION)
 
-    def tell(self, pair: Pair) -> None:
+    def add(self, pair: Pair) -> None:
         self.lines += [f"{turn.observed_at:%d %B %Y} {turn.speaker}: {turn.text}" for turn in pair.turns]
 
     def ask(self, question: str) -> str:
@@ -154,7 +154,7 @@ class WholeHistory(Contestant):
 
 
 def engine(name: str, threads: int) -> Any:
-    """An engine by name; `plain` is PEFT's own `generate` without guesses from the prompt."""
+    """Return an engine by name; `plain` is PEFT's own `generate` without guesses from the prompt."""
     if name == "openvino":
         from langchain_memlora.engines.openvino import OpenVINOEngine
 
@@ -168,5 +168,5 @@ def engine(name: str, threads: int) -> Any:
 
 
 def _place(pair: Pair, fact: str) -> int:
-    """Which of the two messages, counted from 1, tells a fact: that of the speaker it begins with."""
+    """Return the number, 1 or 2, of the message with a fact: that of the speaker it begins with."""
     return 1 + int(fact.startswith(pair.turns[1].speaker or "\n"))

@@ -1,10 +1,10 @@
-"""Whether what is known slows down what comes: the same pairs and questions, in turns, to memories of 1, 4 and 16 histories.
+"""Growth: how times depend on the number of memories, with the same pairs and questions for memories of 1, 4 and 16 histories.
 
-    python -m benchmarks.peers.growth                       # or, with the comparison after it: make bench
-    python -m benchmarks.peers.growth --size 50 --pairs 4   # a look
+    python -m benchmarks.peers.growth                       # or, with the comparison after it: make measure WHAT=speed
+    python -m benchmarks.peers.growth --size 50 --pairs 4   # a quick run
 
 The largest holds 10,000 memories of one user, each with its message and the message with the one before it: 30,000 vectors.
-All share one engine, so nothing but the size tells them apart.
+All share one engine, so they differ in size only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Clock = dict[int, list[float]]
 
 
 def measure(data: Path, fast: str, *, size: int, pairs: int, questions: int, threads: int) -> dict[str, Any]:
-    """Seconds of each verb by how many memories were there before, as medians over pairs or questions.
+    """Return seconds of each verb by the number of memories, as medians over pairs or questions.
 
     Args:
         data: `locomo10.json`.
@@ -52,7 +52,7 @@ def measure(data: Path, fast: str, *, size: int, pairs: int, questions: int, thr
             fill(memory, data, times * size)
             memory.warm()
             memories[times * size] = memory
-        add = clocked(memories, material.pairs, lambda m, pair: pair.tell(m, USER))
+        add = clocked(memories, material.pairs, lambda m, pair: pair.add_to(m, USER))
         search = clocked(memories, [q.text for q in material.questions], lambda m, text: m.search(text, user_id=USER))
         answer = clocked(memories, [q.text for q in material.questions], lambda m, text: m.answer(text, user_id=USER))
     return {
@@ -64,14 +64,14 @@ def measure(data: Path, fast: str, *, size: int, pairs: int, questions: int, thr
 
 
 def fill(memory: MemLoRAMemory, data: Path, size: int) -> None:
-    """Keep so many messages of other conversations, word for word, as memories."""
+    """Store `size` messages of other conversations, verbatim, as memories."""
     said = history(data)
     for start in range(0, size, BATCH):
         memory.add(list(islice(said, min(BATCH, size - start))), user_id=USER, infer=False)
 
 
 def history(data: Path) -> Iterator[dict[str, str]]:
-    """Messages without end; those that come round again are told apart by a number."""
+    """Yield messages endlessly; repeated ones get a number."""
     turns = [turn for talk in load_locomo(data, TRAIN) for session in talk.sessions for turn in session]
     for number, turn in zip(count(), cycle(turns), strict=False):
         again = f" ({number // len(turns) + 1})" if number >= len(turns) else ""
@@ -79,7 +79,7 @@ def history(data: Path) -> Iterator[dict[str, str]]:
 
 
 def clocked(memories: dict[int, MemLoRAMemory], given: Any, act: Callable[[MemLoRAMemory, Any], Any]) -> Clock:
-    """Do the same with each memory, one after the other, before the next comes."""
+    """Time an action on all memories in turn, for one argument after the other."""
     seconds: Clock = {size: [] for size in memories}
     for what in given:
         for size, memory in memories.items():
@@ -90,7 +90,7 @@ def clocked(memories: dict[int, MemLoRAMemory], given: Any, act: Callable[[MemLo
 
 
 def slope(clock: Clock) -> float:
-    """By what share of the smallest's median the median grows with each doubling."""
+    """Return the growth of the median for each doubling, as a share of the smallest's median."""
     small, large = (statistics.median(clock[size]) for size in (min(clock), max(clock)))
     return (large / small - 1) / math.log2(max(clock) / min(clock))
 
@@ -100,7 +100,7 @@ def _medians(clock: Clock) -> dict[str, float]:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=625)
     parser.add_argument("--pairs", type=int, default=40)

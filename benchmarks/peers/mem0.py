@@ -1,4 +1,4 @@
-"""mem0 1.0.11 as a contestant: same base model, same embedder, Chroma too. It is laid over our packages in its process only."""
+"""mem0 1.0.11 as a contestant: same base model, same embedder, Chroma too. It is importable in its own process only."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Mem0(Contestant):
             }
         )
 
-    def tell(self, pair: Pair) -> None:
+    def add(self, pair: Pair) -> None:
         if self.forced:
             rows = [{"id": str(i), "text": fact, "event": "ADD"} for i, fact in enumerate(pair.facts)]
             self.engine.texts[str(Role.EXTRACTION)] = json.dumps({"facts": pair.facts})
@@ -86,13 +86,13 @@ class Mem0(Contestant):
 
 
 class ForcedMem0(Mem0):
-    """The same with output lengths forced, and the annotated facts given in mem0's JSON."""
+    """The same with forced output lengths and the annotated facts in mem0's JSON."""
 
     forced = True
 
 
 def installed() -> Path:
-    """A folder that holds mem0 and what else it needs, to be laid over what is installed; filled at the first call.
+    """Return a folder with mem0 and its other dependencies, for `sys.path`; the first call fills it.
 
     Raises:
         RuntimeError: mem0 would bring a torch of its own, which breaks transformers.

@@ -1,4 +1,4 @@
-"""An engine around another: it counts what passes through, by stage, and can force how long outputs are."""
+"""An engine around another that counts calls and tokens by stage, and can force output lengths."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Metered(Engine):
     """Counts calls, tokens and seconds of each stage.
 
     Args:
-        inner: What computes. It is used by this engine's worker only, so it need not be opened or closed.
-        lengths: By stage: write exactly so many tokens, whatever the model wants to end.
+        inner: The real engine. Only this engine's worker uses it, so it need not be opened or closed.
+        lengths: By stage: the exact number of tokens to write, even after an end token.
 
     Attributes:
-        stage: What a request without a role is counted as.
-        texts: By stage: what to say in place of what was written.
-        spent: What passed through since it was emptied, by stage.
+        stage: The stage of requests without a role.
+        texts: By stage: the output in place of the written one.
+        spent: Calls, tokens and seconds since it was cleared, by stage.
     """
 
     def __init__(self, inner: Engine, lengths: Mapping[str, int] | None = None) -> None:
@@ -62,7 +62,7 @@ def _said(completion: Completion, text: str) -> Completion:
 
 
 def _never_end(engine: Any) -> None:
-    """Let a loaded engine write on after an end token. Engines have no switch for it, since nobody else wants that."""
+    """Make a loaded engine continue after an end token. Engines have no option for that."""
     if loaded := getattr(engine, "_loaded", None):
         loaded.prompting.tokens.end = -1
     else:

@@ -1,22 +1,18 @@
-"""Writes `docs/speed.md` and its plot from `docs/speed.json`, and says whether what is promised holds there."""
+"""Writes `docs/speed.md` and its plot from the recorded figures, and checks the promised ones."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import re
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from benchmarks.record import RECORDED, ROOT, fill_page, read_figures, table, write_figures
 from langchain_memlora.bundles import load_bundle
 from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256
 
-ROOT = Path(__file__).parents[2]
-FIGURES = ROOT / "docs" / "speed.json"
+FIGURES = RECORDED / "speed.json"
 PAGE = ROOT / "docs" / "speed.md"
 PLOT = ROOT / "docs" / "images" / "speed.png"
-PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 # Tokens a call, in and out (Tables A6 and A7 of arXiv 2512.04763; out: Gemma2-2B).
 PUBLISHED = {
@@ -28,7 +24,7 @@ Figures = dict[str, Any]
 
 
 def cost(found: Figures) -> str:
-    """A row for each contestant: time, memory, and what came of it."""
+    """Return a row for each contestant: time, memory and facts stored."""
     if "contestants" not in found:
         return UNMEASURED
     first = next(iter(found["contestants"].values()))["pair"]["seconds"]
@@ -64,7 +60,7 @@ def cost(found: Figures) -> str:
 
 
 def tokens(found: Figures) -> str:
-    """Tokens in and out of a pair by stage, beside those the paper published."""
+    """Return tokens in and out of a pair by stage, beside those the paper published."""
     rows = []
     for name, one in found.get("contestants", {}).items():
         stages = one["pair"]["stages"]
@@ -78,7 +74,7 @@ def tokens(found: Figures) -> str:
 
 
 def growth(found: Figures) -> str:
-    """Seconds of each verb by how much was known."""
+    """Return seconds of each verb by the number of memories."""
     if "growth" not in found:
         return UNMEASURED
     grown = found["growth"]
@@ -89,7 +85,7 @@ def growth(found: Figures) -> str:
 
 
 def targets(found: Figures) -> str:
-    """What is promised, and whether it holds."""
+    """Return each promise and whether it holds."""
     rows = [
         [p.what, format(p.value, p.form), f"at {p.bound} {format(p.limit, p.form)}", "yes" if p.holds else "**no**"]
         for p in promises(found)
@@ -101,7 +97,7 @@ PARTS = {part.__name__: part for part in (cost, tokens, growth, targets)}
 
 
 class Promise(NamedTuple):
-    """A figure and how large it must, or may, be."""
+    """A figure with its lower or upper bound."""
 
     what: str
     value: float
@@ -111,12 +107,12 @@ class Promise(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether the figure keeps to its bound."""
+        """True if the figure keeps to its bound."""
         return self.value >= self.limit if self.bound == "least" else self.value <= self.limit
 
 
 def promises(found: Figures) -> list[Promise]:
-    """Every promise of which the figures were taken."""
+    """Return every promise with recorded figures."""
     grown = found.get("growth")
     return ratios(found) + (_of_growth(grown) if grown else [])
 
@@ -132,7 +128,7 @@ def _of_growth(grown: Figures) -> list[Promise]:
 
 
 def ratios(found: Figures) -> list[Promise]:
-    """The ratios whose contestants ran.
+    """Return the ratios whose contestants ran.
 
     mem0 and this package are compared on pairs that have facts, with the same engine and forced lengths: mem0 skips its
     second call where nothing was extracted.
@@ -149,13 +145,8 @@ def ratios(found: Figures) -> list[Promise]:
     ]
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows]) + "\n"
-
-
 def plot(found: Figures) -> None:
-    """Seconds a pair by stage, one bar a contestant."""
+    """Draw seconds a pair by stage, one bar a contestant."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -163,12 +154,12 @@ def plot(found: Figures) -> None:
 
     if "contestants" not in found:
         return
-    told = {name: one["pair"] for name, one in found["contestants"].items() if one["pair"]["seconds"] > 0.01}
-    names = list(told)[::-1]
+    pairs = {name: one["pair"] for name, one in found["contestants"].items() if one["pair"]["seconds"] > 0.01}
+    names = list(pairs)[::-1]
     figure, axes = pyplot.subplots(figsize=(8, 0.45 * len(names) + 1.2), layout="constrained")
     left = [0.0] * len(names)
     for stage, colour in (("extraction", "#1b6ca8"), ("memory_update", "#c0504d"), ("rest", "#9db8cc")):
-        widths = [told[name]["rest"] if stage == "rest" else told[name]["stages"][stage]["seconds"] for name in names]
+        widths = [pairs[name]["rest"] if stage == "rest" else pairs[name]["stages"][stage]["seconds"] for name in names]
         axes.barh(names, widths, left=left, color=colour, label=stage.replace("memory_", ""))
         left = [a + b for a, b in zip(left, widths, strict=True)]
     axes.set_xlabel("mean seconds a message pair")
@@ -178,27 +169,25 @@ def plot(found: Figures) -> None:
 
 
 def changed_since(found: Figures) -> str:
-    """A warning where the figures are not those of the experts that ship."""
+    """Return a warning if the figures were not measured with the shipped experts."""
     same = found.get("experts") == bundle_sha256(load_bundle())
-    return "" if same else " The default experts have changed since; `make bench` measures these."
+    return "" if same else " The default experts have changed since; `make measure WHAT=speed` measures these."
 
 
 def machine(threads: int) -> str:
-    """What this machine is, in words."""
+    """Describe this machine."""
     return f"{os.cpu_count()} CPU cores ({platform.machine()}), {threads} threads"
 
 
 def keep(figures: Figures) -> None:
-    """Put figures beside those of other runs."""
-    known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    FIGURES.write_text(json.dumps(known | figures, indent=1) + "\n")
+    """Record figures; those of other runs stay."""
+    write_figures(FIGURES, read_figures(FIGURES) | figures)
 
 
 def write_page() -> int:
-    """Write page and plot from the figures; 1 if a promise does not hold there."""
-    found = json.loads(FIGURES.read_text())
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(PART.sub(lambda match: match[1] + PARTS[match[2]](found) + match[3], page), encoding="utf-8")
+    """Write page and plot from the figures; return 1 if one misses its promise."""
+    found = read_figures(FIGURES)
+    fill_page(PAGE, lambda part: PARTS[part](found))
     plot(found)
     print(*(part(found) for part in PARTS.values()), sep="\n")
     return int(not all(promise.holds for promise in promises(found)))

@@ -1,4 +1,4 @@
-"""What a run comes to: a few figures for each contestant, none of them the data set's text."""
+"""Summary of a run: a few figures for each contestant, without the data set's text."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ Figures = dict[str, Any]
 
 
 def summarize(raw: Figures, material: Material) -> Figures:
-    """The figures of a run, as `docs/speed.json` keeps them."""
+    """Return the figures of a run, as in `docs/recorded/speed.json`."""
     gold = tuple((fact, None) for pair in material.pairs for fact in pair.facts)
     full = [bool(pair.facts) for pair in material.pairs]
     embeddings = default_embeddings()
     found = {}
     for name, record in raw["records"].items():
-        told, asked = record["tell"], record["ask"]
+        added, asked = record["add"], record["ask"]
         found[name] = {
             "engine": record["engine"],
             "pair": {
-                "seconds": median(row["seconds"] for row in told),
-                "seconds with facts": median(row["seconds"] for row, has in zip(told, full, strict=True) if has),
-                "cpu": median(row["cpu"] for row in told),
-                "stages": {stage: _mean(told, stage) for stage in STAGES[:2]},
-                "rest": sum(row["seconds"] - _model(row) for row in told) / len(told),
+                "seconds": median(row["seconds"] for row in added),
+                "seconds with facts": median(row["seconds"] for row, has in zip(added, full, strict=True) if has),
+                "cpu": median(row["cpu"] for row in added),
+                "stages": {stage: _mean(added, stage) for stage in STAGES[:2]},
+                "rest": sum(row["seconds"] - _model(row) for row in added) / len(added),
             },
             "question": None if name in LENGTHS else _answers(asked, material),
             "given": name in LENGTHS,
@@ -49,7 +49,7 @@ def summarize(raw: Figures, material: Material) -> Figures:
 
 
 def _answers(asked: list[Figures], material: Material) -> Figures:
-    """What questions cost, and how right the answers were."""
+    """Return cost and F1 of the answers."""
     scores = [
         locomo_f1(answer["result"], question.gold, question.category)
         for answer, question in zip(asked, material.questions, strict=True)
@@ -62,7 +62,7 @@ def _answers(asked: list[Figures], material: Material) -> Figures:
 
 
 def _mean(rows: list[Figures], stage: str) -> dict[str, float]:
-    """Calls, tokens and seconds of a stage per pair or question."""
+    """Return calls, tokens and seconds of a stage per pair or question."""
     totals = [row["stages"].get(stage, {}) for row in rows]
     return {
         key: sum(total.get(key, 0) for total in totals) / len(rows) for key in ("calls", "read", "written", "seconds")

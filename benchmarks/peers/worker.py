@@ -1,4 +1,4 @@
-"""One contestant in a process of its own, so that its memory is its own. It measures, nothing else."""
+"""Runs one contestant in a process of its own, so that its memory use is its own, and measures it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.peers.metered import Metered
 
 
 def make(name: str, engine: str, threads: int, home: Path) -> Contestant:
-    """A contestant by name, on an engine by name."""
+    """Return a contestant by name, on an engine by name."""
     lengths = LENGTHS.get(name)
     metered = Metered(contestants.engine(engine, threads), lengths)
     if name.startswith("mem0"):
@@ -34,7 +34,7 @@ def make(name: str, engine: str, threads: int, home: Path) -> Contestant:
 
 
 def work(name: str, engine: str, threads: int, pipe: Connection) -> None:
-    """Do what comes through the pipe (`tell`, `ask` or `known`, and with what) until `None` does."""
+    """Run the calls that come through the pipe (`add`, `ask` or `known`, with arguments) until `None` comes."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         contestant = make(name, engine, threads, Path(home))
         contestant.warm()
@@ -55,6 +55,6 @@ def _measured(act: Callable[[], Any], contestant: Contestant) -> dict[str, Any]:
 
 
 def _megabytes() -> float:
-    """The most memory that this process ever held."""
+    """Return the peak memory of this process."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)

@@ -1,5 +1,5 @@
-"""What breaks memories, done to this one on purpose: kills, faults, contention, strangers, nonsense.
+"""Reliability tests: kills, faults, concurrency, tenant isolation, malformed model output, hostile texts.
 
-Each module breaks one thing, counts what it did and what was lost, and can be run alone; `__main__` runs all and writes the
-counts that `docs/reliability.md` is generated from.
+Each module injects one kind, counts attempts and losses, and can be run alone; `__main__` runs all and records the counts for
+`docs/reliability.md`.
 """

@@ -1,4 +1,4 @@
-"""Break the memory in every way, write what came of it into `docs/reliability.json`, and the tables beside it.
+"""Run all reliability tests, record the counts and write the tables of `docs/reliability.md`.
 
 `python -m benchmarks.reliability` is the short form (under 5 minutes on an idle core); `--full` is the long one: 1,100 kills,
 20 with the real model, 100,000 operations at once, 1,000,000 outputs, 10,000 probes and the hostile texts, an hour and a half
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.record import read_figures, write_figures
 from benchmarks.reliability import event_loop, faults, fuzz, guided, hostile, soak, tenants
 from benchmarks.reliability.pieces import next_kills, next_operations
 from benchmarks.reliability.report import FIGURES, write_page
@@ -31,7 +32,7 @@ QUICK = tuple(part for part in PARTS if part != "hostile")  # that needs the rea
 
 @dataclass(frozen=True)
 class Length:
-    """How much of everything."""
+    """The size of each part."""
 
     kills: dict[str, int]
     every_point: int
@@ -59,7 +60,7 @@ FULL = Length(
 
 
 def run(part: str, length: Length, scratch: Path, so_far: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """One part, or a piece of it."""
+    """Run one part, or a piece of it."""
     match part:
         case "kills":
             return next_kills(scratch, so_far, length.kills, length.every_point, seconds)
@@ -79,14 +80,14 @@ def run(part: str, length: Length, scratch: Path, so_far: dict[str, Any], second
 
 
 def main() -> int:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true")
     parser.add_argument(
         "--only", choices=PARTS, action="append", help="only this part; the others keep their last figures"
     )
     parser.add_argument(
-        "--seconds", type=float, default=math.inf, help="begin no more kills and operations after so many; see --more"
+        "--seconds", type=float, default=math.inf, help="start no kill or operation after this many seconds; see --more"
     )
     parser.add_argument(
         "--more", action="store_true", help="add to the last figures of kills and operations, until all are done"
@@ -95,19 +96,15 @@ def main() -> int:
     options = parser.parse_args()
     for part in () if options.table else options.only or (PARTS if options.full else QUICK):
         start = time.perf_counter()
-        so_far = _figures().get(part, {}) if options.more else {}
+        so_far = read_figures(FIGURES).get(part, {}) if options.more else {}
         with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as scratch:
             found = run(part, FULL if options.full else SHORT, Path(scratch), so_far, options.seconds)
         took = round(time.perf_counter() - start) + so_far.get("took seconds", 0)
         found |= {"took seconds": took, "machine": _machine()}
         print(f"{part}: {json.dumps(found)[:400]}", flush=True)
-        FIGURES.write_text(json.dumps(_figures() | {part: found}, indent=1, ensure_ascii=False) + "\n")
-    return write_page(_figures())
-
-
-def _figures() -> dict[str, Any]:
-    """The last figures of every part; read anew each time, for long parts may run side by side."""
-    return json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+        # Read again: long parts may run side by side.
+        write_figures(FIGURES, read_figures(FIGURES) | {part: found})
+    return write_page(read_figures(FIGURES))
 
 
 def _machine() -> str:

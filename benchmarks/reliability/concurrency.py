@@ -1,6 +1,6 @@
-"""Many at once: threads, asyncio tasks and processes on one store, on few users, so that they get in each other's way.
+"""Concurrency: threads, asyncio tasks and processes on one store, on few users, so that they contend.
 
-Afterwards the same promises are looked at as after a kill.
+Afterwards the same promises are checked as after a kill.
 Run: `python -m benchmarks.reliability.concurrency --operations 5000`.
 """
 
@@ -32,7 +32,7 @@ from langchain_memlora.types import Memory
 VERBS = ("add", "background", "verbatim", "update", "delete", "restore", "search", "get_all", "history")
 WEIGHTS = (10, 10, 10, 6, 4, 4, 30, 16, 10)
 CHANGES = frozenset({"update", "delete", "restore"})
-TURNOVER = 60  # after so many operations of a worker the users change, so that what one user keeps stays small
+TURNOVER = 60  # operations of a worker until its users change, so that each user stays small
 
 
 class Call(NamedTuple):
@@ -44,7 +44,7 @@ class Call(NamedTuple):
 
 
 class Worker:
-    """Does random operations and remembers what was acknowledged."""
+    """Does random operations and records the acknowledged ones."""
 
     def __init__(self, name: str, seed: int, operations: int) -> None:
         self.name = name
@@ -56,13 +56,13 @@ class Worker:
         self.failed: list[str] = []
 
     def plan(self) -> Iterator[tuple[str, str, int]]:
-        """Verb, user and number of each operation; all workers meet at the same users."""
+        """Yield verb, user and number of each operation; all workers share the same users."""
         for number in range(self.operations):
             user = f"user-{number // TURNOVER}-{self.rng.randrange(3)}"
             yield self.rng.choices(VERBS, WEIGHTS)[0], user, number
 
     def work(self, memory: MemLoRAMemory) -> None:
-        """Everything, one after the other, in this thread."""
+        """Do all operations, one after the other, in this thread."""
         for verb, user, number in self.plan():
             with self._judged(verb):
                 there = memory.get_all(user_id=user, deleted=verb == "restore") if verb in CHANGES else []
@@ -70,7 +70,7 @@ class Worker:
                     getattr(memory, call.verb)(*call.given, **call.options)
 
     async def awork(self, memory: MemLoRAMemory) -> None:
-        """Everything, one after the other, by the async twins."""
+        """Do all operations, one after the other, by the async verbs."""
         for verb, user, number in self.plan():
             with self._judged(verb):
                 there = await memory.aget_all(user_id=user, deleted=verb == "restore") if verb in CHANGES else []
@@ -78,7 +78,7 @@ class Worker:
                     await getattr(memory, f"a{call.verb}")(*call.given, **call.options)
 
     def _choose(self, verb: str, user: str, number: int, there: Sequence[Memory]) -> Call | None:
-        """What to call; `None` if there is nothing to change. Changes are put down as begun."""
+        """Choose a call; `None` if there is nothing to change. Changes are recorded as begun."""
         self._begun = None
         if verb in {"add", "background", "verbatim"}:
             key = f"{self.name}-{number}"
@@ -117,7 +117,7 @@ class Worker:
 
 
 def in_one_process(operations: int, seed: int, folder: Path, *, threads: int = 6, tasks: int = 6) -> dict[str, Any]:
-    """Half of the work in threads, half in asyncio tasks, at the same time, on an embedded Chroma."""
+    """Run half of the work in threads, half in asyncio tasks, at the same time, on an embedded Chroma."""
     share = math.ceil(operations / (threads + tasks))
     workers = [Worker(f"w{i}", seed, share) for i in range(threads + tasks)]
     before = open_files()
@@ -136,7 +136,7 @@ async def _together(memory: MemLoRAMemory, workers: list[Worker]) -> None:
 
 
 def in_processes(operations: int, seed: int, folder: Path, *, processes: int = 3, threads: int = 2) -> dict[str, Any]:
-    """Several processes with threads of their own on one ledger and one Chroma server."""
+    """Run several processes, each with threads, on one ledger and one Chroma server."""
     share = math.ceil(operations / (processes * threads))
     folder.mkdir(exist_ok=True)
     with chroma_server(folder / "server") as port:
@@ -185,7 +185,7 @@ def _found(memory: MemLoRAMemory, workers: list[Worker], stuck: bool) -> dict[st
 
 
 def _join(crew: list[threading.Thread], seconds: float) -> bool:
-    """Wait for threads; whether one of them did not come back."""
+    """Wait for threads; return whether one of them hangs."""
     end = time.monotonic() + seconds
     for thread in crew:
         thread.join(max(0.0, end - time.monotonic()))
@@ -193,7 +193,7 @@ def _join(crew: list[threading.Thread], seconds: float) -> bool:
 
 
 def open_files() -> int:
-    """How many files this process has open; 0 where that can't be told."""
+    """Return the number of open files of this process; 0 if unknown."""
     return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
 
 
@@ -213,7 +213,7 @@ def _shared_index(port: int) -> Any:
 
 @contextmanager
 def chroma_server(folder: Path) -> Iterator[int]:
-    """A Chroma server on a free port of this machine."""
+    """Run a Chroma server on a free port of this machine."""
     import socket
 
     with socket.socket() as probe:
@@ -234,7 +234,7 @@ def chroma_server(folder: Path) -> Iterator[int]:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--operations", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,4 +1,4 @@
-"""A memory with everything real but the model: experts by plain rules, and an embedder that counts words."""
+"""A memory with everything real except the model: rules in place of experts, and an embedder that counts words."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAIR = re.compile(r"^Old: (.*)\nNew: (.*)$", re.MULTILINE)
 
 
 class WordCounts(Embeddings):
-    """Texts that share words are near."""
+    """Embeds texts that share words near each other."""
 
     size = 32
 
@@ -41,13 +41,13 @@ class WordCounts(Embeddings):
         return [x / length for x in vector]
 
 
-def tell(prompt: str) -> str:
-    """Extraction: each numbered message is one fact, without its "I"."""
+def extract(prompt: str) -> str:
+    """Extract one fact from each numbered message, without its "I"."""
     return "\n".join(f"{number} {text.removeprefix('I ')}" for number, text in _NUMBERED.findall(prompt)) or "none"
 
 
-def judge(prompt: str) -> str:
-    """Memory update: the same words say the same; sentences that begin "User live in" supersede each other."""
+def decide(prompt: str) -> str:
+    """Decide NONE for the same words, UPDATE between sentences that begin "User live in"."""
     found = _PAIR.search(prompt)
     assert found, prompt
     old, new = found.groups()
@@ -58,13 +58,13 @@ def judge(prompt: str) -> str:
 
 @functools.cache
 def plain_bundle() -> Bundle:
-    """The shipped bundle with plain prompts, and adapters in name only: the scripted engine goes by role."""
+    """Return the shipped bundle with plain prompts and nominal adapters: the scripted engine goes by role."""
     return dataclasses.replace(load_bundle(), prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
 
 
 def open_memory(path: Path, **options: Any) -> MemLoRAMemory:
-    """Open a memory with an embedded Chroma and rules for experts."""
-    engine = ScriptedEngine(extraction=tell, memory_update=judge, generation=lambda prompt: prompt)
+    """Open a memory with an embedded Chroma and rules in place of experts."""
+    engine = ScriptedEngine(extraction=extract, memory_update=decide, generation=lambda prompt: prompt)
     return MemLoRAMemory(
         **{"path": path, "experts": plain_bundle(), "engine": engine, "embeddings": WordCounts(), **options}
     )

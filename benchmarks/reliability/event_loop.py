@@ -1,6 +1,6 @@
-"""How long the event loop is kept waiting while memories are written and read by the async verbs, after `awarm`.
+"""Delays of the event loop while the async verbs write and read memories, after `awarm`.
 
-A loop in another process that does nothing is measured beside it: what it waits is the machine's doing, not the memory's.
+An idle loop in another process is measured beside it: its delays come from the machine, not from the memory.
 Run: `python -m benchmarks.reliability.event_loop` (real model), or with `--scripted`.
 """
 
@@ -24,20 +24,20 @@ LIMIT = 0.05
 
 
 class Ticker:
-    """Counts how late the loop comes back to a task that sleeps."""
+    """Measures how late the loop resumes a sleeping task."""
 
     def __init__(self) -> None:
         self.late: list[float] = []
 
     async def run(self, seconds: float) -> None:
-        """Tick for so long."""
+        """Tick for a number of seconds."""
         end = time.perf_counter() + seconds
         while (before := time.perf_counter()) < end:
             await asyncio.sleep(TICK)
             self.late.append(time.perf_counter() - before - TICK)
 
     def report(self) -> dict[str, float]:
-        """Ticks, how many were late by more than 50 ms, and the latest, in milliseconds."""
+        """Return the ticks, the number late by more than 50 ms, and the longest delay in milliseconds."""
         return {
             "ticks": len(self.late),
             "over 50 ms": sum(late > LIMIT for late in self.late),
@@ -76,7 +76,7 @@ def run(folder: Path, *, seconds: float, scripted: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--scripted", action="store_true", help="without the model")

@@ -1,6 +1,6 @@
 """Faults of disks, files and clocks: each is a clear error or heals by itself, and nothing acknowledged is lost.
 
-Each function injects one fault into a store of its own and gives what went wrong.
+Each function injects one fault into a store of its own and returns what went wrong; its docstring is the title in the docs.
 Run: `python -m benchmarks.reliability.faults`.
 """
 
@@ -25,18 +25,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
 
+from benchmarks.reliability.disk_faults import CannotBeInjectedError, mount, overwrite, small_disk
 from benchmarks.reliability.double import WordCounts, open_memory
 from benchmarks.reliability.small_store import (
     SAID,
-    CannotBeInjectedError,
     crash,
-    history_is_true,
+    history_errors,
     intact,
-    mount,
-    overwrite,
     say,
     say_until_refused,
-    small_disk,
     store,
 )
 from langchain_memlora.errors import LedgerError, StoreInUseError
@@ -134,7 +131,7 @@ def log_truncated(folder: Path) -> list[str]:
         memory.add("I go on", user_id="ana")
         said = [turn.text for turn in memory.ledger.all_turns(Scope("ana"))]
         wrong = [] if said[:-1] == list(SAID)[: len(said) - 1] else [f"not a beginning of what was said: {said}"]
-        return wrong + memory.ledger.check() + history_is_true(memory)
+        return wrong + memory.ledger.check() + history_errors(memory)
 
 
 def log_garbage(folder: Path) -> list[str]:
@@ -184,7 +181,7 @@ def clock_backwards(folder: Path) -> list[str]:
         memory.restore(key, user_id="ana")
         texts = [m.text for m in memory.get_all(user_id="ana")]
         wrong = [] if "User live in Berlin" in texts else [f"restored to {texts}"]
-        return wrong + history_is_true(memory)
+        return wrong + history_errors(memory)
 
 
 def embedder_fails(folder: Path) -> list[str]:
@@ -238,7 +235,7 @@ FAULTS: tuple[Callable[[Path], list[str]], ...] = (
 
 
 def run(scratch: Path) -> dict[str, Any]:
-    """Inject every fault once; those that this machine does not allow are named."""
+    """Inject every fault once; list those that this machine does not allow."""
     outcomes = {}
     for fault in FAULTS:
         folder = scratch / fault.__name__
@@ -260,7 +257,7 @@ def _title(fault: Callable[[Path], list[str]]) -> str:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scratch", type=Path, default=None)
     options = parser.parse_args()

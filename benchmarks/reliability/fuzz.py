@@ -1,4 +1,4 @@
-"""Nonsense for the parsers: whatever a model may write, nothing crashes and nothing beyond what was shown is touched.
+"""Fuzzing of the parsers: no model output may crash them or reach anything beyond the shown text.
 
 Outputs are random bytes, pieces of the dialects' own vocabulary, and right answers with some letters changed.
 Run: `python -m benchmarks.reliability.fuzz --outputs 1000000`.
@@ -79,7 +79,7 @@ RIGHT = {
 
 
 def run(outputs: int, seed: int) -> dict[str, Any]:
-    """Feed so many outputs to every reader of every dialect in turn."""
+    """Feed a number of outputs to every reader of every dialect in turn."""
     rng = random.Random(seed)
     read: Counter[str] = Counter()
     wrong: list[str] = []
@@ -98,7 +98,7 @@ def run(outputs: int, seed: int) -> dict[str, Any]:
 
 
 def window() -> Window:
-    """Two messages to read facts from, and one before them."""
+    """Return a window of two messages, with one before them."""
     said = (("assistant", "Hi"), ("user", "I live in Porto"), ("assistant", "Nice"), ("user", "I like tea"))
     turns = [Turn(f"t{i}", ANA, role, text, NOW) for i, (role, text) in enumerate(said)]
     return cut_windows(turns[1:], turns[:1])[0]
@@ -118,7 +118,7 @@ def _read_update(dialect: Dialect, text: str, rng: random.Random) -> str:
     shown = CANDIDATES[: rng.randint(1, len(CANDIDATES))]
     fact = Fact("Ana lives in Berlin", "t1", NOW, retracts=rng.random() < 0.2)
     asks = dialect.ask_update(fact, shown)
-    completions = [Completion(text, _chances(rng, len(ask.choices))) for ask in asks]
+    completions = [Completion(text, _probabilities(rng, len(ask.choices))) for ask in asks]
     try:
         decision = dialect.read_update(completions, fact, shown)
     except ExpertOutputError:
@@ -136,8 +136,8 @@ def _judged(decision: Decision, shown: set[str]) -> str:
     return decision.event.value
 
 
-def _chances(rng: random.Random, count: int) -> tuple[float, ...]:
-    """Probabilities as a broken engine may give them: extreme, all zero, not summing to 1."""
+def _probabilities(rng: random.Random, count: int) -> tuple[float, ...]:
+    """Return probabilities as from a broken engine: extreme, all zero, not summing to 1."""
     draw: Callable[[], float] = rng.choice(
         (rng.random, lambda: rng.choice((0.0, 1.0)), lambda: 10 ** rng.uniform(-320, 0))
     )
@@ -163,7 +163,7 @@ READERS = [(dialect(), reader) for reader in (_read_update, _read_extraction) fo
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--outputs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,6 +1,6 @@
-"""Nonsense that looks for its way: atheris changes outputs until they take new branches through the parsers of the dialects.
+"""Coverage-guided fuzzing: atheris mutates outputs until they take new branches through the parsers of the dialects.
 
-It needs `pip install atheris`, which is no dependency. Run: `python -m benchmarks.reliability.guided --seconds 300`.
+It needs `pip install atheris`, which is not a dependency. Run: `python -m benchmarks.reliability.guided --seconds 300`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COUNT = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 
 
 def run(seconds: int) -> dict[str, Any]:
-    """Search for so long, in a process of its own; nothing where atheris is not installed."""
+    """Search for a number of seconds, in a process of its own; return nothing if atheris is not installed."""
     if importlib.util.find_spec("atheris") is None:
         return {}
     command = [sys.executable, "-m", "benchmarks.reliability.guided", "--search", "--seconds", str(seconds)]
@@ -31,7 +31,7 @@ def run(seconds: int) -> dict[str, Any]:
 
 
 def search(seconds: int) -> None:
-    """Search until something breaks or time is up, beginning at right answers; ends the process."""
+    """Search until something breaks or time is up, starting from right answers; ends the process."""
     import atheris
 
     with atheris.instrument_imports(include=["langchain_memlora.experts.dialects"]):
@@ -65,7 +65,7 @@ def _escaped(piece: str) -> str:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--search", action="store_true", help=argparse.SUPPRESS)

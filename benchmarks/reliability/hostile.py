@@ -1,7 +1,7 @@
 """Hostile text through the real pipeline: how often a false memory is stored, with the guards and without them.
 
-Each attempt has a user of its own, who is known to live in Porto and to have a sister. Afterwards: is a false memory there, was
-one of the true ones changed, was another user's, and can what is recalled break out of the block an agent is shown?
+Each attempt has a user of its own, who is known to live in Porto and to have a sister. Checked afterwards: is a false memory
+stored, was a true one or another user's changed, and can recalled text break out of the block an agent is shown?
 Run: `python -m benchmarks.reliability.hostile`.
 """
 
@@ -42,7 +42,7 @@ def run(
 
     Args:
         bundle: The shipped one by default.
-        parts: What the memory is to be opened with besides.
+        parts: Other arguments of the memory.
     """
     bundle = bundle or load_bundle()
     guarded = _outcomes(attempts, folder / "guarded", experts=bundle, **parts)
@@ -53,7 +53,7 @@ def run(
 
 
 def _outcomes(attempts: Sequence[Attempt], folder: Path, **parts: Any) -> dict[str, dict[str, int]]:
-    """What attempts of each kind achieved."""
+    """Count the effects of each kind of attempt."""
     counts: dict[str, dict[str, int]] = {}
     with MemLoRAMemory(path=folder, **parts) as memory:
         bystander = _know(memory, "bystander")
@@ -67,7 +67,7 @@ def _outcomes(attempts: Sequence[Attempt], folder: Path, **parts: Any) -> dict[s
 
 
 def _attack(memory: MemLoRAMemory, attempt: Attempt, user_id: str) -> Iterator[str]:
-    """Let an attempt be said to a memory; what it achieved."""
+    """Add an attempt's messages to a memory; return the effects."""
     known = _know(memory, user_id)
     said = [
         {"role": role, "content": text, "id": str(number)} | ({"tool_call_id": "1"} if role == "tool" else {})
@@ -86,7 +86,7 @@ def _attack(memory: MemLoRAMemory, attempt: Attempt, user_id: str) -> Iterator[s
 
 
 def _know(memory: MemLoRAMemory, user_id: str) -> dict[str, str]:
-    """Let a user be known a little; gives the memories by id."""
+    """Add two facts about a user; return the memories by id."""
     memory.add(list(KNOWN), user_id=user_id, thread_id="earlier", infer=False)
     return _kept(memory, user_id)
 
@@ -96,14 +96,14 @@ def _kept(memory: MemLoRAMemory, user_id: str) -> dict[str, str]:
 
 
 def _sure(bundle: Bundle) -> Bundle:
-    """The bundle without the guard that turns a doubtful choice into an ADD."""
+    """Return the bundle without the guard that turns a doubtful choice into an ADD."""
     update = bundle.card.update.model_copy(update={"confidence": 0.0})
     return Bundle(**{**vars(bundle), "card": bundle.card.model_copy(update={"update": update})})
 
 
 @contextlib.contextmanager
 def no_guards() -> Iterator[None]:
-    """Let anybody tell facts, show what is invisible, let texts hold control tokens and delimiters."""
+    """Switch the guards off: facts of any speaker, invisible characters, control tokens and delimiters pass."""
     from transformers import PreTrainedTokenizerBase
 
     templated = PreTrainedTokenizerBase.apply_chat_template
@@ -126,9 +126,9 @@ def no_guards() -> Iterator[None]:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--every", type=int, default=1, help="make only every so many attempts")
+    parser.add_argument("--every", type=int, default=1, help="make every Nth attempt only")
     options = parser.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""SIGKILL, at random moments and at every fault point, again and again on the same store.
+"""SIGKILL, at random moments and at every fault point, repeatedly on the same store.
 
 Children are forked from a process that has imported everything and opened nothing, so a life costs a fraction of a second.
 Each life first checks what the ones before it left behind. Run: `python -m benchmarks.reliability.kills --random 200`.
@@ -33,8 +33,8 @@ SCRIPT = ("add", "background", "verbatim", "update", "delete", "restore", "add",
 
 
 @dataclass(frozen=True)
-class Doom:
-    """When a child is killed: so many seconds after it has said so many lines."""
+class KillTime:
+    """Time of a kill: `seconds` after the child has written `lines` lines."""
 
     lines: int
     seconds: float
@@ -43,7 +43,7 @@ class Doom:
 def random_kills(
     count: int, seed: int, scratch: Path, *, seconds: float = math.inf, real: bool = False
 ) -> dict[str, Any]:
-    """Kill children at random moments: most at work, after some deeds, and some while they open and recover."""
+    """Kill children at random moments: most at work, after some operations, and some while they open and recover."""
     end = time.monotonic() + seconds
     rng = random.Random(seed)
     killed = verified = deeds = acknowledged = lives = 0
@@ -54,7 +54,7 @@ def random_kills(
         folder = scratch / f"store-{lives // LIVES_A_STORE}"
         folder.mkdir(exist_ok=True)
         lines = 0 if rng.random() < 0.2 else rng.randint(1, 3 if real else 25)
-        doom = Doom(lines, rng.uniform(0, (20.0 if real else 0.5) if lines == 0 else (5.0 if real else 0.05)))
+        doom = KillTime(lines, rng.uniform(0, (20.0 if real else 0.5) if lines == 0 else (5.0 if real else 0.05)))
         outcome = _life(folder, seed + lives, doom, real=real)
         killed += outcome["killed"]
         verified += outcome["ready"]
@@ -104,7 +104,7 @@ def point_kills(scratch: Path, *, every: int = 1, first: int = 1, seconds: float
 
 
 def _names(scratch: Path) -> list[str]:
-    """The fault points that the script passes."""
+    """Return the fault points that the script passes."""
     folder = scratch / "names"
     folder.mkdir()
     passed = folder / "passed"
@@ -134,7 +134,7 @@ def _script(folder: Path, number: int) -> None:
 
 
 def _play(folder: Path) -> None:
-    """A short life that uses every verb; the background is waited for, so that its points come in order."""
+    """Use every verb in a short life; wait for the background, so that its points come in order."""
     journal = Journal(folder / "journal")
     with open_memory(folder / "store") as memory:
         for verb in SCRIPT:
@@ -142,8 +142,8 @@ def _play(folder: Path) -> None:
             memory.flush()
 
 
-def _life(folder: Path, seed: int, doom: Doom | None, *, real: bool = False) -> dict[str, Any]:
-    """One child and how it ended."""
+def _life(folder: Path, seed: int, doom: KillTime | None, *, real: bool = False) -> dict[str, Any]:
+    """Run one child; return how it ended."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -174,7 +174,7 @@ def _life(folder: Path, seed: int, doom: Doom | None, *, real: bool = False) -> 
 
 
 def _forked(work: Callable[[], None], folder: Path) -> int:
-    """Run in a child; its exit code, or the negative number of the signal that ended it."""
+    """Run a function in a child; return its exit code, or the negative number of the signal that ended it."""
     pid = os.fork()
     if pid == 0:
         _quietly(work, folder / "stderr")
@@ -183,7 +183,7 @@ def _forked(work: Callable[[], None], folder: Path) -> int:
 
 
 def _quietly(work: Callable[[], None], complaints: Path) -> NoReturn:
-    """The whole rest of a child: nothing of the parent's may run in it."""
+    """Run a function to the end of the process: none of the parent's code may follow in a child."""
     code = 0
     try:
         work()
@@ -194,7 +194,7 @@ def _quietly(work: Callable[[], None], complaints: Path) -> NoReturn:
 
 
 def import_everything(real: bool = False) -> None:
-    """What children would otherwise import one by one. Opens nothing: threads and files do not survive a fork."""
+    """Import what children need, once. Open nothing: threads and files do not survive a fork."""
     import chromadb.api.rust  # noqa: F401
     import langchain_chroma  # noqa: F401
 
@@ -207,14 +207,14 @@ def import_everything(real: bool = False) -> None:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--random", type=int, default=0, help="kills at random moments")
     parser.add_argument("--real", type=int, default=0, help="the same with the real model")
     parser.add_argument("--every", type=int, default=0, help="kill at every N-th fault point; 0: at none")
     parser.add_argument("--first", type=int, default=1, help="the first of these points")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=math.inf, help="stop both after so many seconds")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop both after this many seconds")
     parser.add_argument(
         "--scratch", type=Path, default=None, help="where stores are made; default: the temporary folder"
     )

@@ -1,6 +1,6 @@
-"""One life of a process that uses a memory: it opens, looks whether all promises hold, and goes on until it is killed.
+"""One life of a process that uses a memory: it opens, checks all promises, and works until it is killed.
 
-Before each deed it writes down what it is about to do, and afterwards that it was acknowledged. The journal is a plain file
+Each operation is journalled before it starts and after it was acknowledged. The journal is a plain file
 beside the store, written with `os.write`: it outlives the process.
 """
 
@@ -26,7 +26,7 @@ WEIGHTS = (25, 25, 10, 12, 8, 8, 8, 4)
 
 
 class Journal:
-    """What was begun and what was acknowledged, one JSON line each."""
+    """Operations begun and operations acknowledged, one JSON line each."""
 
     def __init__(self, file: Path) -> None:
         self._out = os.open(file, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
@@ -41,18 +41,18 @@ class Journal:
                 self.deeds.append(entry)
 
     def begin(self, **deed: Any) -> int:
-        """Write down what is about to be done."""
+        """Record an operation that is about to start."""
         self._write({**deed, "acknowledged": False})
         self.deeds.append({**deed, "acknowledged": False})
         return len(self.deeds) - 1
 
     def done(self, number: int) -> None:
-        """Write down that it was acknowledged."""
+        """Record that it was acknowledged."""
         self._write({"done": number})
         self.deeds[number]["acknowledged"] = True
 
     def settle(self, memory: MemLoRAMemory) -> None:
-        """Write down of each erasure that was interrupted whether it happened: what is said later looks the same."""
+        """Record for each interrupted erasure whether it happened: messages added later look the same."""
         for number, deed in enumerate(self.deeds):
             if deed["verb"] == "forget" and not deed["acknowledged"]:
                 user = deed["user"]
@@ -67,10 +67,10 @@ class Journal:
 
 
 def live(folder: Path, seed: int, say: Say, *, deeds: int, real: bool = False) -> list[str]:
-    """Open, check, and do deeds; gives the promises that were broken when it opened.
+    """Open, check, and do operations; yield the promises that were broken when it opened.
 
     Args:
-        say: Told "ready" when all was found well, and "done" after each deed.
+        say: Called with "ready" after the check, and with "done" after each operation.
         real: With the real model, the shipped experts and the default embedder.
     """
     journal = Journal(folder / "journal")
@@ -88,7 +88,7 @@ def live(folder: Path, seed: int, say: Say, *, deeds: int, real: bool = False) -
 
 
 def act(memory: MemLoRAMemory, journal: Journal, rng: random.Random, verb: str) -> None:
-    """One deed of one user."""
+    """Do one operation of one user."""
     user = rng.choice(USERS)
     if verb in {"add", "background", "verbatim"}:
         _say(memory, journal, rng, user, verb)
@@ -140,7 +140,7 @@ def _token(user: str) -> str:
 
 
 def _not_forgotten(journal: Journal, store: Path) -> list[str]:
-    """Who was forgotten and has said nothing since stands in no file."""
+    """Return files with users that were forgotten and have added nothing since."""
     last = {deed["user"]: deed for deed in journal.deeds if deed["verb"] in {"add", "forget"}}
     gone = [user for user, deed in last.items() if deed["verb"] == "forget" and deed["acknowledged"]]
-    return [f"{user} still stands in {file}" for user in gone for file in files_with(_token(user), store)]
+    return [f"{user} is still in {file}" for user in gone for file in files_with(_token(user), store)]

@@ -1,4 +1,4 @@
-"""Long runs in pieces: each goes on where the last one stopped, and the figures add up."""
+"""Long runs in pieces: each continues where the last one stopped, and the figures add up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.reliability.concurrency import in_one_process, in_processes
 
 # What does not add up: how many there are is the same whatever the piece.
 _SAME = {"fault points", "threads", "tasks", "processes"}
-# A fresh store for each so many operations: how it does when it grows is another question than what it loses.
+# Operations on one store: its growth is measured elsewhere.
 _CREWS: tuple[tuple[str, int, Callable[..., dict[str, Any]]], ...] = (
     ("one process", 1200, in_one_process),
     ("processes", 600, in_processes),
@@ -28,10 +28,10 @@ def next_kills(
     """Kill until all wanted kills are done or time is up.
 
     Args:
-        scratch: Where stores are made.
-        so_far: What earlier pieces gave.
-        wanted: How many kills of each kind: `random`, `real`; those at fault points go on until there are no more.
-        every: Kill at every so many fault points.
+        scratch: Folder for the stores.
+        so_far: Figures of the earlier pieces.
+        wanted: Number of kills of each kind, `random` and `real`; fault points are always done to the end.
+        every: Kill at every Nth fault point.
     """
     words = ["--seconds", str(seconds), "--scratch", str(scratch)]
     for kind, count in wanted.items():
@@ -50,9 +50,9 @@ def next_operations(scratch: Path, so_far: dict[str, Any], wanted: dict[str, int
     """Do operations at once until all wanted ones are done or time is up.
 
     Args:
-        scratch: Where stores are made.
-        so_far: What earlier pieces gave.
-        wanted: How many operations in `one process`, and in several `processes`.
+        scratch: Folder for the stores.
+        so_far: Figures of the earlier pieces.
+        wanted: Number of operations in `one process`, and in several `processes`.
     """
     end = time.monotonic() + seconds
     found = {kind: so_far.get(kind, {}) for kind in wanted}
@@ -67,7 +67,7 @@ def next_operations(scratch: Path, so_far: dict[str, Any], wanted: dict[str, int
 
 
 def added(one: Any, other: Any) -> Any:
-    """Two pieces' figures as one: counts and lists add up, other values are the last piece's."""
+    """Add two pieces' figures: counts and lists add up, other values are the last piece's."""
     if isinstance(one, dict) and isinstance(other, dict):
         return {
             key: added(one[key], other[key])

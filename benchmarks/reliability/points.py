@@ -1,6 +1,6 @@
 """Numbered fault points: before and after every write, in the order a process passes them.
 
-They are put in from outside, by SQLAlchemy's own events and around the index's methods, so the package pays nothing for them.
+They are installed from outside, by SQLAlchemy's events and around the index's methods, at no cost to the package.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ READS = ("SELECT", "PRAGMA", "BEGIN")
 
 
 def install(passing: Passing) -> None:
-    """Call `passing` with a name at each fault point of this process, from here on. There is no way back: fork first."""
+    """Call `passing` with a name at each fault point of this process from now on. It can't be undone: fork first."""
     made = SQLiteDatabase.__init__
 
     @functools.wraps(made)

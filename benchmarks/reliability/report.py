@@ -1,72 +1,70 @@
-"""Writes `docs/reliability.md`: every figure in it is taken from a run's JSON."""
+"""Writes `docs/reliability.md` from the recorded figures."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-FIGURES = ROOT / "docs" / "reliability.json"
+from benchmarks.record import RECORDED, ROOT, fill_page, table
+
+FIGURES = RECORDED / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
 SHOWN = ("false memory stored", "known memory changed", "left the block")
-PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def kills(found: dict[str, Any]) -> str:
-    """Kills, by how they were chosen."""
+    """Return the kills, by how they were chosen."""
     names = {"random": "at random moments", "points": "at fault points", "real": "at random moments, real model"}
     rows = [
         [names[kind], part["kills"], part.get("deeds acknowledged", "one of each verb"), len(part["broken"])]
         for kind, part in found.items()
         if kind in names
     ]
-    return table(["SIGKILL", "kills", "writes and reads acknowledged", "promises broken"], rows)
+    return table(["SIGKILL", "kills", "acknowledged writes and reads", "broken promises"], rows)
 
 
 def faults(found: dict[str, Any]) -> str:
-    """Faults, one a row."""
+    """Return the faults, one a row."""
     rows = [[what, "no" if what in found["broken"] else "yes"] for what in found["injected"]]
     rows += [[what, why] for what, why in found["not injected"].items()]
     return table(["fault", "survived"], rows) + f"\n{found['survived']} of {len(found['injected'])} survived.\n"
 
 
 def concurrency(found: dict[str, Any]) -> str:
-    """Operations and what was lost."""
+    """Return the operations and how many were lost."""
     rows = [
         [_crew(found[name]), found[name]["operations"], found[name]["wrong"]]
         for name in ("one process", "processes")
         if found[name]
     ]
-    return table(["at once", "operations", "lost, doubled or in disagreement"], rows)
+    return table(["concurrent", "operations", "lost, doubled or inconsistent"], rows)
 
 
 def tenants(found: dict[str, Any]) -> str:
-    """Probes and leaks."""
-    return table(["probes by strangers", "leaked"], [[found["probes"], found["leaked"]]])
+    """Return probes and leaks."""
+    return table(["probes of other users' memories", "leaks"], [[found["probes"], found["leaked"]]])
 
 
 def fuzz(found: dict[str, Any]) -> str:
-    """Outputs and crashes."""
-    kinds = {"chosen at random": found, "guided by coverage": found.get("guided")}
+    """Return outputs and crashes."""
+    kinds = {"random": found, "guided by coverage": found.get("guided")}
     rows = [[name, kind["outputs"], kind["wrong"]] for name, kind in kinds.items() if kind]
-    return table(["model outputs", "how many", "crashed, or reached beyond what was shown"], rows)
+    return table(["model outputs", "number", "crashes, or ids that were not shown"], rows)
 
 
 def soak(found: dict[str, Any]) -> str:
-    """Memory and open files after the second tenth and at the end; the first tenth still imports."""
+    """Return memory and open files after the second tenth and at the end; the first tenth still imports."""
     resident, files = found["resident MB"], found["open files"]
     rows = [[found["operations"], resident[1], resident[-1], files[1], files[-1]]]
     return table(["operations", "MB after a fifth", "MB at the end", "files after a fifth", "files at the end"], rows)
 
 
 def hostile(found: dict[str, Any]) -> str:
-    """What attempts achieved, without guards and with them."""
+    """Return the effects of hostile texts, without guards and with them."""
     head = [
         "attempts",
-        "how many",
+        "number",
         *(f"{what}: without guards" for what in SHOWN),
-        *(f"{what}: with" for what in SHOWN),
+        *(f"{what}: with guards" for what in SHOWN),
     ]
     rows = [
         [kind, mine["attempts"], *(found[state][kind][what] for state in ("unguarded", "guarded") for what in SHOWN)]
@@ -76,7 +74,7 @@ def hostile(found: dict[str, Any]) -> str:
 
 
 def loop(found: dict[str, Any]) -> str:
-    """The event loop beside an idle one."""
+    """Return the delays of the event loop beside those of an idle one."""
     rows = [[name, *found[name].values()] for name in ("memory", "idle process")]
     return table(["event loop of", "ticks", "late by over 50 ms", "latest (ms)"], rows)
 
@@ -84,28 +82,15 @@ def loop(found: dict[str, Any]) -> str:
 PARTS = {part.__name__: part for part in (kills, faults, concurrency, soak, tenants, fuzz, hostile, loop)}
 
 
-def table(head: list[str], rows: list[list[Any]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines) + "\n"
-
-
-def render(page: str, found: dict[str, Any]) -> str:
-    """The page with its tables made anew; a part that was not run keeps its place and says so."""
-
-    def part(match: re.Match[str]) -> str:
-        name = match[2]
-        if name not in found:
-            return f"{match[1]}Not measured yet.\n{match[3]}"
-        took = f"\n{found[name]['took seconds']} s on {found[name]['machine']}.\n"
-        return match[1] + PARTS[name](found[name]) + took + match[3]
-
-    return PART.sub(part, page)
-
-
 def write_page(found: dict[str, Any]) -> int:
-    """Write the page; 1 if anything in it was broken."""
-    PAGE.write_text(render(PAGE.read_text(encoding="utf-8"), found), encoding="utf-8")
+    """Write the page; return 1 if anything in it was broken."""
+
+    def part(name: str) -> str:
+        if name not in found:
+            return "Not measured yet.\n"
+        return PARTS[name](found[name]) + f"\n{found[name]['took seconds']} s on {found[name]['machine']}.\n"
+
+    fill_page(PAGE, part)
     return int(any(is_broken(part) for part in found.values()))
 
 
@@ -119,7 +104,3 @@ def is_broken(part: Any) -> bool:
 def _crew(found: dict[str, Any]) -> str:
     names = ("processes", "threads", "tasks")
     return ", ".join(f"{found[name]} {name}" for name in names if name in found)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)

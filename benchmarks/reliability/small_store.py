@@ -1,12 +1,8 @@
-"""A store of three messages to break: how it is made, and what must be in it afterwards."""
+"""A store of three messages for fault injection, and the check of its contents."""
 
 from __future__ import annotations
 
-import contextlib
-import random
 import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.reliability.double import open_memory
@@ -17,10 +13,6 @@ from langchain_memlora.types import Scope
 
 SAID = ("I keep bees", "I live in Porto", "I met Bruno")
 KEPT = ["User keep bees", "User live in Porto", "User met Bruno"]
-
-
-class CannotBeInjectedError(Exception):
-    """This machine does not allow this fault."""
 
 
 def store(folder: Path) -> None:
@@ -36,14 +28,14 @@ def say(memory: MemLoRAMemory, texts: tuple[str, ...]) -> None:
 
 
 def crash(folder: Path) -> None:
-    """What the disk holds when a process with this store dies: its files are copied while it lives."""
+    """Leave the store as after a crash, by copying its files while it is open."""
     with open_memory(folder / "alive") as memory:
         say(memory, SAID)
         shutil.copytree(folder / "alive", folder / "store", ignore=shutil.ignore_patterns("owner.lock"))
 
 
 def say_until_refused(memory: MemLoRAMemory) -> list[Deed]:
-    """Add long messages until one fails; each with what came of it."""
+    """Add long messages until one fails; return each with its outcome."""
     deeds: list[Deed] = []
     for number in range(200):
         deed = {"verb": "add", "user": "ben", "messages": [f"long-{number}"], "acknowledged": False, "error": ""}
@@ -61,7 +53,7 @@ def say_until_refused(memory: MemLoRAMemory) -> list[Deed]:
 def intact(
     folder: Path, deeds: list[Deed] | None = None, *, more: list[str] | None = None, verbatim: bool = False
 ) -> list[str]:
-    """Open again: all that was acknowledged is there, found, and agreed on by ledger and index."""
+    """Open again and check that all acknowledged messages are stored and found, and that ledger and index agree."""
     with open_memory(folder / "store") as memory:
         kept = [m.text for m in memory.get_all(user_id="ana")]
         wanted = [*KEPT, *(more or [])]
@@ -82,33 +74,6 @@ def _single(deed: Deed, key: str) -> Deed:
     return {**deed, "messages": [key]}
 
 
-def history_is_true(memory: MemLoRAMemory) -> list[str]:
-    """What the history tells wrongly; it is empty where all is well."""
+def history_errors(memory: MemLoRAMemory) -> list[str]:
+    """Return the errors of the history."""
     return list(untrue_history(memory, memory.history(user_id="ana"), Scope("ana")))
-
-
-def overwrite(file: Path, pages: range) -> None:
-    """Put random bytes in place of pages."""
-    content = bytearray(file.read_bytes())
-    for page in pages:
-        if (page + 1) * 4096 <= len(content):
-            content[page * 4096 : (page + 1) * 4096] = random.Random(page).randbytes(4096)
-    file.write_bytes(content)
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
-    """A disk of its own, in memory."""
-    mount("-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder))
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def mount(*arguments: str) -> None:
-    """Mount, or say that it can not be done here."""
-    try:
-        subprocess.run(["mount", *arguments], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise CannotBeInjectedError("this user may not mount") from error

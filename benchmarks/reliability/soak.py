@@ -1,4 +1,4 @@
-"""Thousands of mixed operations in one process: memory and open files stay what they were.
+"""Thousands of mixed operations in one process: memory and open files must not grow.
 
 The process has one allocator arena. With the usual one for each thread, what threads gave back stays resident, a little more
 for every new thread until there are eight for each core, and hides a leak or looks like one.
@@ -27,7 +27,7 @@ GROWTH = 1.15  # of the resident memory from the second part to the last; the fi
 
 
 def run(folder: Path, operations: int) -> dict[str, Any]:
-    """Work in a process of its own."""
+    """Run in a process of its own."""
     command = [
         sys.executable,
         "-m",
@@ -42,7 +42,7 @@ def run(folder: Path, operations: int) -> dict[str, Any]:
 
 
 def work(folder: Path, operations: int, *, threads: int = 4) -> dict[str, Any]:
-    """Work in parts, and look after each."""
+    """Work in parts, and measure after each."""
     share = -(-operations // (PARTS * threads))
     resident, files, failed, done = [], [], [], 0
     with open_memory(folder) as memory:
@@ -72,7 +72,7 @@ def _resident_mb() -> int:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--operations", type=int, default=2000)
     parser.add_argument("--scratch", type=Path, default=None)

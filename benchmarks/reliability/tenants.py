@@ -1,6 +1,6 @@
-"""Strangers at the door: probes by odd user ids, with other people's ids, words and operators as arguments.
+"""Tenant isolation: probes by odd user ids, with other users' ids, words and operators as arguments.
 
-After each probe: nothing of another scope was returned or named, and nobody else's memories have changed.
+After each probe: nothing of another scope was returned or named, and no other user's memories have changed.
 Run: `python -m benchmarks.reliability.tenants --probes 10000`.
 """
 
@@ -75,14 +75,14 @@ SECRET = re.compile(r"token\d+x")
 
 @dataclass(frozen=True)
 class Owned:
-    """Whose each secret word and each memory is."""
+    """The owner of each secret word and each memory."""
 
     tokens: dict[str, Scope]
     ids: dict[str, Scope]
 
 
 def run(probes: int, seed: int, folder: Path, *, chroma: bool = True) -> dict[str, Any]:
-    """Settle everybody in, then probe."""
+    """Add memories for all users, then probe."""
     rng = random.Random(seed)
     store = {} if chroma else {"index": InMemoryVectorStore(WordCounts())}
     leaks: list[str] = []
@@ -107,7 +107,7 @@ def run(probes: int, seed: int, folder: Path, *, chroma: bool = True) -> dict[st
 
 
 def _settle(memory: MemLoRAMemory) -> Owned:
-    """Everybody keeps the same sort of thing, with a word of their own in it; some keep it with an agent."""
+    """Add similar memories for all users, each with a secret word; some with an agent."""
     owned = Owned({}, {})
     for user in USERS:
         _refill(memory, owned, user)
@@ -131,7 +131,7 @@ def _reader(rng: random.Random) -> Scope:
 
 
 def _probe(memory: MemLoRAMemory, rng: random.Random, reader: Scope, verb: str, owned: Owned) -> tuple[str, Any]:
-    """Do one thing with somebody else's arguments; gives the outcome and everything that the reader gets to see."""
+    """Do one call with another user's arguments; return the outcome and all text that the reader gets."""
     scope = {"user_id": reader.user_id, "agent_id": reader.agent_id, "run_id": reader.run_id}
     key = rng.choice(list(owned.ids)) if rng.random() < 0.9 else rng.choice(("%", "*", "' OR 1=1", "memory", ""))
     query = f"live in {rng.choice(list(owned.tokens))} {rng.choice(USERS)}"
@@ -161,7 +161,7 @@ def _probe(memory: MemLoRAMemory, rng: random.Random, reader: Scope, verb: str, 
 
 
 def _foreign(shown: Any, reader: Scope, owned: Owned) -> Iterable[str]:
-    """What was shown that is not the reader's to see."""
+    """Return what was shown although the reader may not see it."""
     for scope in _scopes(shown):
         if not _may_see(reader, scope):
             yield f"was shown something of {scope}"
@@ -181,7 +181,7 @@ def _scopes(shown: Any) -> Iterable[Scope]:
 
 
 def _may_see(reader: Scope, owner: Scope) -> bool:
-    """The rule of the docs, written a second time."""
+    """Apply the rule of the docs, implemented independently."""
     same_user = reader.user_id == owner.user_id
     agent = reader.agent_id is None or owner.agent_id is None or owner.agent_id == reader.agent_id
     run = reader.run_id is None or owner.run_id is None or owner.run_id == reader.run_id
@@ -189,7 +189,7 @@ def _may_see(reader: Scope, owner: Scope) -> bool:
 
 
 def _fingerprints(memory: MemLoRAMemory) -> dict[str, tuple[Any, ...]]:
-    """What each user's memories look like, in a few numbers."""
+    """Return a fingerprint of each user's memories."""
     query = """SELECT user_id, count(*), sum(m.revision), sum(m.state = 'active'), sum(length(m.text)),
         (SELECT count(*) FROM operations o JOIN scopes s ON s.id = o.scope_id WHERE s.user_id = scopes.user_id)
         FROM memories m JOIN scopes ON scopes.id = m.scope_id GROUP BY user_id"""
@@ -198,7 +198,7 @@ def _fingerprints(memory: MemLoRAMemory) -> dict[str, tuple[Any, ...]]:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--probes", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)

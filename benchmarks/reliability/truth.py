@@ -1,4 +1,4 @@
-"""What must hold whenever a memory is opened again, given what was begun and what was acknowledged before."""
+"""Promises that must hold whenever a memory is opened again, given the operations begun and acknowledged before."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Deed = dict[str, Any]
 
 
 def broken(memory: MemLoRAMemory, deeds: Sequence[Deed], users: Sequence[str], *, exact: bool = True) -> list[str]:
-    """Every promise that does not hold, in words.
+    """Describe every promise that does not hold.
 
     Args:
-        deeds: What was begun, in order, with `acknowledged` set on what returned.
-        exact: The experts tell exactly one fact a message (a real model does not).
+        deeds: Operations begun, in order, with `acknowledged` set on those that returned.
+        exact: The experts extract exactly one fact a message (a real model does not).
     """
     memory.flush()
     memory.services.index().catch_up()
@@ -50,8 +50,8 @@ def _broken_for(memory: MemLoRAMemory, deeds: list[Deed], scope: Scope, *, exact
                 yield f"acknowledged messages are missing: {deed}"
             if 0 < stored < len(deed["messages"]):
                 yield f"half an add is there: {deed}"
-    told = Counter((op.turn_id, op.fact) for op in operations if op.turn_id)
-    yield from (f"decided {count} times: {what}" for what, count in told.items() if count > 1)
+    decided = Counter((op.turn_id, op.fact) for op in operations if op.turn_id)
+    yield from (f"decided {count} times: {what}" for what, count in decided.items() if count > 1)
     if exact:
         decided = Counter(op.turn_id for op in operations if op.turn_id)
         yield from (f"turn {t.message_id} was decided {decided[t.id]} times" for t in turns if decided[t.id] != 1)
@@ -60,14 +60,14 @@ def _broken_for(memory: MemLoRAMemory, deeds: list[Deed], scope: Scope, *, exact
 
 
 def _since_forgotten(deeds: list[Deed]) -> tuple[list[Deed], bool]:
-    """What was done after the last acknowledged erasure, and whether another one was interrupted since."""
+    """Return the operations after the last acknowledged erasure, and whether another one was interrupted since."""
     last = max((i for i, d in enumerate(deeds) if d["verb"] == "forget" and d["acknowledged"]), default=-1)
     deeds = deeds[last + 1 :]
     return deeds, any(deed["verb"] == "forget" for deed in deeds)
 
 
 def _by_hand(deeds: list[Deed], operations: Sequence[Operation]) -> Iterator[str]:
-    """Each change by hand is in the history as often as it was acknowledged; one that was interrupted, once or not."""
+    """Check that each manual change is in the history once if acknowledged, at most once if interrupted."""
     for verb in ("update", "delete", "restore"):
         wanted = Counter((d["memory"], d.get("text")) for d in deeds if d["verb"] == verb and d["acknowledged"])
         allowed = Counter((d["memory"], d.get("text")) for d in deeds if d["verb"] == verb)
@@ -77,7 +77,7 @@ def _by_hand(deeds: list[Deed], operations: Sequence[Operation]) -> Iterator[str
 
 
 def untrue_history(memory: MemLoRAMemory, operations: Sequence[Operation], scope: Scope) -> Iterator[str]:
-    """The operations, applied one after the other to nothing, give what is there."""
+    """Check that the operations, replayed from nothing, result in the memories."""
     replayed: dict[str, str | None] = {}
     last: dict[str, str] = {}
     for op in operations:
@@ -91,13 +91,13 @@ def untrue_history(memory: MemLoRAMemory, operations: Sequence[Operation], scope
     everything = memory.get_all(user_id=scope.user_id, deleted=True)
     real = {m.id: m.text if m.state is MemoryState.ACTIVE else None for m in everything}
     if real != replayed:
-        yield f"history tells {replayed}, there is {real}"
+        yield f"history results in {replayed}, there is {real}"
     if any(last[m.id] != m.text for m in everything if m.id in last):
         yield "a tombstone says something else than its history"
 
 
 def _disagreements(memory: MemLoRAMemory, users: Sequence[str]) -> Iterator[str]:
-    """Index and full-text search hold exactly what the ledger does."""
+    """Check that index and full-text search have exactly the ledger's entries."""
     memories = [m.id for user in users for m in memory.get_all(user_id=user)]
     turns = [t.id for user in users for t in memory.ledger.all_turns(Scope(user))]
     wanted = {(Kind.MEMORY, i) for i in memories} | {(kind, i) for i in turns for kind in (Kind.TURN, Kind.WINDOW)}
@@ -113,5 +113,5 @@ def _disagreements(memory: MemLoRAMemory, users: Sequence[str]) -> Iterator[str]
 
 
 def files_with(secret: str, folder: Path) -> list[str]:
-    """Files below a folder in which some bytes stand."""
+    """Return the files below a folder that contain some bytes."""
     return [str(file) for file in folder.rglob("*") if file.is_file() and secret.encode() in file.read_bytes()]

@@ -1,16 +1,15 @@
-"""How fast histories of many users are added, by how many conversations are in flight: `add_many` through the real model.
+"""Rate of `add_many` with the real model on histories of many users, by the number of conversations in flight.
 
-    python -m benchmarks.scale.ingest                          # part of make bench-scale; needs MEMLORA_DATA
-    python -m benchmarks.scale.ingest --messages 2 --rounds 1  # a look
+    python -m benchmarks.scale.ingest                          # part of make measure WHAT=scale; needs MEMLORA_DATA
+    python -m benchmarks.scale.ingest --messages 2 --rounds 1  # a quick run
 
-The first messages of LoCoMo's conversations, each a user's, are told to an empty memory again and again, with 1, 2, 4 and 8 in
-flight in turns. Adds its part to docs/scale.json.
+The first messages of LoCoMo's conversations, each a user's, are added to an empty memory repeatedly, with 1, 2, 4 and 8 in
+flight in turns. Adds its part to docs/recorded/scale.json.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 
 from benchmarks.peers.contestants import FAST, engine
 from benchmarks.peers.material import LOCOMO
+from benchmarks.record import read_figures, write_figures
 from benchmarks.scale.run import RECORD
 from langchain_memlora import Engine, MemLoRAMemory
 from langchain_memlora.lab.evaluation.datasets.locomo import TRAIN, load_locomo
@@ -28,7 +28,7 @@ FLIGHTS = (1, 2, 4, 8)
 
 
 def histories(data: Path, messages: int) -> list[dict[str, Any]]:
-    """The beginning of each conversation, in two pieces, so that a user's order matters."""
+    """Return the start of each conversation, in two pieces, so that a user's order matters."""
     found = []
     for talk in load_locomo(data, TRAIN):
         turns = talk.sessions[0][: 2 * messages]
@@ -43,9 +43,9 @@ def histories(data: Path, messages: int) -> list[dict[str, Any]]:
 
 
 def rate(shared: Engine, given: list[dict[str, Any]], in_flight: int) -> float:
-    """Messages a second into an empty memory."""
+    """Return messages a second into an empty memory."""
     with tempfile.TemporaryDirectory() as folder, MemLoRAMemory(path=folder, engine=shared) as memory:
-        memory.search("anything", user_id="nobody")  # what is loaded once is loaded by now
+        memory.search("anything", user_id="nobody")  # loads what is loaded once
         start = time.perf_counter()
         done = memory.add_many(given, in_flight=in_flight)
         seconds = time.perf_counter() - start
@@ -53,7 +53,7 @@ def rate(shared: Engine, given: list[dict[str, Any]], in_flight: int) -> float:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--messages", type=int, default=6, help="of each piece of a history")
     parser.add_argument("--rounds", type=int, default=3)
@@ -67,7 +67,7 @@ def main() -> None:
             for flight, found in rates.items():
                 found.append(rate(shared, given, flight))
             print(f"round {number + 1} of {options.rounds}: {rates}", flush=True)
-    record = json.loads(RECORD.read_text()) if RECORD.exists() else {"stores": {}}
+    record = {"stores": {}} | read_figures(RECORD)
     record["ingest"] = {
         "engine": FAST,
         "users": len({one["user_id"] for one in given}),
@@ -75,7 +75,7 @@ def main() -> None:
         "rounds": options.rounds,
         "messages_per_second": {str(flight): round(statistics.median(found), 2) for flight, found in rates.items()},
     }
-    RECORD.write_text(json.dumps(record, indent=1) + "\n")
+    write_figures(RECORD, record)
 
 
 if __name__ == "__main__":

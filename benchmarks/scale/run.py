@@ -1,17 +1,16 @@
 """Adds and searches at growing sizes: embedded Chroma with SQLite, and pgvector with the ledger on the same PostgreSQL.
 
-    python benchmarks/scale/run.py                                   # or: make bench-scale
-    python benchmarks/scale/run.py --only pgvector --sizes 200000    # sizes that are recorded already stay
+    python -m benchmarks.scale.run                                   # or: make measure WHAT=scale
+    python -m benchmarks.scale.run --only pgvector --sizes 200000    # recorded sizes stay
 
 Sizes are vectors: a memory, its message, and the message with the one before it are three. Vectors are random (the worst case
 for a graph of neighbours) and no model runs, so what is timed is the memory itself, synced commits included. Writes
-docs/scale.json and docs/images/scale.png; `docs/generate.py` makes the table of docs/stores.md.
+docs/recorded/scale.json and docs/images/scale.png; `docs/generate.py` writes the table of docs/stores.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import random
@@ -28,11 +27,11 @@ from typing import Any
 
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
+from benchmarks.record import RECORDED, ROOT, read_figures, write_figures
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.testing import ScriptedEngine
 
-ROOT = Path(__file__).parents[2]
-RECORD = ROOT / "docs" / "scale.json"
+RECORD = RECORDED / "scale.json"
 PLOT = ROOT / "docs" / "images" / "scale.png"
 DIMENSIONS = 384
 MESSAGES = 100  # of one user; three vectors each
@@ -42,7 +41,7 @@ Disk = Callable[[], int]
 
 @contextmanager
 def chroma(folder: Path) -> Iterator[tuple[MemLoRAMemory, Disk]]:
-    """What a user has by default."""
+    """Open the default: embedded Chroma with SQLite."""
     with ScriptedEngine() as engine:
         memory = MemLoRAMemory(path=folder, engine=engine, embeddings=DeterministicFakeEmbedding(size=DIMENSIONS))
         with memory:
@@ -51,7 +50,7 @@ def chroma(folder: Path) -> Iterator[tuple[MemLoRAMemory, Disk]]:
 
 @contextmanager
 def pgvector(folder: Path) -> Iterator[tuple[MemLoRAMemory, Disk]]:
-    """Ledger and vectors in one PostgreSQL, as docs/stores.md says for many users."""
+    """Open ledger and vectors in one PostgreSQL, as docs/stores.md recommends for many users."""
     sys.path.append(str(ROOT / "tests"))
     import psycopg
     from langchain_postgres import Column, PGEngine, PGVectorStore
@@ -114,7 +113,7 @@ def _day(number: int) -> datetime:
 
 
 def _timed(call: Callable[[str], Any], arguments: list[str]) -> dict[str, float]:
-    """Milliseconds of calls: half of them are faster than p50, 95 % than p95."""
+    """Return the p50 and p95 of calls in milliseconds."""
     took = []
     for argument in arguments:
         start = time.perf_counter()
@@ -124,7 +123,7 @@ def _timed(call: Callable[[str], Any], arguments: list[str]) -> dict[str, float]
 
 
 def draw(record: dict[str, Any]) -> None:
-    """Milliseconds by size."""
+    """Draw milliseconds by size."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -145,13 +144,13 @@ def draw(record: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """See the module."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=STORES, action="append")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 50_000])
     parser.add_argument("--repeats", type=int, default=100)
     given = parser.parse_args()
-    record = json.loads(RECORD.read_text()) if RECORD.exists() else {"stores": {}}
+    record = {"stores": {}} | read_figures(RECORD)
     record["machine"] = f"{os.cpu_count()} CPU cores ({platform.machine()}, {platform.system()})"
     record["repeats"] = given.repeats
     for name in given.only or STORES:
@@ -160,7 +159,7 @@ def main() -> None:
                 print(name, row, flush=True)
                 kept = [old for old in record["stores"].get(name, []) if old["vectors"] != row["vectors"]]
                 record["stores"][name] = sorted([*kept, row], key=lambda one: one["vectors"])
-                RECORD.write_text(json.dumps(record, indent=1) + "\n")
+                write_figures(RECORD, record)
     draw(record)
 
 

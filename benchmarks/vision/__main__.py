@@ -1,10 +1,10 @@
 """Warms a small vision-language model up on captions, trains its vision expert on questions, and measures both.
 
-    python -m benchmarks.vision                  # or: make vision
-    python -m benchmarks.vision --scale 0.01     # a look
+    python -m benchmarks.vision                  # or: make measure WHAT=vision
+    python -m benchmarks.vision --scale 0.01     # a quick run
 
-Each stage goes on where it was stopped; `--fresh` begins again. Writes the base and the bundle into runs/vision and what was
-measured into docs/vision.json, from which docs/vision.md is made.
+Each stage continues where it stopped; `--fresh` starts over. Writes base and bundle into runs/vision and the figures into
+docs/recorded/vision.json, for docs/vision.md.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.record import read_figures, write_figures
 from benchmarks.vision.baselines import Asked, Guesser, asked
 from benchmarks.vision.captions import caption
 from benchmarks.vision.drawings import Drawing, easy_vqa, scenes
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the rows to train and test on")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--record", type=Path, default=RECORD)
-    parser.add_argument("--fresh", action="store_true", help="throw away what was trained")
+    parser.add_argument("--fresh", action="store_true", help="discard earlier training")
     options = parser.parse_args()
     if options.fresh:
         shutil.rmtree(options.out, ignore_errors=True)
@@ -66,7 +67,7 @@ def main() -> None:
     warmed = warm_up(options.out, single, several, int(CAPTIONS * options.scale))
     bundle, trained = train(options.out, training, int(QUESTIONS * options.scale))
     test = drawn(asked(testing), max(4, int(TESTED * options.scale)))
-    answers = {"vision expert": look(bundle, test), "base without the expert": look(bundle.without(Role.VISION), test)}
+    answers = {"vision expert": ask(bundle, test), "base without the expert": ask(bundle.without(Role.VISION), test)}
     known = asked(training)
     for name, views in {
         "caption of shapes only": ("caption of shapes", "question", "kind"),
@@ -81,13 +82,12 @@ def main() -> None:
         "expert": trained,
         "machine": MACHINE,
     }
-    before = json.loads(options.record.read_text()) if options.record.exists() else {}  # may hold what `costs` measured
-    options.record.write_text(json.dumps(before | record, indent=1) + "\n")
+    write_figures(options.record, read_figures(options.record) | record)  # the figures of `costs` stay
     print(json.dumps(record["scores"], indent=1))
 
 
 def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], count: int) -> dict[str, Any]:
-    """Train the whole model to say what it sees, of single shapes and of scenes alike; done once."""
+    """Train the whole model on captions of single shapes and of scenes; done once."""
     base, done = out / "base", out / "warm-up.json"
     if done.exists():
         return json.loads(done.read_text())
@@ -96,9 +96,9 @@ def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], co
 
     from langchain_memlora.engines.seeing import Seeing
 
-    chance = random.Random(0)
-    shown = (chance.choice(chance.choice((single, several, several, several))) for _ in range(count))
-    rows = [VisionRow(drawing.image, *caption(drawing, chance)) for drawing in shown]
+    rng = random.Random(0)
+    shown = (rng.choice(rng.choice((single, several, several, several))) for _ in range(count))
+    rows = [VisionRow(drawing.image, *caption(drawing, rng)) for drawing in shown]
     if not (base / "config.json").exists():
         questions = [text for *_, question, answer in asked([*single, *several]) for text in (question, answer)]
         make(base, [*(text for row in rows for text in (row.question, row.answer)), *questions])
@@ -114,7 +114,7 @@ def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], co
 
 
 def begin(folder: Path, base: Path) -> Bundle:
-    """A bundle that does nothing but see."""
+    """Create a bundle with vision only."""
     card = Card(
         name="drawings", base=BaseSpec(name=str(base.resolve())), licence="Apache-2.0", data=["easy-vqa (MIT)", "drawn"]
     )
@@ -125,19 +125,19 @@ def begin(folder: Path, base: Path) -> Bundle:
 
 
 def train(out: Path, training: Sequence[Drawing], count: int) -> tuple[Bundle, dict[str, Any]]:
-    """Train the expert on questions of all kinds alike, and on some captions that it must not forget; done once."""
+    """Train the expert on questions of all kinds, and on some captions so that it does not forget them; done once."""
     done = out / "expert.json"
     if not done.exists():
-        chance = random.Random(1)
+        rng = random.Random(1)
         kinds: dict[str, list[Asked]] = {}
         for one in asked(training):
             kinds.setdefault(one[1], []).append(one)
         rows = [
             VisionRow(d.image, q, a)
-            for d, _, q, a in (chance.choice(kinds[chance.choice(list(kinds))]) for _ in range(count))
+            for d, _, q, a in (rng.choice(kinds[rng.choice(list(kinds))]) for _ in range(count))
         ]
-        rows += [VisionRow(d.image, DESCRIBE, d.caption) for d in chance.choices(training, k=count // 20)]
-        chance.shuffle(rows)
+        rows += [VisionRow(d.image, DESCRIBE, d.caption) for d in rng.choices(training, k=count // 20)]
+        rng.shuffle(rows)
         record = train_vision_expert(load_bundle(out / "bundle"), *held_out(rows), out / "expert", EXPERT, OPTIMIZER)
         done.write_text(json.dumps(record))
         shutil.rmtree(out / "expert")
@@ -145,15 +145,15 @@ def train(out: Path, training: Sequence[Drawing], count: int) -> tuple[Bundle, d
 
 
 def drawn(questions: Sequence[Asked], each: int) -> list[Asked]:
-    """So many questions of each kind."""
-    chance = random.Random(2)
+    """Sample up to `each` questions of each kind."""
+    rng = random.Random(2)
     kinds: dict[str, list[Asked]] = {}
     for one in questions:
         kinds.setdefault(one[1], []).append(one)
-    return [one for kind in sorted(kinds) for one in chance.sample(kinds[kind], min(each, len(kinds[kind])))]
+    return [one for kind in sorted(kinds) for one in rng.sample(kinds[kind], min(each, len(kinds[kind])))]
 
 
-def look(bundle: Bundle, test: Sequence[Asked]) -> list[str]:
+def ask(bundle: Bundle, test: Sequence[Asked]) -> list[str]:
     """Ask through the package's own engine."""
     role = Role.VISION if Role.VISION in bundle.adapters else None
     with TransformersEngine(bundle, dtype="float32") as engine:
@@ -162,7 +162,7 @@ def look(bundle: Bundle, test: Sequence[Asked]) -> list[str]:
 
 
 def scores(test: Sequence[Asked], said: Sequence[str]) -> dict[str, Any]:
-    """Accuracy by kind and over all questions, with intervals."""
+    """Return accuracy by kind and over all questions, with intervals."""
     right: dict[str, list[float]] = {"all": []}
     for (_, kind, _, answer), text in zip(test, said, strict=True):
         for key in (kind, "all"):

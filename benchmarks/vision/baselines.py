@@ -1,4 +1,4 @@
-"""What can be answered without looking: the most frequent answers, given the question alone or with a caption."""
+"""Baselines without the picture: the most frequent answers, given the question alone or with a caption."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Asked = tuple[Drawing, str, str, str]
 
 
 def asked(drawings: Iterable[Drawing]) -> list[Asked]:
-    """Every question as (drawing, kind, question, answer)."""
+    """Return every question as (drawing, kind, question, answer)."""
     return [(drawing, *question) for drawing in drawings for question in drawing.questions]
 
 
 class Guesser:
-    """Gives the answer that was most frequent in training among questions that look the same to it.
+    """Answers with the most frequent training answer among questions with the same view.
 
     No reader of the same text can do better on questions like those it was trained on, so as a baseline it is a strong one.
 
     Args:
-        views: What it may know of a question, the most telling first; it goes by the first that was met in training.
+        views: Views of a question, the most specific first; the first one known from training is used.
     """
 
     def __init__(self, training: Sequence[Asked], *views: str) -> None:
@@ -32,7 +32,7 @@ class Guesser:
                 self._counts.setdefault((view, seen), Counter())[one[3]] += 1
 
     def answer(self, one: Asked) -> str:
-        """The most frequent answer."""
+        """Return the most frequent answer."""
         found = (self._counts.get(key) for key in self._seen(one))
         return next((counts.most_common(1)[0][0] for counts in found if counts), "")
 

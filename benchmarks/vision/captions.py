@@ -1,6 +1,6 @@
-"""What a drawing is said to show: all of it, one property, the parts that are asked for and how many they are, or numbers.
+"""Captions of drawings: the whole, one property, the requested parts with their number, or counts.
 
-Whoever is only ever told of whole pictures need not listen to what is asked. Parts teach a model to.
+A model trained on whole pictures alone can ignore the question; captions of parts teach it to read the question.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ WORDS = ("none", "one", "two", "three", "four")
 Caption = tuple[str, str]
 
 
-def caption(drawing: Drawing, chance: random.Random) -> Caption:
-    """What is asked for, and the caption."""
-    return chance.choice((_whole, _whole, _of_form, _of_colour, _of_side, _in_numbers))(drawing, chance)
+def caption(drawing: Drawing, rng: random.Random) -> Caption:
+    """Return a request and its caption."""
+    return rng.choice((_whole, _whole, _of_form, _of_colour, _of_side, _in_numbers))(drawing, rng)
 
 
-def _whole(drawing: Drawing, chance: random.Random) -> Caption:
+def _whole(drawing: Drawing, rng: random.Random) -> Caption:
     colours = " and ".join(shape.colour for shape in drawing.shapes)
     forms = " and ".join(shape.form for shape in drawing.shapes)
-    return chance.choice(
+    return rng.choice(
         [(DESCRIBE, drawing.caption), ("Which shapes are there?", forms), ("Which colors are there?", colours)]
     )
 
 
-def _of_form(drawing: Drawing, chance: random.Random) -> Caption:
-    form = chance.choice([*SHAPES, *(shape.form for shape in drawing.shapes)])
+def _of_form(drawing: Drawing, rng: random.Random) -> Caption:
+    form = rng.choice([*SHAPES, *(shape.form for shape in drawing.shapes)])
     return f"Describe the {form}s.", _each([shape for shape in drawing.shapes if shape.form == form])
 
 
-def _of_colour(drawing: Drawing, chance: random.Random) -> Caption:
-    colour = chance.choice([*COLOURS, *(4 * [shape.colour for shape in drawing.shapes])])
+def _of_colour(drawing: Drawing, rng: random.Random) -> Caption:
+    colour = rng.choice([*COLOURS, *(4 * [shape.colour for shape in drawing.shapes])])
     return f"Describe the {colour} shapes.", _each([shape for shape in drawing.shapes if shape.colour == colour])
 
 
-def _of_side(drawing: Drawing, chance: random.Random) -> Caption:
+def _of_side(drawing: Drawing, rng: random.Random) -> Caption:
     found = farthest(drawing.shapes)
     if not found:
-        return _whole(drawing, chance)
-    side = chance.choice(sorted(found))
-    return f"Describe the {side} shape.", _told([found[side]])
+        return _whole(drawing, rng)
+    side = rng.choice(sorted(found))
+    return f"Describe the {side} shape.", _described([found[side]])
 
 
-def _in_numbers(drawing: Drawing, chance: random.Random) -> Caption:
-    if chance.random() < 0.5:
+def _in_numbers(drawing: Drawing, rng: random.Random) -> Caption:
+    if rng.random() < 0.5:
         counts = Counter(shape.colour for shape in drawing.shapes)
         parts = [f"{WORDS[count]} {colour}" for colour, count in sorted(counts.items())]
         what = "colors"
@@ -60,8 +60,8 @@ def _in_numbers(drawing: Drawing, chance: random.Random) -> Caption:
 
 
 def _each(shapes: Sequence[Shape]) -> str:
-    return f"{WORDS[len(shapes)]} : {_told(shapes)}" if shapes else WORDS[0]
+    return f"{WORDS[len(shapes)]} : {_described(shapes)}" if shapes else WORDS[0]
 
 
-def _told(shapes: Sequence[Shape]) -> str:
+def _described(shapes: Sequence[Shape]) -> str:
     return " and ".join(f"a {shape.colour} {shape.form}" for shape in shapes)

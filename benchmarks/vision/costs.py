@@ -1,10 +1,10 @@
 """Does seeing cost memory quality? The same text experts on SmolLM2-135M and on vision-language models around it.
 
-    python -m benchmarks.vision.costs       # or: make vision-costs; after make vision, whose vision tower it takes; an hour
+    python -m benchmarks.vision.costs       # or: make measure WHAT=vision-costs, after WHAT=vision, whose tower it takes (1 h)
 
 Two models are made: in one only the connector learns (its language tower is SmolLM2, weight for weight), in the other all of
 it does, as such models are made. On each, the shipped text experts are measured, and on the second an update expert
-trained there beside one trained on SmolLM2. Each stage is done once; what was measured goes into docs/vision.json.
+trained there beside one trained on SmolLM2. Each stage is done once; what was measured goes into docs/recorded/vision.json.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from transformers import (
     Idefics3Processor,
 )
 
+from benchmarks.record import read_figures, write_figures
 from benchmarks.vision.drawings import SIDE, Drawing, scenes
 from benchmarks.vision.runs import MACHINE, OUT, RECORD, held_out
 from benchmarks.vision.small_vlm import FOLD, IMAGE, PATCH, pixels
@@ -81,12 +82,12 @@ def main() -> None:
         measured[name]["updates, trained there"] = evaluated("updates", trained(base))["accuracy"]
         measured[name]["answers"] = evaluated("assistant", bundles[name])["f1"]
     costs = {"measured": measured, "differences": differences(), "machine": MACHINE}
-    RECORD.write_text(json.dumps(json.loads(RECORD.read_text()) | {"costs": costs}, indent=1) + "\n")
+    write_figures(RECORD, read_figures(RECORD) | {"costs": costs})
     print(json.dumps(costs, indent=1))
 
 
 def make(folder: Path, eyes: Path) -> None:
-    """Write a model of SmolVLM's architecture: SmolLM2 with the vision tower of `eyes` and a connector that knows nothing."""
+    """Write a model of SmolVLM's architecture: SmolLM2 with the vision tower of `eyes` and an untrained connector."""
     torch.manual_seed(0)
     source = resolve_base_model().source
     tokenizer = AutoTokenizer.from_pretrained(source, padding_side="left")
@@ -111,7 +112,7 @@ def make(folder: Path, eyes: Path) -> None:
 
 
 def learn(base: Path, target: Path, recipe: Recipe, *, only: str = "") -> None:
-    """Train a model to describe drawings, or only the parts of it that are named so, and write it elsewhere."""
+    """Train a model, or its parts with `only` in their names, to describe drawings, and write it to `target`."""
     model = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(only in name)
@@ -127,7 +128,7 @@ def learn(base: Path, target: Path, recipe: Recipe, *, only: str = "") -> None:
 
 
 def transplant(base: Path, folder: Path) -> Path:
-    """A bundle of the shipped text experts on a model whose language tower has SmolLM2's layers."""
+    """Make a bundle of the shipped text experts on a model whose language tower has SmolLM2's layers."""
     shutil.rmtree(folder, ignore_errors=True)
     given = load_bundle()
     shutil.copytree(given.path, folder)
@@ -147,7 +148,7 @@ def transplant(base: Path, folder: Path) -> Path:
 
 
 def described(bundle: Path) -> dict[str, Any]:
-    """How many of some drawings the model describes to the word."""
+    """Return the share of drawings that the model describes exactly."""
     tested: Sequence[Drawing] = scenes("test", DESCRIBED)
     with TransformersEngine(load_bundle(bundle)) as engine:
         said = engine.run([Request(None, DESCRIBE, 48, images=(drawing.image,)) for drawing in tested])
@@ -156,7 +157,7 @@ def described(bundle: Path) -> dict[str, Any]:
 
 
 def evaluated(what: str, bundle: Path) -> dict[str, Any]:
-    """Scores of `memlora evaluate` on a bundle."""
+    """Return the scores of `memlora evaluate` on a bundle."""
     out = HERE / f"{what}-{bundle.name}"
     if not (out / "scores.json").exists():
         memlora("--experts", str(bundle), "evaluate", what, "--out", str(out), "--stores", str(out / "stores"))
@@ -165,7 +166,7 @@ def evaluated(what: str, bundle: Path) -> dict[str, Any]:
 
 
 def differences() -> dict[str, dict[str, Any]]:
-    """The model that learned to see against SmolLM2, case by case: how much better it is, and how likely by chance."""
+    """Compare the vision-language model with SmolLM2, case by case: mean difference and p-value."""
     found = {}
     for measure, names in (
         ("updates", ("whole-bundle", load_bundle().path.name)),
@@ -181,12 +182,12 @@ def differences() -> dict[str, dict[str, Any]]:
 
 
 def decided(name: str) -> list[dict[str, Any]]:
-    """The cases of a run of `memlora evaluate updates`."""
+    """Return the cases of a run of `memlora evaluate updates`."""
     return [json.loads(line) for line in (HERE / f"updates-{name}" / "rows.jsonl").read_text().splitlines()]
 
 
 def trained(base: Path | None) -> Path:
-    """A bundle with an update expert that saw the shipped rows once, on a base."""
+    """Return a bundle with an update expert trained for one pass over the shipped rows, on a base."""
     bundle = HERE / f"trained-on-{base.name if base else 'smollm2'}"
     if not (bundle / "memory_update").exists():
         where = ["--base", str(base)] if base else []

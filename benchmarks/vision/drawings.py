@@ -32,7 +32,7 @@ APART = 6
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A shape of a drawing; `x` and `y` are the upper left corner of its box where that is known."""
+    """A shape of a drawing; `x` and `y` are the upper left corner of its box, if known."""
 
     form: str
     colour: str
@@ -50,26 +50,26 @@ class Drawing:
 
     @property
     def caption(self) -> str:
-        """All that is to be seen."""
+        """Description of all shapes."""
         return " and ".join(f"a {shape.colour} {shape.form}" for shape in self.shapes)
 
     @property
     def forms(self) -> str:
-        """What a caption says that names shapes only."""
+        """Description of the forms only."""
         return " and ".join(f"a {shape.form}" for shape in self.shapes)
 
 
 def easy_vqa(split: Split) -> list[Drawing]:
-    """The drawings of the `easy-vqa` package (MIT), with its questions.
+    """Return the drawings of the `easy-vqa` package (MIT), with its questions.
 
-    A few are left out: those whose questions and answers do not tell what is on them, so that nobody could caption them.
+    A few are left out: those whose questions and answers do not determine a caption.
     """
     folder = Path(str(files("easy_vqa"))) / "data" / split
     asked: dict[int, list[tuple[str, str, str]]] = {}
     for question, answer, number in json.loads((folder / "questions.json").read_text()):
         kind = "yes/no" if answer in ("yes", "no") else "shape" if answer in SHAPES else "colour"
         asked.setdefault(number, []).append((kind, question, answer))
-    shapes = {number: Shape(_told(SHAPES, found), _told(COLOURS, found)) for number, found in asked.items()}
+    shapes = {number: Shape(_named(SHAPES, found), _named(COLOURS, found)) for number, found in asked.items()}
     return [
         Drawing((folder / "images" / f"{number}.png").read_bytes(), (shape,), tuple(asked[number]))
         for number, shape in shapes.items()
@@ -77,8 +77,8 @@ def easy_vqa(split: Split) -> list[Drawing]:
     ]
 
 
-def _told(names: Iterable[str], questions: Sequence[tuple[str, str, str]]) -> str:
-    """Which of the names is that of the one shape or its colour; empty if the questions do not tell."""
+def _named(names: Iterable[str], questions: Sequence[tuple[str, str, str]]) -> str:
+    """Return the name of the shape or its colour; empty if the questions do not determine it."""
     for name in names:
         for _, question, answer in questions:
             denied = " not " in question or " no " in question
@@ -89,25 +89,25 @@ def _told(names: Iterable[str], questions: Sequence[tuple[str, str, str]]) -> st
 
 
 def scenes(split: Split, count: int) -> list[Drawing]:
-    """Drawings of two to four shapes in a two by two grid, with two questions on counts and two on positions each."""
+    """Return drawings of two to four shapes in a two by two grid, with two questions on counts and two on positions each."""
     return [_scene(random.Random(f"{split} {number}")) for number in range(count)]
 
 
-def _scene(chance: random.Random) -> Drawing:
-    cells = sorted(chance.sample(CELLS, chance.randint(2, 4)))
-    forms, colours = (chance.choices(names, k=len(cells)) for names in (SHAPES, sorted(COLOURS)))
+def _scene(rng: random.Random) -> Drawing:
+    cells = sorted(rng.sample(CELLS, rng.randint(2, 4)))
+    forms, colours = (rng.choices(names, k=len(cells)) for names in (SHAPES, sorted(COLOURS)))
     shapes = tuple(
-        Shape(form, colour, x + chance.randint(0, 7), y + chance.randint(0, 7))
+        Shape(form, colour, x + rng.randint(0, 7), y + rng.randint(0, 7))
         for (x, y), form, colour in zip(cells, forms, colours, strict=True)
     )
-    return Drawing(_drawn(shapes, chance), shapes, tuple(_counts(shapes, chance) + _places(shapes, chance)))
+    return Drawing(_drawn(shapes, rng), shapes, tuple(_counts(shapes, rng) + _places(shapes, rng)))
 
 
-def _drawn(shapes: Sequence[Shape], chance: random.Random) -> bytes:
-    image = Image.new("RGB", (SIDE, SIDE), tuple(chance.randint(230, 255) for _ in range(3)))
+def _drawn(shapes: Sequence[Shape], rng: random.Random) -> bytes:
+    image = Image.new("RGB", (SIDE, SIDE), tuple(rng.randint(230, 255) for _ in range(3)))
     draw = ImageDraw.Draw(image)
     for shape in shapes:
-        width, height = chance.randint(15, 20), chance.randint(15, 20)
+        width, height = rng.randint(15, 20), rng.randint(15, 20)
         box = (shape.x, shape.y, shape.x + width, shape.y + (width if shape.form == "circle" else height))
         match shape.form:
             case "circle":
@@ -115,25 +115,25 @@ def _drawn(shapes: Sequence[Shape], chance: random.Random) -> bytes:
             case "rectangle":
                 draw.rectangle(box, COLOURS[shape.colour])
             case _:
-                tip = (shape.x + chance.randint(3, width - 3), shape.y)
+                tip = (shape.x + rng.randint(3, width - 3), shape.y)
                 draw.polygon([tip, (box[0], box[3]), (box[2], box[3])], COLOURS[shape.colour])
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
 
 
-def _counts(shapes: Sequence[Shape], chance: random.Random) -> list[tuple[str, str, str]]:
-    form = chance.choice(SHAPES)
-    colour = chance.choice([*COLOURS, *[shape.colour for shape in shapes] * 3])
+def _counts(shapes: Sequence[Shape], rng: random.Random) -> list[tuple[str, str, str]]:
+    form = rng.choice(SHAPES)
+    colour = rng.choice([*COLOURS, *[shape.colour for shape in shapes] * 3])
     return [
         ("count", "how many shapes are there?", str(len(shapes))),
         ("count", f"how many {form}s are there?", str(sum(shape.form == form for shape in shapes))),
         ("count", f"how many {colour} shapes are there?", str(sum(shape.colour == colour for shape in shapes))),
-    ][chance.randint(0, 1) :][:2]
+    ][rng.randint(0, 1) :][:2]
 
 
 def farthest(shapes: Sequence[Shape]) -> dict[str, Shape]:
-    """The sides to which one shape lies clearly farther than all others, with that shape."""
+    """Return the sides to which one shape is clearly farther than all others, with that shape."""
     found = {}
     for side, key in (
         ("leftmost", lambda s: s.x),
@@ -147,12 +147,12 @@ def farthest(shapes: Sequence[Shape]) -> dict[str, Shape]:
     return found
 
 
-def _places(shapes: Sequence[Shape], chance: random.Random) -> list[tuple[str, str, str]]:
-    """Two questions on shapes that lie clearly farthest to one side."""
+def _places(shapes: Sequence[Shape], rng: random.Random) -> list[tuple[str, str, str]]:
+    """Return two questions on shapes that are clearly farthest to one side."""
     found = []
     for side, shape in farthest(shapes).items():
         found += [
             ("position", f"what color is the {side} shape?", shape.colour),
             ("position", f"what shape is {side}?", shape.form),
         ]
-    return chance.sample(found, min(2, len(found)))
+    return rng.sample(found, min(2, len(found)))

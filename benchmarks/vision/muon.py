@@ -1,6 +1,6 @@
-"""An optimizer for small transformers that are trained from nothing: Muon for their matrices, AdamW for all else.
+"""An optimizer for small transformers trained from scratch: Muon for their matrices, AdamW for the rest.
 
-With AdamW alone, matching what is asked with what is there took several times as many steps.
+With AdamW alone, relating questions to pictures took several times as many steps.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from torch import nn
 
 
 class MuonWithAdamW(torch.optim.Optimizer):
-    """Muon (as PyTorch has it, in AdamW's units) for the matrices of the layers; embeddings, biases and norms go with AdamW.
+    """Muon (as PyTorch has it, in AdamW's units) for the matrices of the layers; AdamW for embeddings, biases and norms.
 
     Args:
-        model: What to train.
+        model: The model to train.
         learning_rate: Muon's; AdamW gets half.
     """
 
@@ -31,16 +31,16 @@ class MuonWithAdamW(torch.optim.Optimizer):
         super().__init__([group for part in self._parts for group in part.param_groups], {})
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move the parameters once."""
+        """Update the parameters once."""
         for part in self._parts:
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of both."""
+        """Return the state of both."""
         return {"parts": [part.state_dict() for part in self._parts]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state of both."""
+        """Continue from a state of both."""
         for part, state in zip(self._parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self.param_groups = [group for part in self._parts for group in part.param_groups]  # loading made new ones

@@ -26,7 +26,7 @@ def make(folder: Path, texts: Iterable[str], *, seed: int = 0) -> None:
     """Write a random model and its processor into a folder.
 
     Args:
-        texts: All that it will read and write: their words are its vocabulary.
+        texts: All text it will read and write; their words are its vocabulary.
     """
     tokenizer = _tokenizer(texts)
     Idefics3Processor(
@@ -63,7 +63,7 @@ def make(folder: Path, texts: Iterable[str], *, seed: int = 0) -> None:
 
 
 def pixels() -> Idefics3ImageProcessorPil:
-    """Takes drawings as they are."""
+    """Return an image processor that leaves drawings unchanged."""
     side = {"longest_edge": SIDE}
     return Idefics3ImageProcessorPil(size=side, max_image_size=side, do_image_splitting=False)
 

@@ -1,4 +1,4 @@
-"""What the site's build adds to MkDocs: patterns in the navigation, links to source files, every error message by its class."""
+"""Additions to MkDocs: patterns in the navigation, links to source files, and the messages of each error class."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MESSAGES = re.compile(r"^<!-- messages: (\w+) -->$", re.MULTILINE)
 
 
 def on_config(config: Any) -> Any:
-    """Put pages in the place of patterns; a pattern without a page is left out."""
+    """Replace patterns in the navigation by the pages they match; a pattern without a page is dropped."""
     config.nav = _expanded(config.nav, Path(config.docs_dir))
     return config
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """List the messages of an error class where a page asks for them; name files that are not of the site, without a link."""
+    """List the messages of an error class at its marker; turn links to files outside the site into plain text."""
     folder = Path(page.file.abs_src_path).parent
     markdown = SOURCE.sub(lambda link: link[1] if _is_source(folder / link[2]) else link[0], markdown)
     known = messages() if MESSAGES.search(markdown) else {}
@@ -29,7 +29,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def messages() -> dict[str, list[str]]:
-    """Every message that the package raises, by error class; `…` stands for what a message fills in."""
+    """Return every message that the package raises, by error class; `…` stands for inserted values."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in PACKAGE.rglob("*.py"):
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -39,7 +39,7 @@ def messages() -> dict[str, list[str]]:
 
 
 def _collect(function: ast.AST, found: dict[str, set[str]]) -> None:
-    """`raise Error("...")`, or `msg = "..."` and the next `raise Error(msg)`, as they follow in one function."""
+    """Collect `raise Error("...")`, or `msg = "..."` with the next `raise Error(msg)`, in the order of one function."""
     msg = ""
     inside = [n for n in ast.walk(function) if isinstance(n, ast.Assign | ast.Raise | ast.Return)]
     for node in sorted(inside, key=lambda n: (n.lineno, n.col_offset)):
@@ -53,7 +53,7 @@ def _collect(function: ast.AST, found: dict[str, set[str]]) -> None:
 
 
 def _text(node: ast.expr) -> str:
-    """A message as it is written, with its gaps."""
+    """Return a message as it is in the code, with `…` for inserted values."""
     if isinstance(node, ast.Constant):
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
@@ -64,14 +64,14 @@ def _text(node: ast.expr) -> str:
 
 
 def _is_source(path: Path) -> bool:
-    """Whether this is a file or folder of the project that the site does not hold; what does not exist stays a broken link."""
+    """Check for a file or folder of the project outside the site; a missing file stays a broken link."""
     return path.exists() and ROOT / "docs" not in path.resolve().parents
 
 
 def _listed(texts: list[str]) -> str:
     escaped = (re.sub(r"([*_<>`#])", r"\\\1", text) for text in texts if text.strip("… "))
     rows = "\n".join(f"    - {text}" for text in escaped)
-    return f'??? note "Every message of this kind"\n\n{rows}\n' if rows else ""
+    return f'??? note "Every message of this class"\n\n{rows}\n' if rows else ""
 
 
 def _expanded(nav: Any, folder: Path) -> Any:

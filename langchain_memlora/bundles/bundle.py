@@ -24,6 +24,8 @@ from langchain_memlora.errors import BundleError, BundleMismatchError
 
 FORMAT = 1
 DEFAULT_BUNDLE = "smollm2-135m"
+SEPARATE = "benchmarks/locomo/bundle"
+"""Folder of the repository with the bundle whose licence (CC BY-NC 4.0) keeps it out of the package."""
 
 
 class BaseSpec(BaseModel):
@@ -95,7 +97,7 @@ class Bundle:
 
 
 def load_bundle(source: str | Path = DEFAULT_BUNDLE) -> Bundle:
-    """Load a bundle by the name of a shipped one or by path.
+    """Load a bundle by the name of a shipped one or by path; in a checkout of the repository also `smollm2-135m-locomo`.
 
     Raises:
         BundleError: No such bundle, or its card, prompts or adapters are missing or corrupt.
@@ -134,11 +136,14 @@ def shipped_bundles() -> list[str]:
 
 
 def _locate(source: str | Path) -> Path:
-    shipped = Path(str(resources.files("langchain_memlora"))) / "bundles" / str(source)
-    for path in (Path(source).expanduser(), shipped):
+    package = Path(str(resources.files("langchain_memlora")))
+    for path in (Path(source).expanduser(), package / "bundles" / source, package.parent / SEPARATE / source):
         if (path / "card.json").exists():
             return path
-    msg = f"No bundle {str(source)!r}. Pass a folder with card.json or one of {', '.join(shipped_bundles())}."
+    msg = (
+        f"No bundle {str(source)!r}. Pass a folder with card.json or one of {', '.join(shipped_bundles())}. The bundle "
+        f"smollm2-135m-locomo (CC BY-NC 4.0) is not part of the package: pass its folder in {SEPARATE} of the repository."
+    )
     raise BundleError(msg)
 
 

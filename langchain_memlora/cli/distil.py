@@ -62,9 +62,9 @@ def distil(
 ) -> None:
     """Let a teacher play the roles over raw chats, or describe pictures. A stopped run resumes when started again."""
     from langchain_memlora.lab.training.chats import load_chats
-    from langchain_memlora.lab.training.cleaning import Cleaning
     from langchain_memlora.lab.training.distil import distil as run
     from langchain_memlora.lab.training.distil_vision import distil_vision
+    from langchain_memlora.lab.training.replies import Cleaning
     from langchain_memlora.lab.training.teacher import Teacher
 
     setting: Setting = ctx.obj

@@ -90,7 +90,7 @@ def evaluate(
     if what in {What.EXTRACTION, What.UPDATES, What.VQA}:
         _evaluate_expert(setting, what, file, out, name, places_of(conversations), sessions, limit, seed)
         return
-    from langchain_memlora.lab.evaluation import Benchmark, Reading
+    from langchain_memlora.lab.evaluation import Benchmark, ReaderLimits
     from langchain_memlora.lab.evaluation.datasets import DATASETS
     from langchain_memlora.lab.evaluation.setups import MEMLORA, SETUPS
 
@@ -103,7 +103,7 @@ def evaluate(
             load_bundle(name),
             out,
             stores or out.resolve().parent / "stores",
-            reading=Reading(k, budget, together),
+            reading=ReaderLimits(k, budget, together),
             seed=seed,
             watch=watch,
         )

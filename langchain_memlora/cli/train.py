@@ -85,7 +85,7 @@ def train(
         msg = "--rows can't be combined with --stories, --pairs, --validation or --more. Leave the others out."
         raise InvalidInputError(msg)
     from langchain_memlora.lab.training import build, build_rows
-    from langchain_memlora.lab.training.bundling import base_spec, give_eyes, start_bundle
+    from langchain_memlora.lab.training.bundling import add_vision_role, base_spec, start_bundle
     from langchain_memlora.lab.training.pairs import load_pairs
     from langchain_memlora.lab.training.row_files import load_rows
     from langchain_memlora.lab.training.stories import load_stories
@@ -107,7 +107,7 @@ def train(
     if not begun:
         start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
     if role is Role.VISION:
-        give_eyes(bundle)
+        add_vision_role(bundle)
     work = work or bundle.with_name(f"{bundle.name}-work")
     options = {
         "learning_rate": learning_rate,

@@ -1,1 +1,1 @@
-"""The workshop: training, selection and evaluation. It may need extras; the runtime never imports it."""
+"""Training, selection, evaluation and scripts. This part needs extras; the runtime never imports it."""

@@ -126,7 +126,7 @@ def test_invalid_script_names_file_and_field(memlora: Run, tmp_path: Path, text:
 def test_missing_script_and_empty_folder(memlora: Run, tmp_path: Path) -> None:
     assert "can't be read" in memlora("demo", "--script", str(tmp_path / "none.yaml"), code=1).stderr
     (tmp_path / "empty").mkdir()
-    assert "holds no *.yaml" in memlora("demo", "--script", str(tmp_path / "empty"), code=1).stderr
+    assert "has no *.yaml" in memlora("demo", "--script", str(tmp_path / "empty"), code=1).stderr
 
 
 def test_play_returns_results_silently(

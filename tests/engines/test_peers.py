@@ -88,5 +88,5 @@ def test_growth_slope_per_doubling() -> None:
 def test_figures_of_other_experts_are_marked() -> None:
     now = bundle_sha256(load_bundle())
     assert report.changed_since({"experts": now}) == ""
-    assert "make bench" in report.changed_since({"experts": "another"})
-    assert "make bench" in report.changed_since({})
+    assert "make measure WHAT=speed" in report.changed_since({"experts": "another"})
+    assert "make measure WHAT=speed" in report.changed_since({})

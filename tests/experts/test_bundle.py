@@ -53,8 +53,13 @@ def test_bundle_loads_by_path(folder: Path) -> None:
 
 
 def test_unknown_bundle_lists_shipped_ones() -> None:
-    with pytest.raises(BundleError, match=f"'nobody'.*Pass a folder.*{DEFAULT_BUNDLE}"):
+    with pytest.raises(BundleError, match=f"'nobody'.*Pass a folder.*{DEFAULT_BUNDLE}.*CC BY-NC.*benchmarks/locomo"):
         load_bundle("nobody")
+
+
+def test_the_locomo_bundle_is_not_shipped_but_loads_by_name_in_a_checkout() -> None:
+    assert "smollm2-135m-locomo" not in shipped_bundles()
+    assert load_bundle("smollm2-135m-locomo").card.licence == "CC-BY-NC-4.0"
 
 
 @pytest.mark.parametrize("role", ["extraction", "memory_update", "generation"])

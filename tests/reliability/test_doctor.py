@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.reliability.disk_faults import overwrite
 from benchmarks.reliability.double import open_memory
-from benchmarks.reliability.small_store import crash, overwrite, store
+from benchmarks.reliability.small_store import crash, store
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.memory import health
 

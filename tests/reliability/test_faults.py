@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.reliability.disk_faults import CannotBeInjectedError
 from benchmarks.reliability.faults import FAULTS
-from benchmarks.reliability.small_store import CannotBeInjectedError
 
 
 @pytest.mark.slow

@@ -1,10 +1,13 @@
-"""How good it is: data sets, metrics, judges, statistics and reports."""
+"""Quality of facts, decisions and answers: data sets, metrics, judges, statistics and reports.
 
-from langchain_memlora.lab.evaluation.ask import Reading
+Cost and robustness (time, memory, faults) are measured by `benchmarks/` in the repository.
+"""
+
+from langchain_memlora.lab.evaluation.ask import ReaderLimits
 from langchain_memlora.lab.evaluation.benchmark import Benchmark
 from langchain_memlora.lab.evaluation.calibration import calibrate
 from langchain_memlora.lab.evaluation.components import evaluate_extraction, evaluate_updates
-from langchain_memlora.lab.evaluation.conversations import AnnotatedFact, Conversation, Question
+from langchain_memlora.lab.evaluation.conversations import AnnotatedFact, AnnotatedQuestion, Conversation
 from langchain_memlora.lab.evaluation.judge import Judge, judge_run
 from langchain_memlora.lab.evaluation.setups import SETUPS, Setup
 
@@ -14,8 +17,8 @@ __all__ = [
     "Benchmark",
     "Conversation",
     "Judge",
-    "Question",
-    "Reading",
+    "AnnotatedQuestion",
+    "ReaderLimits",
     "Setup",
     "calibrate",
     "evaluate_extraction",

@@ -1,4 +1,4 @@
-"""Stage two: questions to a filled memory, some at a time so that the engine answers them as one batch."""
+"""Stage two: questions to a filled memory, in groups so that the engine answers them as one batch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from langchain_memlora.experts import Experts
 from langchain_memlora.graph.answer import is_known
-from langchain_memlora.lab.evaluation.conversations import Question
-from langchain_memlora.lab.evaluation.runs import Answered
+from langchain_memlora.lab.evaluation.conversations import AnnotatedQuestion
+from langchain_memlora.lab.evaluation.runs import RecordedAnswer
 from langchain_memlora.lab.evaluation.setups import MEMLORA, Setup
 from langchain_memlora.retrieval.context import BUDGET, MESSAGE_CLIP, build_context
 from langchain_memlora.types import Answer, Hit, Scope
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from langchain_memlora.memory.memory import MemLoRAMemory
 
 DEPTH = 20
-"""How many hits are recorded: recall is measured beyond what is read."""
+"""Number of hits recorded: recall is measured beyond the hits that are read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How much is read of what was found, and how many questions are asked at once.
+class ReaderLimits:
+    """Limits on what the reader gets of the hits, and the number of questions asked at once.
 
     Attributes:
-        k: At most this many hits.
+        k: Up to this many hits.
         budget: About this many tokens.
         together: Questions in one group. More are cheaper, one at a time measures latency.
     """
@@ -39,8 +39,8 @@ class Reading:
 
 
 def ask(
-    memory: MemLoRAMemory, setup: Setup, user_id: str, questions: Sequence[Question], reading: Reading
-) -> Iterator[list[Answered]]:
+    memory: MemLoRAMemory, setup: Setup, user_id: str, questions: Sequence[AnnotatedQuestion], reading: ReaderLimits
+) -> Iterator[list[RecordedAnswer]]:
     """Answer questions, a group at a time, in order."""
     with ThreadPoolExecutor(max_workers=reading.together) as threads:
         for first in range(0, len(questions), reading.together):
@@ -54,23 +54,25 @@ def ask(
             ]
 
 
-def _answer(memory: MemLoRAMemory, setup: Setup, user_id: str, question: Question, reading: Reading) -> Answer:
+def _answer(
+    memory: MemLoRAMemory, setup: Setup, user_id: str, question: AnnotatedQuestion, reading: ReaderLimits
+) -> Answer:
     if setup.name == MEMLORA:
         return memory.answer(question.text, user_id=user_id, k=reading.k, budget=reading.budget)
     hits = setup.find(memory, Scope(user_id), question.text, reading.k)
     read = hits if setup.every_hit else hits[: reading.k]
     context = build_context(read, budget=setup.budget or reading.budget)
-    experts = Experts(memory.bundle.without(*setup.without), memory.engine)
+    experts = Experts(memory.bundle.without(*setup.without), memory.services.experts.engine)
     text, usage = experts.answer(question.text, context)
     return Answer(text, is_known(text), tuple(read), context, (usage,))
 
 
 def _record(
-    memory: MemLoRAMemory, setup: Setup, user_id: str, question: Question, answer: Answer, seconds: float
-) -> Answered:
+    memory: MemLoRAMemory, setup: Setup, user_id: str, question: AnnotatedQuestion, answer: Answer, seconds: float
+) -> RecordedAnswer:
     hits = setup.find(memory, Scope(user_id), question.text, DEPTH)[:DEPTH]
-    told_by = _told_by(memory, [*hits, *answer.hits])
-    return Answered(
+    sources = _sources_of(memory, [*hits, *answer.hits])
+    return RecordedAnswer(
         setup=setup.name,
         conversation=user_id,
         question_id=question.id,
@@ -82,9 +84,9 @@ def _record(
         known=answer.known,
         evidence=sorted(question.evidence),
         retrieved=[
-            {"memory": hit.memory.text if hit.memory else None, "turns": _message_ids(hit, told_by)} for hit in hits
+            {"memory": hit.memory.text if hit.memory else None, "turns": _message_ids(hit, sources)} for hit in hits
         ],
-        shown=sorted(question.evidence & _shown(answer, told_by)),
+        shown=sorted(question.evidence & _shown(answer, sources)),
         context=answer.context,
         prompt_tokens=sum(usage.prompt_tokens for usage in answer.usage),
         completion_tokens=sum(usage.completion_tokens for usage in answer.usage),
@@ -92,23 +94,23 @@ def _record(
     )
 
 
-def _told_by(memory: MemLoRAMemory, hits: Sequence[Hit]) -> dict[str, str]:
-    """The message id of each turn that a hit shows, or that told its fact."""
-    told = {turn for hit in hits if hit.memory for turn in hit.memory.turn_ids}
-    found = memory.ledger.turns(list(told)) | {turn.id: turn for hit in hits for turn in hit.turns}
+def _sources_of(memory: MemLoRAMemory, hits: Sequence[Hit]) -> dict[str, str]:
+    """Return the message id of each turn that a hit shows or that stated its fact."""
+    stated = {turn for hit in hits if hit.memory for turn in hit.memory.turn_ids}
+    found = memory.ledger.turns(list(stated)) | {turn.id: turn for hit in hits for turn in hit.turns}
     return {key: turn.message_id for key, turn in found.items()}
 
 
-def _message_ids(hit: Hit, told_by: dict[str, str]) -> list[str]:
+def _message_ids(hit: Hit, sources: dict[str, str]) -> list[str]:
     keys = dict.fromkeys([*(turn.id for turn in hit.turns), *(hit.memory.turn_ids if hit.memory else ())])
-    return [told_by[key] for key in keys if key in told_by]
+    return [sources[key] for key in keys if key in sources]
 
 
-def _shown(answer: Answer, told_by: dict[str, str]) -> set[str]:
-    """Message ids of turns that stand in the context, or that told a fact which does."""
+def _shown(answer: Answer, sources: dict[str, str]) -> set[str]:
+    """Return message ids of turns in the context, and of turns that stated a fact in it."""
     shown = set()
     for hit in answer.hits:
         if hit.memory and hit.memory.text in answer.context:
-            shown |= set(_message_ids(replace(hit, turns=()), told_by))
+            shown |= set(_message_ids(replace(hit, turns=()), sources))
         shown |= {t.message_id for t in hit.turns if " ".join(t.text.split())[:MESSAGE_CLIP] in answer.context}
     return shown

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from langchain_memlora.bundles import Bundle, Role
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.lab.evaluation.ask import Reading, ask
+from langchain_memlora.lab.evaluation.ask import ReaderLimits, ask
 from langchain_memlora.lab.evaluation.conversations import Conversation
 from langchain_memlora.lab.evaluation.datasets import Dataset
 from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256, history_sha256, surroundings
 from langchain_memlora.lab.evaluation.ingest import ingest, ingestion_cost, is_ingested, store_path
 from langchain_memlora.lab.evaluation.metrics.facts import ReadWindow, score_extraction
-from langchain_memlora.lab.evaluation.runs import Run
+from langchain_memlora.lab.evaluation.runs import RunFolder
 from langchain_memlora.lab.evaluation.score import score_answers
 from langchain_memlora.lab.evaluation.setups import MEMLORA, SETUPS, Setup
 from langchain_memlora.lab.evaluation.windows import remembered_windows
@@ -36,13 +36,13 @@ class OpenMemory(Protocol):
 
 
 class Watch(Protocol):
-    """Told how far a stage is; `done` counts from 0 to `total`."""
+    """Receives the progress of a stage; `done` goes from 0 to `total`."""
 
     def __call__(self, stage: str, done: int, total: int) -> None: ...
 
 
-def unwatched(stage: str, done: int, total: int) -> None:
-    """Nobody looks."""
+def no_progress(stage: str, done: int, total: int) -> None:
+    """No-op progress callback."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ class Benchmark:
     """One data set, one bundle, one folder.
 
     Args:
-        open_memory: Makes the memory that is measured.
-        bundle: The experts that `open_memory` loads: they name stores and go into the record.
-        out: The run's folder. A run that was stopped goes on; more setups may be added to a finished one.
-        stores: Folder of the filled memories; runs that share it share ingestion.
+        open_memory: Opens the memory to measure.
+        bundle: The experts that `open_memory` loads, for the names of stores and for the record.
+        out: The run's folder. A stopped run continues; more setups may be added to a finished one.
+        stores: Folder of the filled memories; runs with the same folder share ingestion.
         embedder: Name of the embedder that `open_memory` uses.
-        seed: Of the choice of questions and of all resampling.
+        seed: Random seed of sampling and resampling.
 
     Example:
         ```python
@@ -72,12 +72,12 @@ class Benchmark:
     out: Path
     stores: Path
     embedder: str = DEFAULT_EMBEDDER
-    reading: Reading = field(default_factory=Reading)
+    reading: ReaderLimits = field(default_factory=ReaderLimits)
     seed: int = 0
-    watch: Watch = unwatched
+    watch: Watch = no_progress
 
     def ingest(self, conversations: Sequence[Conversation], *, without: Sequence[Role] = ()) -> None:
-        """Stage one: fill a store for each conversation that has none. It may take minutes for each."""
+        """Stage one: fill a store for each conversation that has none, in minutes each."""
         stage = "ingesting" + (f" without {', '.join(without)}" if without else "")
         total, done = sum(len(conversation.turns) for conversation in conversations), 0
         for conversation in conversations:
@@ -100,17 +100,17 @@ class Benchmark:
     def run(
         self, conversations: Sequence[Conversation], setups: Sequence[str] = (MEMLORA,), *, limit: int | None = None
     ) -> dict[str, Any]:
-        """Both stages, and the scores, which are written into the run's folder too.
+        """Run both stages and return the scores, which are also written into the run's folder.
 
         Args:
-            limit: Ask only this many questions, drawn with the seed.
+            limit: Ask only this many questions, sampled with the seed.
 
         Raises:
             InvalidInputError: An unknown setup, no question, or the folder holds another run.
         """
         chosen = find_setups(setups)
         picked = draw_questions(conversations, limit, self.seed)
-        run = Run(self.out, self._config(picked, limit))
+        run = RunFolder(self.out, self._config(picked, limit))
         answered = {answer.key for answer in run.answers()}
         windows: list[ReadWindow] = []
         for without in dict.fromkeys(setup.writers_off for setup in chosen):
@@ -134,7 +134,12 @@ class Benchmark:
         return scores
 
     def _ask(
-        self, run: Run, memory: MemLoRAMemory, setup: Setup, conversation: Conversation, answered: set[tuple[str, str]]
+        self,
+        run: RunFolder,
+        memory: MemLoRAMemory,
+        setup: Setup,
+        conversation: Conversation,
+        answered: set[tuple[str, str]],
     ) -> None:
         left = [q for q in conversation.questions if (setup.name, q.id) not in answered]
         total = len(conversation.questions)
@@ -174,7 +179,7 @@ class Benchmark:
 
 
 def find_setups(names: Sequence[str]) -> list[Setup]:
-    """Setups by name, each once.
+    """Return setups by name, each once.
 
     Raises:
         InvalidInputError: There is no such setup.
@@ -186,15 +191,15 @@ def find_setups(names: Sequence[str]) -> list[Setup]:
 
 
 def draw_questions(conversations: Sequence[Conversation], limit: int | None, seed: int) -> list[Conversation]:
-    """The conversations with `limit` of their questions, drawn over all of them; those left without one are dropped.
+    """Return the conversations with a sample of `limit` questions over all of them, without those left with none.
 
     Raises:
-        InvalidInputError: There is no question at all.
+        InvalidInputError: No question is left.
     """
     questions = [question.id for conversation in conversations for question in conversation.questions]
     if not questions or (limit is not None and limit < 1):
         msg = (
-            f"{len(questions)} questions about {len(conversations)} conversations and limit={limit} leave none to ask. "
+            f"limit={limit} of {len(questions)} questions about {len(conversations)} conversations leaves none to ask. "
             "Choose other conversations, more sessions or a higher limit."
         )
         raise InvalidInputError(msg)

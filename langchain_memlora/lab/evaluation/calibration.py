@@ -1,4 +1,4 @@
-"""How far a judge can be trusted: what share of right, wrong and vaguely wrong answers it passes.
+"""Calibration of a judge: the share of right, wrong and vaguely wrong answers that it passes.
 
 The answers are those of the LoCoMo audit (CC BY-NC 4.0), read from the user's own copy: answers of a large model that three
 earlier votes all passed, deliberately wrong ones with a specific mistake, and deliberately wrong ones that stay vague.
@@ -24,14 +24,14 @@ SAMPLE = 100
 
 
 def calibrate(judge: Judge, audit: Path, *, sample: int = SAMPLE, seed: int = 0) -> dict[str, dict[str, Any]]:
-    """Share of each kind of answer that the judge passes, with its interval.
+    """Return the share of each kind of answer that the judge passes, with its interval.
 
     Args:
         audit: Folder with the audit's three files of answers.
-        sample: How many of each kind are graded, drawn with the seed.
+        sample: Number of answers of each kind, sampled with the seed.
 
     Raises:
-        InvalidInputError: The folder lacks a file, or it is not the audit's.
+        InvalidInputError: A file of the audit is missing or unreadable.
     """
     passed = {}
     for kind, answers in audited_answers(audit).items():
@@ -43,10 +43,10 @@ def calibrate(judge: Judge, audit: Path, *, sample: int = SAMPLE, seed: int = 0)
 
 
 def audited_answers(audit: Path) -> dict[str, list[Graded]]:
-    """The audit's answers by kind.
+    """Return the audit's answers by kind.
 
     Raises:
-        InvalidInputError: The folder lacks a file, or it is not the audit's.
+        InvalidInputError: A file of the audit is missing or unreadable.
     """
     found = {}
     for kind, name in FILES.items():

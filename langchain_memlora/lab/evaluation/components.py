@@ -1,4 +1,4 @@
-"""One expert by itself: extraction on annotated windows, memory_update on labelled cases. Minutes rather than hours."""
+"""Evaluates one expert alone, in minutes: extraction on annotated windows, memory_update on labelled cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts import Experts, Question
-from langchain_memlora.lab.evaluation.benchmark import Watch, unwatched
+from langchain_memlora.lab.evaluation.benchmark import Watch, no_progress
 from langchain_memlora.lab.evaluation.conversations import Conversation
 from langchain_memlora.lab.evaluation.datasets.updates import UpdateCase
 from langchain_memlora.lab.evaluation.metrics.decisions import score_decisions
@@ -34,15 +34,15 @@ def evaluate_extraction(
     *,
     limit: int | None = None,
     seed: int = 0,
-    watch: Watch = unwatched,
+    watch: Watch = no_progress,
 ) -> tuple[dict[str, Any], list[ReadWindow]]:
-    """Let the extraction expert read the windows of conversations with annotated facts.
+    """Score the extraction expert on the windows of conversations with annotated facts.
 
     Args:
-        limit: Read only this many windows, drawn with the seed.
+        limit: Read only this many windows, sampled with the seed.
 
     Returns:
-        Scores with their cost, and what was read in each window.
+        Scores with their cost, and the facts read in each window.
     """
     spec = experts.bundle.card.window
     cut = [
@@ -67,12 +67,17 @@ def evaluate_extraction(
 
 
 def evaluate_updates(
-    experts: Experts, cases: Sequence[UpdateCase], *, limit: int | None = None, seed: int = 0, watch: Watch = unwatched
+    experts: Experts,
+    cases: Sequence[UpdateCase],
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    watch: Watch = no_progress,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Let the memory_update expert decide labelled cases, its bundle's caution applied as in real use.
+    """Score the memory_update expert on labelled cases, with the confidence threshold of its bundle.
 
     Returns:
-        Scores over all and by kind of case, and each case with what was decided.
+        Scores over all and by kind of case, and each case with its decision.
     """
     drawn = sorted(random.Random(seed).sample(range(len(cases)), min(limit or len(cases), len(cases))))
     chosen = [cases[place] for place in drawn]
@@ -98,7 +103,7 @@ def evaluate_updates(
 
 
 def score_update_rows(rows: Sequence[dict[str, Any]], cost: dict[str, Any]) -> dict[str, Any]:
-    """Scores of decided cases, over all of them and by kind."""
+    """Score decided cases, over all of them and by kind."""
 
     def score(given: Sequence[dict[str, Any]]) -> dict[str, Any]:
         pairs = [(Event(r["expected"]), Event(r["decision"]) if r["decision"] else None) for r in given]
@@ -111,7 +116,7 @@ def score_update_rows(rows: Sequence[dict[str, Any]], cost: dict[str, Any]) -> d
 
 
 def _expected(case: UpdateCase) -> Event:
-    """The label, except that a request to forget which is about something else does nothing rather than be added."""
+    """Return the label; a request to forget that is about something else is expected to do nothing, not to be added."""
     return Event.NONE if case.retracts and case.label is Event.ADD else case.label
 
 

@@ -1,4 +1,4 @@
-"""What every data set is read into: conversations with questions, and annotated facts where there are any."""
+"""The common form of all data sets: conversations with questions, and annotated facts where there are any."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ ABSTAIN = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AnnotatedQuestion:
     """A question about a conversation.
 
     Attributes:
-        gold: The right answer; `ABSTAIN` where the conversation does not tell.
+        gold: The right answer; `ABSTAIN` if the conversation does not have it.
         category: The data set's own name for the kind of question.
-        evidence: Message ids of the turns that tell the answer; empty where none are annotated.
+        evidence: Message ids of the turns with the answer; empty if none are annotated.
         stale: An answer that was right before something changed.
     """
 
@@ -31,7 +31,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedFact:
-    """A fact that the data set says a turn tells, in a whole sentence."""
+    """A fact stated by a turn, as the data set annotates it, in a whole sentence."""
 
     text: str
     message_id: str
@@ -39,7 +39,7 @@ class AnnotatedFact:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A long history in the order it was said.
+    """A long history in chronological order.
 
     Attributes:
         turns: Dated, each with its `message_id`; ids are the data set's.
@@ -47,21 +47,21 @@ class Conversation:
 
     id: str
     turns: tuple[Turn, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[AnnotatedQuestion, ...]
     facts: tuple[AnnotatedFact, ...] = field(default=())
 
     @property
     def sessions(self) -> list[tuple[Turn, ...]]:
-        """Runs of turns that were said at the same time: what a chat hands to `add` in one go."""
+        """Runs of turns with the same time, as a chat passes them to `add`."""
         return [tuple(session) for _, session in groupby(self.turns, key=lambda turn: turn.observed_at)]
 
     def first_sessions(self, count: int) -> Conversation:
-        """The conversation cut after `count` sessions, with the questions and facts that these tell."""
+        """Return the conversation cut after `count` sessions, with the questions and facts that they cover."""
         turns = tuple(turn for session in self.sessions[:count] for turn in session)
-        told = {turn.message_id for turn in turns}
+        kept = {turn.message_id for turn in turns}
         return replace(
             self,
             turns=turns,
-            questions=tuple(q for q in self.questions if q.evidence and q.evidence <= told),
-            facts=tuple(fact for fact in self.facts if fact.message_id in told),
+            questions=tuple(q for q in self.questions if q.evidence and q.evidence <= kept),
+            facts=tuple(fact for fact in self.facts if fact.message_id in kept),
         )

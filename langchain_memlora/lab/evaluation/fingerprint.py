@@ -1,4 +1,4 @@
-"""What makes two runs comparable: hashes of experts and data, versions, the machine."""
+"""Fingerprints of runs, to compare only what is comparable: hashes of experts and data, versions, the machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "chromadb"
 
 
 def bundle_sha256(bundle: Bundle, roles: Collection[Role] = TEXT_ROLES) -> str:
-    """Hash of all that decides what a bundle's experts in these roles write: prompts, settings and weights."""
+    """Hash all that determines the output of a bundle's experts in these roles: prompts, settings and weights."""
     card = bundle.card.model_dump(mode="json", include={"dialect", "base", "window", "update", "max_tokens"})
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     digest.update((bundle.chat_template or "").encode())
@@ -32,13 +32,13 @@ def bundle_sha256(bundle: Bundle, roles: Collection[Role] = TEXT_ROLES) -> str:
 
 
 def history_sha256(conversation: Conversation) -> str:
-    """Hash of what is told, questions apart."""
-    told = [(t.message_id, t.role, t.speaker, t.text, t.observed_at.isoformat()) for t in conversation.turns]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    """Hash a conversation's turns."""
+    turns = [(t.message_id, t.role, t.speaker, t.text, t.observed_at.isoformat()) for t in conversation.turns]
+    return hashlib.sha256(json.dumps(turns).encode()).hexdigest()
 
 
 def store_key(bundle: Bundle, conversation: Conversation, embedder: str) -> str:
-    """Names a filled store: the same experts on the same history with the same embedder fill the same one."""
+    """Return the name of a filled store, the same for the same experts, history and embedder."""
     parts = [
         __version__,
         str(VERSION),
@@ -50,7 +50,7 @@ def store_key(bundle: Bundle, conversation: Conversation, embedder: str) -> str:
 
 
 def surroundings() -> dict[str, Any]:
-    """Versions and machine, for the record."""
+    """Return versions and machine, for the record."""
     return {
         "langchain-memlora": __version__,
         "python": platform.python_version(),

@@ -1,7 +1,7 @@
-"""Stage one: a whole conversation through `MemLoRAMemory.add`, session by session with its dates.
+"""Stage one: adds a whole conversation to a memory, session by session with its dates.
 
-Each conversation has a store of its own, which later runs with the same experts find again. `progress.jsonl` in it says which
-sessions are done; one that was interrupted is finished by the memory itself, for `add` knows what it has.
+Each conversation has a store of its own, which later runs with the same experts reuse. Its `progress.jsonl` lists the finished
+sessions; an interrupted one is finished by the memory itself, since `add` skips known messages.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 PROGRESS = "progress.jsonl"
 LEFT_OVER = -1
-"""Stands for the session in the row of work that an interrupted run had left."""
+"""Session number for the work left by an interrupted run."""
 
 
 def store_path(stores: Path, bundle: Bundle, conversation: Conversation, embedder: str) -> Path:
-    """Where the conversation is kept as these experts remember it."""
+    """Return the store of a conversation as these experts remember it."""
     name = re.sub(r"[^\w.-]+", "-", conversation.id)
     return stores / f"{name}-{store_key(bundle, conversation, embedder)}"
 
 
 def is_ingested(store: Path, conversation: Conversation) -> bool:
-    """Whether nothing is left to do."""
+    """Whether all sessions are finished."""
     return set(range(len(conversation.sessions))) <= {row["session"] for row in read_lines(store / PROGRESS)}
 
 
@@ -45,10 +45,10 @@ def ingest(
     conversation: Conversation,
     on_turns: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Tell a conversation to the memory in `store`, from where it stopped.
+    """Add a conversation to the memory in `store`, from where it stopped.
 
     Args:
-        on_turns: Called with the number of turns after each session.
+        on_turns: Called after each session with its number of turns.
     """
     done = {row["session"] for row in read_lines(store / PROGRESS)}
     if memory.ledger.jobs("pending") and LEFT_OVER not in done:
@@ -65,7 +65,7 @@ def ingest(
 
 
 def ingestion_cost(store: Path) -> dict[str, Any]:
-    """What filling a store took: turns, operations, failures, and tokens and seconds by stage."""
+    """Return the cost of filling a store: turns, operations, failures, and tokens and seconds by stage."""
     stages: dict[str, Counter[str]] = {}
     events: Counter[str] = Counter()
     failures: Counter[str] = Counter()

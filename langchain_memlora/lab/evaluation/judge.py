@@ -1,6 +1,6 @@
-"""J: a chat model says whether an answer is right. Two prompts: one generous, in the spirit of the published one, one strict.
+"""J: a chat model grades answers. Two prompts: a generous one, in the spirit of the published one, and a strict one.
 
-A judge is worth what its calibration says; `calibration.py` measures it, and every J is reported beside it.
+`calibration.py` measures how far a judge can be trusted; every J is reported beside that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from langchain_memlora.lab.evaluation.runs import append_lines, read_answers, re
 from langchain_memlora.lab.evaluation.statistics import wilson
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import BaseChatModel
+    from langchain_core.language_models import BaseChatModel, LanguageModelInput
 
 Strictness = Literal["generous", "strict"]
 PROMPTS: dict[Strictness, str] = {
@@ -56,8 +56,8 @@ class Judge:
 
     Args:
         model: Its temperature should be 0.
-        strictness: Which prompt is used.
-        together: How many answers are graded at once, by the model's own `batch`.
+        strictness: The prompt to use.
+        together: Answers graded at once, by the model's own `batch`.
 
     Example:
         ```python
@@ -78,8 +78,8 @@ class Judge:
         self.together = together
 
     def grade(self, answers: Sequence[Graded]) -> list[bool | None]:
-        """Whether each answer is right; `None` where the model's text names no label."""
-        prompts = [
+        """Return whether each answer is right; `None` if the model's text has no label."""
+        prompts: list[LanguageModelInput] = [
             PROMPTS[self.strictness].format(question=a.question, gold=a.gold, prediction=a.prediction or "(nothing)")
             for a in answers
         ]
@@ -88,7 +88,7 @@ class Judge:
 
 
 def read_label(text: str) -> bool | None:
-    """The last label in a judge's text: reasons come first, and may name both."""
+    """Return the last label in a judge's text; the reasons before it may name both."""
     found = _LABEL.findall(text)
     return found[-1] == "CORRECT" if found else None
 
@@ -96,11 +96,11 @@ def read_label(text: str) -> bool | None:
 def judge_run(path: Path, judge: Judge, name: str) -> dict[str, dict[str, Any]]:
     """Grade a run's answers to questions that can be answered, and keep the grades in its `judged.jsonl`.
 
-    Grades that are there already are kept, also ones that an outside judge wrote: lines of `judge`, `strictness`, `setup`,
+    Existing grades are kept, including those of an outside judge: lines of `judge`, `strictness`, `setup`,
     `question_id` and `right`.
 
     Args:
-        name: What to call the judge.
+        name: Name of the judge.
 
     Returns:
         J for each setup: share of right answers with its interval, and `unreadable` grades, which count as wrong.
@@ -132,7 +132,7 @@ def _share(grades: Sequence[bool | None]) -> dict[str, Any]:
 
 
 def save_judgement(path: Path, name: str, strictness: str, scores: dict[str, Any], calibration: dict[str, Any]) -> None:
-    """Put J and the judge's calibration, which belong together, into the run's `judge.json`."""
+    """Write J and the judge's calibration into the run's `judge.json`."""
     file = path / "judge.json"
     known = read_json(file) if file.exists() else []
     others = [entry for entry in known if (entry["judge"], entry["strictness"]) != (name, strictness)]

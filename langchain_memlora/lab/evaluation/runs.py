@@ -1,6 +1,6 @@
-"""A run is one folder: `config.json` (what was asked for), `answers.jsonl` (a line an answer), `scores.json`.
+"""A run is one folder: `config.json`, `answers.jsonl` (a line an answer), `scores.json`.
 
-Lines are appended as they are made and flushed to disk, so a run that was stopped goes on where it was.
+Lines are appended and synced one by one, so a stopped run continues where it was.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from langchain_memlora.errors import InvalidInputError
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """One question as it was answered, with everything that a judge or a sceptic needs.
+class RecordedAnswer:
+    """One question with its answer, and everything needed to grade or check it.
 
     Attributes:
-        gold: Empty where the right answer is that the conversation does not tell.
-        retrieved: The best hits beyond what was read: `memory` (text or `None`) and `turns` (message ids).
-        context: The very text that was read.
-        shown: The evidence that stands in it.
+        gold: Empty if the conversation does not have the answer.
+        retrieved: The best hits, including some that were not read: `memory` (text or `None`) and `turns` (message ids).
+        context: The text that was read.
+        shown: The evidence in it.
         seconds: This question's share of the time its group of questions took.
     """
 
@@ -46,7 +46,7 @@ class Answered:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What is asked only once in a run."""
+        """Setup and question, unique in a run."""
         return self.setup, self.question_id
 
     @property
@@ -55,11 +55,11 @@ class Answered:
         return [hit["turns"] for hit in self.retrieved]
 
 
-class Run:
+class RunFolder:
     """The folder of a run.
 
     Args:
-        config: What the run is asked to do. A folder with answers goes on only under the same one.
+        config: The settings. A folder with answers continues only with the same ones.
 
     Raises:
         InvalidInputError: The folder holds a run with another configuration.
@@ -72,23 +72,23 @@ class Run:
         file = path / "config.json"
         if file.exists():
             known = read_json(file)
-            # Versions and machine may differ between two sittings of one run; what is asked may not.
+            # A run may continue with other versions or on another machine, but not with other settings.
             if changed := sorted(k for k in self.config if k != "surroundings" and known.get(k) != self.config[k]):
                 msg = (
                     f"{path} holds a run with another {', '.join(changed)}: "
                     f"{[known.get(k) for k in changed]!r:.300} before, {[self.config[k] for k in changed]!r:.300} now. "
-                    "Choose another --out, or ask for the same again to go on."
+                    "Choose another --out, or repeat the earlier options to continue it."
                 )
                 raise InvalidInputError(msg)
         else:
             write_json(file, self.config)
 
-    def append(self, answers: Iterable[Answered]) -> None:
+    def append(self, answers: Iterable[RecordedAnswer]) -> None:
         """Add answers; they are on disk when this returns."""
         append_lines(self.path / "answers.jsonl", (asdict(answer) for answer in answers))
 
-    def answers(self) -> list[Answered]:
-        """All answers so far."""
+    def answers(self) -> list[RecordedAnswer]:
+        """Return all answers so far."""
         return read_answers(self.path)
 
     def write_scores(self, scores: Mapping[str, Any]) -> None:
@@ -96,25 +96,27 @@ class Run:
         write_json(self.path / "scores.json", scores)
 
 
-def read_answers(path: Path) -> list[Answered]:
-    """The answers of a run's folder.
+def read_answers(path: Path) -> list[RecordedAnswer]:
+    """Return the answers in a run's folder.
 
     Raises:
         InvalidInputError: A line is not an answer.
     """
-    names = {field.name for field in fields(Answered)}
+    names = {field.name for field in fields(RecordedAnswer)}
     try:
-        return [Answered(**{k: v for k, v in row.items() if k in names}) for row in read_lines(path / "answers.jsonl")]
+        return [
+            RecordedAnswer(**{k: v for k, v in row.items() if k in names}) for row in read_lines(path / "answers.jsonl")
+        ]
     except TypeError as error:
         msg = f"{path / 'answers.jsonl'} is not a file of answers ({error}). Pass the folder of a run."
         raise InvalidInputError(msg) from error
 
 
 def read_json(file: Path) -> Any:
-    """A JSON file.
+    """Return the content of a JSON file.
 
     Raises:
-        InvalidInputError: It is not there or not JSON.
+        InvalidInputError: It is missing or not JSON.
     """
     try:
         return json.loads(file.read_text(encoding="utf-8"))
@@ -124,14 +126,14 @@ def read_json(file: Path) -> Any:
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Write a file whole or not at all."""
+    """Write a JSON file in one step."""
     draft = file.with_name(f"{file.name}.part")
     draft.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     draft.replace(file)
 
 
 def append_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Add rows to a JSONL file and sync it."""
+    """Append rows to a JSONL file and sync it."""
     with file.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         out.flush()
@@ -139,7 +141,7 @@ def append_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_lines(file: Path) -> Sequence[dict[str, Any]]:
-    """Rows of a JSONL file; none if it is not there. A last line that a crash cut short is taken off the file."""
+    """Return the rows of a JSONL file; none if it is missing. A last line that a crash cut short is removed from the file."""
     if not file.exists():
         return []
     data = file.read_bytes()

@@ -1,7 +1,7 @@
-"""Ways to answer a question about a conversation: the memory itself, and what it has to beat.
+"""Setups that answer questions about a conversation: the memory itself, and the baselines.
 
-All of them share base model, embedder and, unless their sentence says otherwise, the trained reader; they differ in what is put
-before it. Those that only retrieve otherwise read the very ledger the memory filled, so they need no ingestion of their own.
+All share base model, embedder and, unless their sentence says otherwise, the trained reader; they differ in its context. Those
+that differ in retrieval only read the ledger that the memory filled, so they need no ingestion of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Find = Callable[["MemLoRAMemory", Scope, str, int], list[Hit]]
 MEMLORA = "memlora"
 FULL_CONTEXT_TOKENS = 4000
-"""What still fits the base model's window with room to answer, counted as four characters a token."""
+"""Tokens that fit the base model's window with room to answer, counted as four characters each."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Setup:
 
     Attributes:
         find: `(memory, scope, question, k)` to the best hits, best first.
-        without: Experts that are switched off; the base model does their work.
-        budget: Tokens of context, where it is not the run's.
-        every_hit: The budget alone limits what is read, not the number of hits.
+        without: Experts that are switched off and replaced by the base model.
+        budget: Tokens of context; default: the run's.
+        every_hit: Only the budget limits the context, not the number of hits.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Setup:
 
     @property
     def writers_off(self) -> tuple[Role, ...]:
-        """The switched-off experts among those that fill the memory: they decide which store this setup reads."""
+        """The switched-off experts among those that fill the memory; they determine the store that is read."""
         return tuple(role for role in self.without if role is not Role.GENERATION)
 
 
@@ -57,7 +57,7 @@ def _facts(memory: MemLoRAMemory, scope: Scope, question: str, k: int) -> list[H
 
 
 def _facts_alone(memory: MemLoRAMemory, scope: Scope, question: str, k: int) -> list[Hit]:
-    """Without the turns that tell them: the paper's memory is facts and nothing else."""
+    """Search facts without their turns: the paper's memory has facts only."""
     return [replace(hit, turns=()) for hit in _facts(memory, scope, question, k)]
 
 
@@ -91,7 +91,7 @@ def _turns(
     dense: tuple[Kind, ...] = (),
     lexical: tuple[Kind, ...] = (),
 ) -> list[Hit]:
-    """Turns found without any fact: neither as keys, nor by what became of what they told."""
+    """Search turns without any use of facts, neither as keys nor for their history."""
     ledger, index = memory.services.ledger, memory.services.index()
     rankings = index.nearest_each(question, scope.user_id, dense, max(k, 30))
     rankings += [ledger.lexical(scope, kind, question, max(k, 30)) for kind in lexical]

@@ -1,4 +1,4 @@
-"""How sure a number is: bootstrap intervals, paired differences between systems, McNemar's test. Seeded, so repeatable."""
+"""Uncertainty of scores: bootstrap intervals, paired differences between systems, McNemar's test. Seeded, so repeatable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Estimate:
     """A mean with its 95 % interval.
 
     Attributes:
-        n: How many values it is the mean of.
+        n: Number of values.
     """
 
     mean: float
@@ -33,7 +33,7 @@ class Difference:
     """A mean difference between two systems on the same questions.
 
     Attributes:
-        p: Two-sided; the smallest it can be is set by the number of resamples.
+        p: Two-sided; its smallest value is set by the number of resamples.
     """
 
     mean: float
@@ -46,7 +46,7 @@ class Difference:
 
 
 def bootstrap(values: Sequence[float], *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate | None:
-    """The mean with a percentile bootstrap interval; `None` without values.
+    """Return the mean with a percentile bootstrap interval; `None` without values.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993.
 
@@ -68,7 +68,7 @@ def bootstrap(values: Sequence[float], *, seed: int = 0, resamples: int = RESAMP
 def paired_bootstrap(
     a: Sequence[float], b: Sequence[float], *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Difference | None:
-    """How much better `a` is than `b`, question by question: mean of a - b, its interval and a p-value.
+    """Return the mean of a - b over questions, with its interval and a p-value.
 
     Args:
         a: One score for each question.
@@ -84,7 +84,7 @@ def paired_bootstrap(
 
 
 def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
-    """Two-sided exact p-value that two systems are right equally often; only questions on which they differ count.
+    """Return the two-sided exact p-value for two systems being right equally often; only questions they differ on count.
 
     Source: McNemar, "Note on the sampling error of the difference between correlated proportions", 1947; exact binomial.
     """
@@ -96,7 +96,7 @@ def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
 
 
 def wilson(right: int, n: int) -> Estimate | None:
-    """A share with Wilson's score interval, which holds for few cases and for shares near 0 and 1 too."""
+    """Return a share with Wilson's score interval, which also holds for few cases and for shares near 0 and 1."""
     if not n:
         return None
     z, share = 1.959964, right / n
@@ -106,10 +106,10 @@ def wilson(right: int, n: int) -> Estimate | None:
 
 
 def _resampled_means(values: np.ndarray, seed: int, resamples: int) -> np.ndarray:
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rows = max(1, 2_000_000 // len(values))  # at most 16 MB of indices at a time
     means = [
-        values[chance.integers(len(values), size=(min(rows, resamples - done), len(values)))].mean(axis=1)
+        values[rng.integers(len(values), size=(min(rows, resamples - done), len(values)))].mean(axis=1)
         for done in range(0, resamples, rows)
     ]
     return np.concatenate(means)

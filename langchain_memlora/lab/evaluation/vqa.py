@@ -1,4 +1,4 @@
-"""The vision expert by itself: questions about pictures, beside what a caption tells and what a constant answer gets."""
+"""Evaluates the vision expert alone: questions about pictures, beside captions and constant answers."""
 
 from __future__ import annotations
 
@@ -10,38 +10,37 @@ from typing import Any
 
 from langchain_memlora.errors import ExpertOutputError, InvalidInputError
 from langchain_memlora.experts import Experts
-from langchain_memlora.lab.evaluation.benchmark import Watch, unwatched
+from langchain_memlora.lab.evaluation.benchmark import Watch, no_progress
 from langchain_memlora.lab.evaluation.metrics.vqa import plain_answer, same_answer
 from langchain_memlora.lab.evaluation.statistics import mcnemar, wilson
 from langchain_memlora.lab.training.vision_rows import CAPTION, VisionRow
 
-LOOKED, READ, MAJORITY = "vision expert", "caption, read", "majority of the kind"
+FROM_PIXELS, FROM_CAPTION, MAJORITY = "vision expert", "caption, read", "majority of the kind"
 
 
 def evaluate_vqa(
-    experts: Experts, rows: Sequence[VisionRow], *, limit: int | None = None, seed: int = 0, watch: Watch = unwatched
+    experts: Experts, rows: Sequence[VisionRow], *, limit: int | None = None, seed: int = 0, watch: Watch = no_progress
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Ask questions about pictures three ways: from pixels, from a caption, and without either.
+    """Answer questions about pictures in three ways: from pixels, from a caption, and without either.
 
-    The caption is the one among the rows (kind `caption`) if there is one, else what the vision expert says of the picture; the
-    generation expert reads it. The majority is the most frequent answer of its kind among these very rows, which no constant
-    can beat.
+    The caption is the one among the rows (kind `caption`) if there is one, else the vision expert's; the generation expert
+    reads it. The majority is the most frequent answer of its kind among these rows, which no constant can beat.
 
     Args:
-        experts: With a vision expert; those that read captions beside it.
-        limit: Ask only this many questions, drawn with the seed.
+        experts: With a vision expert, and a generation expert that reads captions.
+        limit: Ask only this many questions, sampled with the seed.
 
     Returns:
-        For each way its accuracy over all and by kind with intervals, how likely a difference between the first two is chance
-        (`p`, McNemar's test), and the seconds a question; and each question with what was said.
+        For each way its accuracy over all and by kind with intervals, the p-value of the difference between the first two
+        (`p`, McNemar's test), and the seconds a question; and each question with its answers.
 
     Raises:
         InvalidInputError: There are no questions.
-        VisionNotConfiguredError: Nobody can look at pictures.
+        VisionNotConfiguredError: There is no vision expert.
     """
     questions = [row for row in rows if row.kind != CAPTION]
     if not questions:
-        msg = f"There are no questions among {len(rows)} rows. Give rows of another kind than {CAPTION!r}."
+        msg = f"There are no questions among {len(rows)} rows. Pass rows of another kind than {CAPTION!r}."
         raise InvalidInputError(msg)
     drawn = sorted(random.Random(seed).sample(range(len(questions)), min(limit or len(questions), len(questions))))
     captions = {row.image: row.answer for row in rows if row.kind == CAPTION}
@@ -49,14 +48,18 @@ def evaluate_vqa(
     start, done = time.perf_counter(), []
     for place in drawn:
         row = questions[place]
-        said = {LOOKED: _look(experts, row), READ: _read(experts, row, captions), MAJORITY: constant[row.kind]}
+        said = {
+            FROM_PIXELS: _from_pixels(experts, row),
+            FROM_CAPTION: _from_caption(experts, row, captions),
+            MAJORITY: constant[row.kind],
+        }
         done.append({"kind": row.kind, "question": row.question, "answer": row.answer, "said": said})
-        watch("looking", len(done), len(drawn))
+        watch("asking about pictures", len(done), len(drawn))
     return {**score_vqa_rows(done), "seconds": (time.perf_counter() - start) / len(done)}, done
 
 
 def score_vqa_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Accuracy of each way of answering over all questions and by kind, and the p-value of the first two."""
+    """Return the accuracy of each way over all questions and by kind, and the p-value of the first two."""
     right = {way: [same_answer(row["said"][way], row["answer"]) for row in rows] for way in rows[0]["said"]}
     kinds = sorted({row["kind"] for row in rows})
 
@@ -82,15 +85,15 @@ def _majority(rows: Sequence[VisionRow]) -> dict[str, str]:
     return {kind: found.most_common(1)[0][0] for kind, found in counts.items()}
 
 
-def _look(experts: Experts, row: VisionRow) -> str:
+def _from_pixels(experts: Experts, row: VisionRow) -> str:
     try:
         return experts.look(row.question, "", [row.image])[0]
-    except ExpertOutputError:  # it answered in no form that can be read, which is wrong too
+    except ExpertOutputError:  # an unreadable answer is a wrong one
         return ""
 
 
-def _read(experts: Experts, row: VisionRow, captions: dict[bytes, str]) -> str:
-    """Answer from a caption; one that is not known yet is asked for once."""
+def _from_caption(experts: Experts, row: VisionRow, captions: dict[bytes, str]) -> str:
+    """Answer from a caption; a missing one is written once."""
     if row.image not in captions:
         try:
             captions[row.image] = experts.see([row.image])[0][0]

@@ -1,4 +1,4 @@
-"""Extraction windows with their annotated facts: read anew by an expert, or taken from a memory that has read them."""
+"""Extraction windows with their annotated facts, read by an expert or taken from a memory that has read them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORGET = "forget: "
 
 
 def cut_conversation(conversation: Conversation, *, new_turns: int, context_turns: int) -> list[Window]:
-    """The windows that `add` makes of a conversation told session by session."""
+    """Return the windows that `add` makes of a conversation, session by session."""
     return [
         window
         for session in conversation.sessions
@@ -35,7 +35,7 @@ def read_windows(
     windows: Sequence[Window],
     on_windows: Callable[[int], None] = lambda count: None,
 ) -> tuple[list[ReadWindow], list[Usage]]:
-    """Let the extraction expert read windows of `cut_conversation`, some at a time."""
+    """Have the extraction expert read windows of `cut_conversation`, in groups."""
     read, usage = [], []
     for first in range(0, len(windows), GROUP):
         group = windows[first : first + GROUP]
@@ -50,7 +50,7 @@ def read_windows(
 
 
 def remembered_windows(memory: MemLoRAMemory, conversation: Conversation) -> list[ReadWindow]:
-    """The windows that a memory read while it was told the conversation, from its own record."""
+    """Return the windows that a memory read while the conversation was added, from its own record."""
     by_turn: dict[str, list[Operation]] = {}
     for operation in memory.history(user_id=conversation.id):
         if operation.by == "expert" and operation.fact and operation.turn_id:
@@ -58,15 +58,15 @@ def remembered_windows(memory: MemLoRAMemory, conversation: Conversation) -> lis
     read = []
     for job in memory.ledger.jobs("done", "failed", "pending"):
         turns = memory.ledger.turns(job.turns)
-        told = [operation for key in job.turns for operation in by_turn.get(key, ())]
-        predicted = tuple(operation.fact.removeprefix(FORGET) for operation in told)
+        stated = [operation for key in job.turns for operation in by_turn.get(key, ())]
+        predicted = tuple(operation.fact.removeprefix(FORGET) for operation in stated)
         gold = annotated(conversation, [turns[key] for key in job.turns])
         read.append(ReadWindow(gold, predicted, valid=job.status == "done"))
     return read
 
 
 def annotated(conversation: Conversation, turns: Iterable[Turn]) -> tuple[tuple[str, str | None], ...]:
-    """The facts these turns tell, each once, with the speaker of the turn that tells it."""
+    """Return the annotated facts of turns, each once, with the speaker of its turn."""
     speakers = {turn.message_id: turn.speaker for turn in turns}
-    told = [(fact.text, speakers[fact.message_id]) for fact in conversation.facts if fact.message_id in speakers]
-    return tuple(dict(reversed(told)).items())[::-1]
+    found = [(fact.text, speakers[fact.message_id]) for fact in conversation.facts if fact.message_id in speakers]
+    return tuple(dict(reversed(found)).items())[::-1]

@@ -1,1 +1,1 @@
-"""Scripted conversations, and what plays them through a memory."""
+"""Scripted conversations and their player."""

@@ -1,4 +1,4 @@
-"""Plays a script through a memory and judges the answers. It prints nothing, so benchmarks and tests use it too."""
+"""Plays a script through a memory and checks the answers. It prints nothing; `memlora demo` and tests use it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A session begins; sessions count from 1."""
+    """A session begins; sessions are counted from 1."""
 
     number: int
     session: ScriptSession
@@ -30,14 +30,14 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """It was added."""
+    """The exchange was added."""
 
     result: AddResult
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question is about to be answered; questions count from 1."""
+    """A question is about to be answered; questions are counted from 1."""
 
     number: int
     question: ScriptQuestion
@@ -45,7 +45,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """It was answered."""
+    """The question was answered."""
 
     question: ScriptQuestion
     answer: Answer
@@ -57,7 +57,7 @@ Step = Began | Said | Remembered | Asked | Answered
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of a script."""
+    """Outcome of a script."""
 
     script: Script
     results: tuple[AddResult, ...]
@@ -65,24 +65,27 @@ class Played:
 
     @property
     def passed(self) -> int:
-        """How many answers were as expected."""
+        """Number of answers that were as expected."""
         return sum(answered.passed for answered in self.answers)
 
     @property
     def usage(self) -> list[Usage]:
-        """The cost of each graph node."""
-        return sum_usage(u for part in (*self.results, *(a.answer for a in self.answers)) for u in part.usage)
+        """Cost of each graph node."""
+        return sum_usage(usage for part in self._parts() for usage in part.usage)
 
     @property
     def seconds(self) -> float:
-        """How long the memory worked."""
-        return sum(part.seconds for part in (*self.results, *(a.answer for a in self.answers)))
+        """Seconds that the memory worked."""
+        return sum(part.seconds for part in self._parts())
+
+    def _parts(self) -> list[AddResult | Answer]:
+        return [*self.results, *(answered.answer for answered in self.answers)]
 
 
 def steps(script: Script, memory: MemLoRAMemory) -> Iterator[Step]:
-    """Play a script step by step; each step is given before the next one is computed.
+    """Play a script step by step; each step is yielded before the next one is computed.
 
-    The memory should not know the script's user yet.
+    The memory should have nothing of the script's user yet.
     """
     for number, session in enumerate(script.sessions, 1):
         yield Began(number, session)
@@ -98,7 +101,7 @@ def steps(script: Script, memory: MemLoRAMemory) -> Iterator[Step]:
 
 
 def collect(script: Script, played: Iterable[Step]) -> Played:
-    """Put the steps of a script together."""
+    """Collect the steps of a script."""
     every = list(played)
     results = tuple(step.result for step in every if isinstance(step, Remembered))
     return Played(script, results, tuple(step for step in every if isinstance(step, Answered)))
@@ -122,7 +125,7 @@ def play(script: Script, memory: MemLoRAMemory) -> Played:
 
 
 def sum_usage(usages: Iterable[Usage]) -> list[Usage]:
-    """One usage for each stage, in the order in which the stages first came."""
+    """Return one usage for each stage, in order of first appearance."""
     sums: dict[str, Usage] = {}
     for usage in usages:
         known = sums.get(usage.stage)

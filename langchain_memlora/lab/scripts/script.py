@@ -1,6 +1,6 @@
 """Scripts: dated conversations with questions at the end, in YAML. `demo.yaml` is one.
 
-A turn is one key and its words. The key is `user`, `assistant`, or the name of somebody who talks in a group.
+A turn is one key and its words. The key is `user`, `assistant`, or the name of a speaker in a group.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ScriptTurn(BaseModel):
 
     @property
     def name(self) -> str | None:
-        """The speaker, if it is one with a name."""
+        """Name of the speaker, if there is one."""
         return None if self.by in {"user", "assistant"} else self.by
 
     @property
@@ -71,12 +71,12 @@ class ScriptSession(BaseModel):
 
     @property
     def observed_at(self) -> datetime:
-        """When it took place; UTC if the script names no zone."""
+        """Time of the session; UTC if the script names no zone."""
         return self.date if self.date.tzinfo else self.date.replace(tzinfo=UTC)
 
     @property
     def exchanges(self) -> list[tuple[ScriptTurn, ...]]:
-        """The turns as they would reach a memory: each ends with the assistant's reply; named people come singly."""
+        """The turns as a memory gets them: up to the assistant's reply; named speakers one by one."""
         parts: list[list[ScriptTurn]] = [[]]
         for turn, following in zip(self.turns, [*self.turns[1:], None], strict=True):
             parts[-1].append(turn)
@@ -87,10 +87,10 @@ class ScriptSession(BaseModel):
 
 
 class ScriptQuestion(BaseModel):
-    """A question, and how its answer is judged: it holds one of `expect` and none of `reject`, in whatever case.
+    """A question and the check of its answer: it has one of `expect` and none of `reject`, ignoring case.
 
     Attributes:
-        shows: What a right answer demonstrates.
+        shows: The ability that a right answer demonstrates.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -101,14 +101,14 @@ class ScriptQuestion(BaseModel):
     shows: str = ""
 
     @model_validator(mode="after")
-    def _can_be_judged(self) -> ScriptQuestion:
+    def _has_a_check(self) -> ScriptQuestion:
         if not self.expect and not self.reject:
             msg = "a question needs `expect` or `reject`"
             raise ValueError(msg)
         return self
 
     def passes(self, answer: str) -> bool:
-        """Whether an answer is as expected. It ends as a sentence does, so that `no.` is found in "no", but not in "now"."""
+        """Whether an answer is as expected. It gets a full stop, so that `no.` is found in "no" but not in "now"."""
         said = f"{answer.casefold().rstrip(' .')}." if answer.strip() else ""
         right = not self.expect or any(words.casefold() in said for words in self.expect)
         return right and not any(words.casefold() in said for words in self.reject)
@@ -145,28 +145,28 @@ def load_script(path: Path) -> Script:
 
 
 def demo_script() -> Path:
-    """The script that is played by default."""
+    """Return the path of the default script."""
     return Path(str(resources.files("langchain_memlora"))) / "lab" / "scripts" / "demo.yaml"
 
 
 def script_files(given: Sequence[Path]) -> list[Path]:
-    """Files as they are, folders as the scripts in them.
+    """Return the given files, and the scripts in the given folders.
 
     Raises:
-        InvalidInputError: A folder holds no scripts.
+        InvalidInputError: A folder has no scripts.
     """
     found = []
     for path in given:
         inside = sorted(p for p in path.glob("*") if p.suffix in {".yaml", ".yml"}) if path.is_dir() else [path]
         if not inside:
-            msg = f"{path} holds no *.yaml files. Name a script or a folder with scripts."
+            msg = f"{path} has no *.yaml files. Pass a script or a folder with scripts."
             raise InvalidInputError(msg)
         found += inside
     return found
 
 
 def _place(location: Sequence[str | int]) -> str:
-    """`sessions 1, turns 3: ` for ("sessions", 0, "turns", 2), counting as people do."""
+    """Return `sessions 1, turns 3: ` for ("sessions", 0, "turns", 2), counted from 1."""
     words: list[str] = []
     for part in location:
         if isinstance(part, int) and words:

@@ -1,1 +1,1 @@
-"""Candidates for a bundle, scored through the whole pipeline."""
+"""Selection among trained adapters, by the score of the whole pipeline."""

@@ -1,7 +1,7 @@
-"""Chooses among trained adapters by what the whole pipeline makes of them (arXiv 2512.04763, algorithm B1, outer selection).
+"""Chooses among trained adapters by the score of the whole pipeline (arXiv 2512.04763, algorithm B1, outer selection).
 
 Role by role in the order of the pipeline: each candidate is tried with the best experts of the earlier roles and with the base
-model in the later ones; those close to the best are kept. Then every combination of what was kept is tried.
+model in the later ones; those close to the best are kept. Then every combination of those is tried.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Choice = Mapping[Role, Path]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One combination and what it scored.
+    """One combination and its score.
 
     Attributes:
-        stage: The role that was chosen in it, or `combination`.
+        stage: The role it was tried for, or `combination`.
         experts: Bundle of each role's adapter; roles that are not in it ran on the base model.
     """
 
@@ -39,7 +39,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The outcome.
+    """The chosen combination, with all trials.
 
     Attributes:
         chosen: Bundle of each role's adapter, as `assemble_bundle` takes it.
@@ -51,7 +51,7 @@ class Selection:
     trials: tuple[Trial, ...]
 
     def table(self) -> str:
-        """All trials as a Markdown table; the chosen one is marked."""
+        """Return all trials as a Markdown table; the chosen one is marked."""
         head = ["stage", *TEXT_ROLES, "score", ""]
         rows = [[t.stage, *_names(t.experts), f"{t.score:.4f}", _mark(t, self)] for t in self.trials]
         lines = [head, ["---"] * len(head), *rows]
@@ -63,15 +63,15 @@ def select_experts(
 ) -> Selection:
     """Try candidates and choose the best combination.
 
-    A stopped run goes on when started again with the same `work`: what was scored is not scored again.
+    A stopped run continues when started again with the same `work`: no combination is scored twice.
 
     Args:
         candidates: Bundles with a trained adapter for the role.
-        score: Takes the folder of a bundle and says how good it is; higher is better. Its `name`, if it has one, keeps
+        score: Function from the folder of a bundle to a number; higher is better. Its `name`, if it has one, keeps
             scores of different measures apart.
-        work: Gets `scores.jsonl`, `table.md` and `chosen.json`, which `memlora bundle --chosen` takes.
-        margin: Candidates that score at most this much less than the role's best come into the combinations.
-        keep: At most this many of each role.
+        work: Folder for `scores.jsonl`, `table.md` and `chosen.json`, which `memlora bundle --chosen` takes.
+        margin: Candidates within this distance of the role's best are combined.
+        keep: Up to this many candidates of each role are combined.
 
     Raises:
         InvalidInputError: There are no candidates.
@@ -102,7 +102,7 @@ def select_experts(
 
 
 class _Trials:
-    """Scores combinations, each once, and keeps what they scored on disk."""
+    """Scores combinations, each once, and keeps the scores on disk."""
 
     def __init__(self, score: Score, work: Path) -> None:
         self.score, self.work = score, work
@@ -136,7 +136,7 @@ class _Trials:
         return trial
 
     def _key(self, experts: Choice) -> str:
-        """By the weights, not the folder: an adapter that was trained again is another candidate."""
+        """Return a key made of the weights, not the folder: an adapter that was trained again is another candidate."""
         digest = hashlib.sha256(getattr(self.score, "name", "").encode())
         for role, path in experts.items():
             bundle = load_bundle(path)

@@ -1,1 +1,1 @@
-"""How experts are made: annotated stories and conversations -> rows -> adapters -> a bundle."""
+"""Training of experts: annotated stories or a teacher's replies -> rows -> adapters -> a bundle."""

@@ -1,4 +1,4 @@
-"""The memory bank that a teacher builds of one chat: later updates are decided, and questions answered, on what it holds."""
+"""The memory bank that a teacher builds from one chat, for its later updates and for answers."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from pathlib import Path
 from types import TracebackType
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_memlora.experts import Window
-from langchain_memlora.indexes import VectorStoreIndex
-from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import SyncedIndex
+from langchain_memlora.lab.temporary_index import temporary_index
 from langchain_memlora.lab.training.cleaning import TaughtFact, TaughtOperation, fact_of
 from langchain_memlora.ledger import Ledger, NewOperation
-from langchain_memlora.retrieval import Include, Retriever, build_context
+from langchain_memlora.retrieval import Include, build_context
 from langchain_memlora.types import Event, Fact, Memory, Scope, Turn
 
 CANDIDATES = 5  # for each fact, as Mem0 shows its model
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class UpdateTask:
     """The new facts of one window, and the memories they may change.
 
     Attributes:
@@ -37,10 +34,10 @@ class Case:
 
 
 class TaughtBank:
-    """One chat in a ledger with an index, filled by a teacher's operations instead of an expert's.
+    """One chat in an indexed ledger, filled by a teacher's operations instead of an expert's.
 
     Args:
-        file: Where the ledger is made.
+        file: The ledger to create.
         turns: The whole chat, in order.
     """
 
@@ -49,34 +46,32 @@ class TaughtBank:
         self.ledger = Ledger(file)
         stored, _ = self.ledger.append(scope, turns, lambda new, before: [])
         self._stored = {turn.message_id: turn.id for turn in stored}
-        cached = CachedEmbeddings(lambda: embeddings, "training", self.ledger)
-        synced = SyncedIndex(VectorStoreIndex(InMemoryVectorStore(cached)), self.ledger, "training")
-        self._retriever = Retriever(self.ledger, lambda: synced)
+        self._retriever = temporary_index(self.ledger, embeddings).retriever
         self._made = 0
 
-    def case(self, facts: Sequence[TaughtFact], window: Window) -> Case:
-        """What a teacher is shown to decide on a window's facts."""
+    def task(self, facts: Sequence[TaughtFact], window: Window) -> UpdateTask:
+        """Return the candidates among which a teacher decides on a window's facts."""
         new = tuple(fact_of(fact, window) for fact in facts)
         found = [self._retriever.candidates(fact.text, self.scope, k=CANDIDATES) for fact in new]
         shown = {memory.id: memory for memories in found for memory in memories}
         place = {key: position for position, key in enumerate(shown)}
-        return Case(new, tuple(shown.values()), tuple(tuple(place[m.id] for m in memories) for memories in found))
+        return UpdateTask(new, tuple(shown.values()), tuple(tuple(place[m.id] for m in memories) for memories in found))
 
-    def apply(self, case: Case, operations: Sequence[TaughtOperation] | None) -> None:
-        """Do what the teacher decided; where its decision could not be read, every new fact is added and nothing is lost."""
+    def apply(self, task: UpdateTask, operations: Sequence[TaughtOperation] | None) -> None:
+        """Apply the teacher's operations; if they were unreadable, add every new fact, so that nothing is lost."""
         decided = {op.fact: op for op in operations or () if op.fact is not None}
         changes = []
         changed: set[int] = set()
         deleted: set[int] = set()
-        for number, fact in enumerate(case.facts):
+        for number, fact in enumerate(task.facts):
             op = decided.get(number)
             target = None if op is None or op.target in deleted else op.target
             if target is None and fact.retracts:
                 continue
             if op is None or target is None or (op.event is Event.UPDATE and target in changed):
-                event, memory_id = Event.ADD, self._new_id()  # two facts told together are both true
+                event, memory_id = Event.ADD, self._new_id()  # two facts of one window are both true
             else:
-                event, memory_id = op.event, case.shown[target].id
+                event, memory_id = op.event, task.shown[target].id
                 (deleted if event is Event.DELETE else changed).add(target)
             changes.append(
                 NewOperation(
@@ -91,11 +86,11 @@ class TaughtBank:
         self.ledger.commit(self.scope, changes)
 
     def read(self, question: str, *, k: int, budget: int, include: Include) -> str:
-        """What a reader is given for a question."""
+        """Return the context for a question."""
         return build_context(self._retriever.search(question, self.scope, k=k, include=include), budget=budget)
 
     def _new_id(self) -> str:
-        """Counted, not drawn: a run that goes on must meet the prompts of the run that was killed."""
+        """Count ids instead of drawing them: a resumed run must make the prompts of the killed one."""
         self._made += 1
         return f"{self._made:08}"
 

@@ -1,25 +1,25 @@
-"""Rows as a model is trained on them: token ids, padded into batches that ask for logits only where a completion stands."""
+"""Tokenised rows, padded into batches that request logits for the completions only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from langchain_memlora.lab.training.rows import Row
+from langchain_memlora.lab.training.rows import TextRow
 
 if TYPE_CHECKING:
     from langchain_memlora.engines.wrapping import Wrapping
 
 
 class Example(TypedDict):
-    """A tokenised row."""
+    """A tokenised row; the first `prompt_length` tokens are the prompt."""
 
     input_ids: list[int]
     prompt_length: int
 
 
-def tokenize_row(row: Row, wrapping: Wrapping) -> Example:
-    """Token ids of a row as the engine renders it, and how many of them are the prompt's."""
+def tokenize_row(row: TextRow, wrapping: Wrapping) -> Example:
+    """Tokenise a row as the engine renders it."""
     prompt = wrapping.ids([(message["role"], message["content"]) for message in row["prompt"]])
     written = row["completion"][0]["content"] + wrapping.tokenizer.eos_token
     ending = wrapping.tokenizer(written, add_special_tokens=False)["input_ids"]
@@ -27,7 +27,7 @@ def tokenize_row(row: Row, wrapping: Wrapping) -> Example:
 
 
 def collate(examples: Sequence[Example], *, pad_id: int) -> dict[str, Any]:
-    """Pad on the left, and ask the model for logits (and give it labels) only for the last positions.
+    """Pad on the left; request logits, and set labels, for the last positions only.
 
     Returns:
         `input_ids` and `attention_mask` of shape (batch, longest), `labels` of shape (batch, kept), and
@@ -54,6 +54,6 @@ def collate(examples: Sequence[Example], *, pad_id: int) -> dict[str, Any]:
 
 
 def fitting(examples: Sequence[Example], limit: int) -> tuple[list[Example], int]:
-    """Examples no longer than `limit` tokens, and how many were not."""
+    """Return the examples of up to `limit` tokens, and the number of longer ones."""
     kept = [example for example in examples if len(example["input_ids"]) <= limit]
     return kept, len(examples) - len(kept)

@@ -1,40 +1,37 @@
-"""Stories to a trained expert in a bundle, in one call: what `memlora train` runs."""
+"""Trains an expert on stories and puts it into a bundle, in one call: `memlora train` runs it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import compress
 from pathlib import Path
 
 from langchain_memlora.bundles.bundle import Bundle, load_bundle
 from langchain_memlora.bundles.roles import Role
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.lab.training.bundling import record_training
+from langchain_memlora.lab.training.held_out import hold_out
 from langchain_memlora.lab.training.pairs import Pair, pair_rows, split_pairs
-from langchain_memlora.lab.training.rows import RELATED_TWICE, Row, extraction_rows, story_sessions, update_rows
+from langchain_memlora.lab.training.rows import RELATED_TWICE, TextRow, extraction_rows, story_sessions, update_rows
 from langchain_memlora.lab.training.stories import Story
 from langchain_memlora.lab.training.train import RECIPES, Recipe, train_expert
 
-HELD_OUT = 12
 VALIDATION_ROWS = 64
 
 
 def split(stories: Sequence[Story]) -> tuple[list[Story], list[Story]]:
-    """Training and validation stories: those marked, or every twelfth where none is."""
-    marked = [story.validation for story in stories]
-    if not any(marked):
-        marked = [number % HELD_OUT == 0 for number in range(len(stories))]
-    return [s for s, m in zip(stories, marked, strict=True) if not m], list(compress(stories, marked))
+    """Split stories into training and validation stories: by their `validation` mark, or `hold_out` where none has it."""
+    marked = [story for story in stories if story.validation]
+    return ([story for story in stories if not story.validation], marked) if marked else hold_out(stories)
 
 
 def story_rows(
     role: Role, bundle: Bundle, stories: Sequence[Story], recipe: Recipe | None = None, pairs: Sequence[Pair] = ()
-) -> list[Row]:
-    """The rows of a role. Extraction sees every session cut in two different ways, others with another seed.
+) -> list[TextRow]:
+    """Return the rows of a role. For extraction every session is cut in two ways; another seed cuts differently.
 
     Args:
-        pairs: More for memory_update. Hard to tell apart and few, they are shown twice, like the related ones of stories.
+        pairs: More data for memory_update. Like the related pairs of stories, they are shown twice: they are few and hard.
     """
     recipe = recipe or RECIPES.get(role, Recipe())
     seed = recipe.seed
@@ -48,9 +45,8 @@ def story_rows(
         case Role.GENERATION:
             from langchain_memlora.lab.training.reading import generation_rows
 
-            options = {"budgets": recipe.contexts, "insert": recipe.insert}
-            return generation_rows(bundle, stories, **options, seed=seed)
-    msg = f"Stories hold no rows for the {role} expert. Choose extraction, memory_update or generation."
+            return generation_rows(bundle, stories, budgets=recipe.contexts, insert=recipe.insert, seed=seed)
+    msg = f"Stories have no rows for the {role} expert. Choose extraction, memory_update or generation."
     raise InvalidInputError(msg)
 
 
@@ -69,16 +65,16 @@ def build_expert(
     """Train a role on stories, put the adapter into the bundle and the record on its card.
 
     Args:
-        validation: Stories that only judge. Default: those of `stories` that are marked, or every twelfth.
-        pairs: More for memory_update; every twelfth only judges.
-        data: What the stories are, for the card.
-        more: Go on from the adapter that is there, on rows cut anew; the card keeps both records.
+        validation: Validation stories. Default: those that `split` takes from `stories`.
+        pairs: More data for memory_update; every twelfth is for validation.
+        data: Descriptions of the stories, for the card.
+        more: Continue from the existing adapter, on freshly sampled rows; the card keeps both records.
 
     Returns:
         The bundle, loaded again with its new expert.
 
     Raises:
-        InvalidInputError: The stories give no rows for this role.
+        InvalidInputError: The stories have no rows for this role.
         BundleError: The folder is not a bundle yet (it needs `card.json` and `prompts/`).
     """
     bundle = load_bundle(bundle_path)
@@ -90,9 +86,10 @@ def build_expert(
     training, held_out = (stories, validation) if validation else split(stories)
     training_pairs, held_out_pairs = split_pairs(pairs)
     rows = story_rows(role, bundle, training, recipe, training_pairs)
-    judged = story_rows(role, bundle, held_out, replace(recipe, seed=0), held_out_pairs)
-    step = max(1, -(-len(judged) // VALIDATION_ROWS))
-    record = train_expert(role, bundle, rows, judged[::step], work / f"{role}-{recipe.seed}", recipe, start=start)
+    validation_rows = story_rows(role, bundle, held_out, replace(recipe, seed=0), held_out_pairs)
+    step = max(1, -(-len(validation_rows) // VALIDATION_ROWS))
+    folder = work / f"{role}-{recipe.seed}"
+    record = train_expert(role, bundle, rows, validation_rows[::step], folder, recipe, start=start)
     if before:
         record["before"] = before
     return record_training(bundle, role, record, data)

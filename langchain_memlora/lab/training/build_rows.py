@@ -1,4 +1,4 @@
-"""Rows to a trained expert in a bundle, in one call: what `memlora train --rows` runs."""
+"""Trains an expert on rows and puts it into a bundle, in one call: `memlora train --rows` runs it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def build_from_rows(
     *,
     data: Sequence[str] = (),
 ) -> Bundle:
-    """Train a role on rows that were made elsewhere, put the adapter into the bundle and the record on its card.
+    """Train a role on rows from files, put the adapter into the bundle and the record on its card.
 
     Args:
-        files: JSON lines of rows; every twelfth group only judges (for a vision expert, every twelfth picture).
-        data: What the card says they were made of; default: the names of the files.
+        files: JSON lines of rows; every twelfth group (for a vision expert, every twelfth picture) is for validation.
+        data: Descriptions of the rows, for the card; default: the names of the files.
 
     Returns:
         The bundle, loaded again with its new expert.

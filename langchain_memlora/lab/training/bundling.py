@@ -1,4 +1,4 @@
-"""Begins a bundle without adapters, and puts one together from adapters that were trained or chosen."""
+"""Creates bundles: without adapters, or assembled from trained or selected adapters."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TEMPLATE = "chat_template.jinja"
 
 
 def start_bundle(source: str | Path, target: Path, *, base: str | None = None, own_data: bool = False) -> Bundle:
-    """Make a bundle without adapters: the prompts of another one, and its card without what was measured on its adapters.
+    """Make a bundle without adapters: the prompts of another one, and its card without training record and scores.
 
     Args:
         source: Name or folder of the bundle whose prompts are taken.
         base: Another base model: a folder, or a hub id. Its own chat template is used where it has one.
-        own_data: The adapters will be trained on other data, so the card makes no claim on data and licence.
+        own_data: The adapters will be trained on other data: data and licence of the card are left blank.
 
     Raises:
         ModelNotFoundError: There is no such base model.
@@ -42,13 +42,13 @@ def start_bundle(source: str | Path, target: Path, *, base: str | None = None, o
 
 
 def base_spec(base: str) -> BaseSpec:
-    """How a card names a base model: a folder by its whole path, anything else as it is."""
+    """Return the card's entry for a base model: a folder by its absolute path, anything else as given."""
     folder = Path(base).expanduser()
     return BaseSpec(name=str(folder.resolve()) if folder.is_dir() else base)
 
 
-def give_eyes(bundle: Path) -> None:
-    """Let a bundle have a vision expert: give it the prompt for one, if it has none."""
+def add_vision_role(bundle: Path) -> None:
+    """Add the prompt of a vision expert to a bundle that has none."""
     file = bundle / "prompts" / f"{Role.VISION}.txt"
     if not file.exists():
         file.parent.mkdir(exist_ok=True)
@@ -69,14 +69,14 @@ def assemble_bundle(
 
     Args:
         sources: For each role the bundle whose adapter is taken. Roles that are left out run on the base model.
-        target: A folder that is not there yet. It appears whole or not at all.
+        target: A new folder. It appears complete or not at all.
         name: Default: the folder's name.
         licence: Default: that of the sources, if they agree.
-        data: What the adapters were trained on; default: what the sources say.
-        check: Load the base model with all adapters and let each say something.
+        data: Descriptions of the training data; default: those of the sources.
+        check: Load the base model and run each adapter once.
 
     Raises:
-        InvalidInputError: No role was given, or the folder is there already.
+        InvalidInputError: No role was given, or the folder exists.
         BundleError: A source lacks the adapter, or an adapter can't be loaded.
         BundleMismatchError: The sources were trained on different bases, dialects or chat templates.
 
@@ -93,10 +93,10 @@ def assemble_bundle(
         ```
     """
     if not sources or set(sources) - set(Role):
-        msg = f"sources={dict(sources)!r} can't be bundled. Name at least one of {', '.join(Role)}."
+        msg = f"sources={dict(sources)!r} can't be bundled. Give at least one of {', '.join(Role)}."
         raise InvalidInputError(msg)
     if target.exists():
-        msg = f"{target} is there already. Choose another folder, or remove it first."
+        msg = f"{target} exists. Choose another folder, or remove it first."
         raise InvalidInputError(msg)
     found = {role: load_bundle(source) for role, source in sources.items()}
     _check_agreement(found)
@@ -111,7 +111,7 @@ def assemble_bundle(
     write_card(draft, _card(found, name or target.resolve().name, licence, data, scores or {}))
     try:
         if check:
-            _let_them_speak(load_bundle(draft))
+            _smoke_test(load_bundle(draft))
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -119,7 +119,7 @@ def assemble_bundle(
 
 
 def record_training(bundle: Bundle, role: Role, record: Mapping[str, Any], data: Sequence[str]) -> Bundle:
-    """Put on a bundle's card how a role was trained, on what, and the hashes of the base that loading checks."""
+    """Write a role's training record and data to the card, with the hashes of the base that loading checks."""
     from transformers import AutoTokenizer
 
     from langchain_memlora.engines.loading import tokenizer_sha256
@@ -137,7 +137,7 @@ def record_training(bundle: Bundle, role: Role, record: Mapping[str, Any], data:
 
 
 def write_card(folder: Path, card: Card) -> None:
-    """Write a bundle's card. It comes last: a folder with a card is taken for a whole bundle."""
+    """Write a bundle's card. Write it last: a folder with a card counts as a complete bundle."""
     text = json.dumps(card.model_dump(mode="json"), indent=2) + "\n"
     (folder / "card.json").write_text(text, encoding="utf-8")
 
@@ -161,19 +161,20 @@ def _check_agreement(found: Mapping[Role, Bundle]) -> None:
         if role not in bundle.adapters:
             msg = f"Bundle {bundle.path} has no {role} adapter. Train it with `memlora train {role} --bundle ...`."
             raise BundleError(msg)
-    for what, values in {
-        "base models": {_identity(bundle.card.base) for bundle in found.values()},
-        "dialects": {bundle.card.dialect for bundle in found.values()},
-        "chat templates": {bundle.chat_template or "" for bundle in found.values()},
-    }.items():
-        if len(values) > 1:
+    agreed = {
+        "base models": len({_identity(bundle.card.base) for bundle in found.values()}),
+        "dialects": len({bundle.card.dialect for bundle in found.values()}),
+        "chat templates": len({bundle.chat_template or "" for bundle in found.values()}),
+    }
+    for what, count in agreed.items():
+        if count > 1:
             paths = ", ".join(str(bundle.path) for bundle in found.values())
-            msg = f"{paths} have different {what}. Only adapters made for the same one can stand together."
+            msg = f"{paths} have different {what}. Combine only adapters made for the same one."
             raise BundleMismatchError(msg)
 
 
 def _identity(base: BaseSpec) -> tuple[str | None, ...]:
-    """What makes two bases the same: their hashes where they are known, else the name."""
+    """Return the identity of a base: its hashes where they are known, else its name."""
     hashes = (base.tokenizer_sha256, base.tensors_sha256)
     return hashes if all(hashes) else (base.name, *hashes)
 
@@ -202,7 +203,8 @@ def _card(
     return first.model_copy(update=given)
 
 
-def _let_them_speak(bundle: Bundle) -> None:
+def _smoke_test(bundle: Bundle) -> None:
+    """Run every adapter once."""
     from langchain_memlora.engines.transformers import TransformersEngine
 
     with TransformersEngine(bundle) as engine:

@@ -1,4 +1,4 @@
-"""Raw chats, as people have them: dated messages without any annotation, and perhaps some questions about them.
+"""Raw chats: dated messages without annotation, with optional questions about them.
 
 JSON lines, one chat a line::
 
@@ -8,7 +8,7 @@ JSON lines, one chat a line::
      "questions": [{"question": "Where do I live?", "answer": "Berlin"}]}
 
 Plain text, one chat a file: a line that is only a date begins a sitting, `Name: words` begins a message, and any other line
-goes on with the message before it.
+continues the message before it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class ChatMessage(BaseModel):
     """One message.
 
     Attributes:
-        role: `user`, `assistant`, or `system` and `tool`, which are left out.
+        role: `user` or `assistant`; messages of `system` and `tool` are left out.
         name: The speaker, where several people talk.
-        date: When it was said; without one, when the message before it was. UTC if it names no zone.
+        date: Default: that of the message before it. UTC if it names no zone.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -52,7 +52,7 @@ class ChatQuestion(BaseModel):
     """A question about a chat.
 
     Attributes:
-        answer: The gold answer; `None` where the chat does not tell. Left out, the teacher answers.
+        answer: The gold answer; `None` if the chat does not have it. Left out, the teacher answers.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -62,7 +62,7 @@ class ChatQuestion(BaseModel):
 
     @property
     def has_gold(self) -> bool:
-        """Whether an answer was given, be it that there is none."""
+        """True if `answer` was given, even as `None`."""
         return "answer" in self.model_fields_set
 
 
@@ -78,12 +78,12 @@ class Chat(BaseModel):
     @model_validator(mode="after")
     def _dates_are_known(self) -> Chat:
         if self.messages[0].date is None:
-            msg = f"the first message of chat {self.id} has no date, so nobody knows what its 'yesterday' means"
+            msg = f"the first message of chat {self.id} has no date, which its 'yesterday' would be counted from"
             raise ValueError(msg)
         return self
 
     def sittings(self) -> list[list[Turn]]:
-        """The turns as a ledger would hold them, cut where more than six hours pass between two messages."""
+        """Return the turns as a ledger would hold them, split where more than six hours pass between two messages."""
         found: list[list[Turn]] = []
         at: datetime | None = None
         for number, message in enumerate(self.messages):
@@ -96,7 +96,7 @@ class Chat(BaseModel):
             at = said_at
             key = f"{self.id}/{number}"
             scope = Scope(self.id)
-            turn = Turn(key, scope, message.role, message.content, at, "given", message.name, message_id=key)  # type: ignore[arg-type]
+            turn = Turn(key, scope, message.role, message.content, at, "given", message.name, message_id=key)
             found[-1].append(turn)
         return found
 
@@ -105,7 +105,7 @@ def load_chats(*paths: Path) -> list[Chat]:
     """Read chats from `.jsonl` files and plain-text files.
 
     Raises:
-        InvalidInputError: A line is not a chat, two chats have one id, or a path is a folder; the message names file and line.
+        InvalidInputError: A line is not a chat, two chats share an id, or a path is a folder; the message names file and line.
 
     Example:
         ```python
@@ -170,5 +170,5 @@ def _aware(date: datetime) -> datetime:
 
 
 def transcript(turns: Sequence[Turn]) -> str:
-    """Messages as a teacher reads them, one a line."""
+    """Return messages as a teacher reads them, one a line."""
     return "\n".join(f"{turn.speaker or turn.role}: {' '.join(turn.text.split())}" for turn in turns)

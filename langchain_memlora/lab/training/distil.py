@@ -1,7 +1,7 @@
-"""Teacher to rows: raw chats in, training rows for the three text experts out (arXiv 2512.04763, algorithm B2).
+"""Distils raw chats into training rows for the three text experts, with a teacher (arXiv 2512.04763, algorithm B2).
 
-The stages follow the memory's own: the teacher extracts facts, decides what each does to the bank it has built so far, and
-answers questions from the finished bank. What it said, what was kept of it and why not is written to one file a role.
+The stages follow the memory's own: the teacher extracts facts, decides for each on an operation in the bank it has built so
+far, and answers questions from the finished bank. Replies, targets and reasons for drops are written to one file a role.
 """
 
 from __future__ import annotations
@@ -23,11 +23,9 @@ from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts import UNKNOWN, cut_windows
 from langchain_memlora.experts.dialects.base import written_fact
 from langchain_memlora.experts.dialects.lines import Lines
-from langchain_memlora.lab.training.bank import Case, TaughtBank
+from langchain_memlora.lab.training.bank import TaughtBank, UpdateTask
 from langchain_memlora.lab.training.chats import Chat, ChatQuestion, transcript
 from langchain_memlora.lab.training.cleaning import (
-    Cleaned,
-    Cleaning,
     clean_answer,
     clean_extraction,
     clean_questions,
@@ -35,6 +33,7 @@ from langchain_memlora.lab.training.cleaning import (
 )
 from langchain_memlora.lab.training.json_lines import write_lines
 from langchain_memlora.lab.training.reading import INCLUDES
+from langchain_memlora.lab.training.replies import Cleaned, Cleaning
 from langchain_memlora.lab.training.row_files import RoleRows, write_rows
 from langchain_memlora.lab.training.students import TaughtWindow, taught_answer, taught_extraction, taught_update
 from langchain_memlora.lab.training.teacher import Bill, Reply, Teacher, teacher_prompt
@@ -52,10 +51,10 @@ class Record:
     """One reply of the teacher.
 
     Attributes:
-        source: The chat it is about, or the picture and the kind of question.
-        key: Its key in `replies.jsonl`; empty where a gold answer made asking needless.
-        target: What was kept of it.
-        dropped: Why nothing was.
+        source: The chat, or the picture and the kind of question.
+        key: Its key in `replies.jsonl`; empty where the gold answer was used.
+        target: The cleaned reply.
+        dropped: The reason if nothing was kept.
     """
 
     source: str
@@ -67,11 +66,11 @@ class Record:
 
 @dataclass
 class Distilled:
-    """What a run gave.
+    """Records and rows of a run.
 
     Attributes:
         records: By stage.
-        rows: By role, with the chat that each row came from.
+        rows: By role, each with its chat.
     """
 
     bill: Bill
@@ -80,7 +79,7 @@ class Distilled:
 
     @property
     def dropped(self) -> Counter[str]:
-        """How many replies were dropped, by stage."""
+        """Number of dropped replies, by stage."""
         return Counter({stage: sum(r.dropped is not None for r in found) for stage, found in self.records.items()})
 
 
@@ -94,27 +93,27 @@ def distil(
     questions: int = 3,
     embeddings: Embeddings | None = None,
 ) -> Distilled:
-    """Let a teacher play the roles over raw chats and write rows for students.
+    """Have a teacher play the roles on raw chats, and write rows for students.
 
-    Run again with the same arguments, it goes on where it stopped: replies are read from `out/replies.jsonl`.
+    A stopped run continues when called again with the same arguments: replies are read from `out/replies.jsonl`.
 
     Args:
-        teacher: Should log to `out / "replies.jsonl"`, so that everything lies together.
-        bundle: Whose prompts, windows and dialect the students' rows are made with.
-        out: Gets `extraction.jsonl`, `memory_update.jsonl`, `generation.jsonl` and `questions.jsonl` (raw text, target, why
-            dropped), `rows/ROLE.jsonl` (what `memlora train ROLE --rows` takes) and `report.json`.
-        cleaning: Which filters are on; default: all.
-        questions: How many questions the teacher writes for each sitting of a chat that brings none. 0: none.
-        embeddings: What finds old memories and evidence; default: the package's own.
+        teacher: Should log to `out / "replies.jsonl"`, so that everything is in one folder.
+        bundle: Its prompts, windows and dialect make the students' rows.
+        out: Folder for `extraction.jsonl`, `memory_update.jsonl`, `generation.jsonl` and `questions.jsonl` (raw text, target,
+            reason if dropped), `rows/ROLE.jsonl` (for `memlora train ROLE --rows`) and `report.json`.
+        cleaning: The filters; default: all are on.
+        questions: Number of questions the teacher writes for each sitting of a chat without questions.
+        embeddings: For old memories and evidence; default: the package's own.
 
     Raises:
         InvalidInputError: There are no chats.
         EngineError: The teacher keeps failing.
     """
     if not chats:
-        msg = "No chats were given (0). Pass at least one; docs/training.md shows the format."
+        msg = "chats is empty. Pass at least one; docs/training.md shows the format."
         raise InvalidInputError(msg)
-    run = _Run(teacher, bundle, cleaning or Cleaning(), embeddings or default_embeddings())
+    run = _Distillation(teacher, bundle, cleaning or Cleaning(), embeddings or default_embeddings())
     sittings = {chat.id: chat.sittings() for chat in chats}
     taught = run.extract(sittings)
     asked = run.write_questions(chats, sittings, questions)
@@ -123,15 +122,15 @@ def distil(
     return run.made
 
 
-class _Run:
-    """One run: its means, and what it has made so far."""
+class _Distillation:
+    """One run, with its records and rows so far."""
 
     def __init__(self, teacher: Teacher, bundle: Bundle, cleaning: Cleaning, embeddings: Embeddings) -> None:
         self.teacher, self.bundle, self.cleaning, self.embeddings = teacher, bundle, cleaning, embeddings
         self.made = Distilled(teacher.bill)
 
     def extract(self, sittings: dict[str, list[list[Turn]]]) -> dict[str, list[TaughtWindow]]:
-        """Facts of every window, cut as `add` will cut them."""
+        """Extract the facts of every window, cut as `add` will cut them."""
         spec = self.bundle.card.window
         cut = [
             (chat, number, window)
@@ -163,7 +162,7 @@ class _Run:
     def write_questions(
         self, chats: Sequence[Chat], sittings: dict[str, list[list[Turn]]], count: int
     ) -> dict[str, list[ChatQuestion]]:
-        """The chats' own questions, or the teacher's where they bring none."""
+        """Return the chats' own questions, or the teacher's where a chat has none."""
         asked = {chat.id: list(chat.questions) for chat in chats}
         silent = [(chat.id, turns) for chat in chats if not chat.questions and count > 0 for turns in sittings[chat.id]]
         self.teacher.watcher.stage(QUESTIONS, len(silent))
@@ -185,7 +184,7 @@ class _Run:
         taught: dict[str, list[TaughtWindow]],
         asked: dict[str, list[ChatQuestion]],
     ) -> None:
-        """Build a bank of each chat, a window at a time in all open banks at once, then question it."""
+        """Build a bank of each chat, a window at a time in all open banks, then ask its questions."""
         self.teacher.watcher.stage(
             Role.MEMORY_UPDATE, sum(bool(w.facts) for windows in taught.values() for w in windows)
         )
@@ -204,19 +203,19 @@ class _Run:
 
     def _update(self, banks: dict[str, TaughtBank], windows: dict[str, list[TaughtWindow]]) -> None:
         for number in range(max(map(len, windows.values()), default=0)):
-            cases = {c: banks[c].case(w[number].facts, w[number].window) for c, w in windows.items() if number < len(w)}
-            open_cases = {chat: case for chat, case in cases.items() if case.shown}
-            for chat, case in cases.items():
-                if chat not in open_cases:  # nothing is known yet: every fact is new, and nobody need be asked
-                    banks[chat].apply(case, None)
+            tasks = {c: banks[c].task(w[number].facts, w[number].window) for c, w in windows.items() if number < len(w)}
+            open_tasks = {chat: task for chat, task in tasks.items() if task.shown}
+            for chat, task in tasks.items():
+                if chat not in open_tasks:  # nothing is known yet, so every fact is new
+                    banks[chat].apply(task, None)
                     self.teacher.watcher.step(Role.MEMORY_UPDATE)
-            replies = self.teacher.ask(Role.MEMORY_UPDATE, [_update_prompt(case) for case in open_cases.values()])
-            for (chat, case), reply in zip(open_cases.items(), replies, strict=True):
-                read = reply.error or clean_update(reply.text, case.facts, case.shown, self.cleaning)
+            replies = self.teacher.ask(Role.MEMORY_UPDATE, [_update_prompt(task) for task in open_tasks.values()])
+            for (chat, task), reply in zip(open_tasks.items(), replies, strict=True):
+                read = reply.error or clean_update(reply.text, task.facts, task.shown, self.cleaning)
                 cleaned = self._kept(Role.MEMORY_UPDATE, chat, reply, read)
-                banks[chat].apply(case, cleaned.value)
+                banks[chat].apply(task, cleaned.value)
                 if not cleaned.dropped:
-                    self._add_rows(Role.MEMORY_UPDATE, chat, taught_update(self.bundle, case, cleaned))
+                    self._add_rows(Role.MEMORY_UPDATE, chat, taught_update(self.bundle, task, cleaned))
 
     def _answer(self, banks: dict[str, TaughtBank], asked: dict[str, list[ChatQuestion]]) -> None:
         read = [
@@ -248,9 +247,9 @@ class _Run:
         self.made.rows.setdefault(role, []).extend((row, chat) for row in rows)
 
 
-def _update_prompt(case: Case) -> str:
-    known = [{"id": str(position), "text": memory.text} for position, memory in enumerate(case.shown)]
-    new = [{"fact": number, "text": written_fact(fact)} for number, fact in enumerate(case.facts, 1)]
+def _update_prompt(task: UpdateTask) -> str:
+    known = [{"id": str(position), "text": memory.text} for position, memory in enumerate(task.shown)]
+    new = [{"fact": number, "text": written_fact(fact)} for number, fact in enumerate(task.facts, 1)]
     return teacher_prompt(
         Role.MEMORY_UPDATE,
         memories=json.dumps(known, ensure_ascii=False),
@@ -259,9 +258,9 @@ def _update_prompt(case: Case) -> str:
 
 
 def _context(bank: TaughtBank, question: str, seed: str) -> str:
-    """Contexts of different sizes and kinds, as in `reading`; always the same for the same question."""
-    chance = random.Random(seed)
-    k, budget, include = chance.choice((4, 6, 8, 8)), chance.choice((150, 250, 400)), chance.choice(INCLUDES)
+    """Return a context of random size and kind, as in `reading`; always the same for the same question."""
+    rng = random.Random(seed)
+    k, budget, include = rng.choice((4, 6, 8, 8)), rng.choice((150, 250, 400)), rng.choice(INCLUDES)
     return bank.read(question, k=k, budget=budget, include=include)
 
 

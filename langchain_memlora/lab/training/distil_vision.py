@@ -1,8 +1,7 @@
-"""Teacher to rows for the vision expert: pictures in, questions of the paper's three kinds with their answers out.
+"""Distils pictures into training rows for the vision expert, with a teacher: questions of three kinds, and captions.
 
-The kinds are those of arXiv 2512.04763, section 3.4: something unusual, a color of a small part, a count. A caption of each
-picture is asked for too, for the memory's `see` asks the expert to describe, and an expert that only ever heard questions
-forgets how.
+The kinds are those of arXiv 2512.04763, section 3.4: something unusual, a color of a small part, a count. Captions are needed
+too: the memory has the expert describe pictures, and an expert trained on questions alone forgets how.
 """
 
 from __future__ import annotations
@@ -14,9 +13,10 @@ from pathlib import Path
 from langchain_memlora.bundles import Role
 from langchain_memlora.errors import InvalidImageError, InvalidInputError
 from langchain_memlora.experts.sight import DESCRIBE
-from langchain_memlora.lab.training.cleaning import Cleaned, clean_caption, clean_look
 from langchain_memlora.lab.training.distil import Distilled, Record, write_distilled
+from langchain_memlora.lab.training.replies import Cleaned
 from langchain_memlora.lab.training.teacher import Reply, Teacher, teacher_prompt
+from langchain_memlora.lab.training.vision_cleaning import clean_caption, clean_picture_question
 from langchain_memlora.lab.training.vision_rows import CAPTION, picture_at
 
 KINDS = {
@@ -29,15 +29,15 @@ TOGETHER = 32  # pictures in memory at a time
 
 
 def distil_vision(pictures: Sequence[Path], teacher: Teacher, out: Path) -> Distilled:
-    """Let a teacher that sees write questions about pictures, answer them and describe the pictures.
+    """Have a vision-language teacher write questions about pictures, answer them and describe the pictures.
 
-    A file that is no picture is dropped, and recorded with the reason. Run again with the same arguments, it goes on where it
-    stopped: replies are read from the teacher's log.
+    A file that is not a picture is dropped, and recorded with the reason. A stopped run continues when called again with the
+    same arguments: replies are read from the teacher's log.
 
     Args:
-        pictures: Image files, and folders in which those with an image's ending are taken.
-        out: Gets `vision.jsonl` (raw text, target, why dropped), `rows/vision.jsonl` (what `memlora train vision --rows` takes;
-            it names the pictures where they lie) and `report.json`.
+        pictures: Image files, and folders whose files with an image's suffix are taken.
+        out: Folder for `vision.jsonl` (raw text, target, reason if dropped), `rows/vision.jsonl` (for
+            `memlora train vision --rows`; it refers to the pictures in their places) and `report.json`.
 
     Raises:
         InvalidInputError: There are no pictures.
@@ -48,7 +48,7 @@ def distil_vision(pictures: Sequence[Path], teacher: Teacher, out: Path) -> Dist
         msg = f"No pictures were found in {', '.join(map(str, pictures)) or 'nothing'}. Pass image files, or folders of them."
         raise InvalidInputError(msg)
     made = Distilled(teacher.bill, records={Role.VISION.value: []})
-    prompts = {kind: teacher_prompt("look", what=what) for kind, what in KINDS.items()}
+    prompts = {kind: teacher_prompt("picture_question", what=what) for kind, what in KINDS.items()}
     prompts[CAPTION] = teacher_prompt("caption")
     teacher.watcher.stage(Role.VISION, len(files) * len(prompts))
     for start in range(0, len(files), TOGETHER):
@@ -98,4 +98,4 @@ def _keep(made: Distilled, file: Path, kind: str, reply: Reply, out: Path) -> No
 def _cleaned(kind: str, reply: Reply) -> Cleaned:
     if reply.error:
         return Cleaned(dropped=f"the teacher failed: {reply.error}")
-    return clean_caption(reply.text) if kind == CAPTION else clean_look(reply.text)
+    return clean_caption(reply.text) if kind == CAPTION else clean_picture_question(reply.text)

@@ -1,4 +1,4 @@
-"""JSON lines in and out: each line checked against a model, and a file written whole or not at all."""
+"""Reads JSON lines, each checked against a model, and writes them in one step."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def read_lines(paths: Iterable[Path], model: type[Item], what: str, advice: str)
     """Read the lines that are not blank.
 
     Args:
-        what: What a line should be, for the error.
-        advice: How to mend one that is not.
+        what: The kind of item, for the error.
+        advice: The remedy, for the error.
 
     Raises:
-        InvalidInputError: A line is something else, or a file can't be read; the message names file and line.
+        InvalidInputError: A line is not such an item, or a file can't be read; the message names file and line.
     """
     items = []
     for path in paths:
@@ -44,14 +44,14 @@ def read_lines(paths: Iterable[Path], model: type[Item], what: str, advice: str)
 
 
 def shipped(folder: str) -> list[Path]:
-    """The files that come with the package in a folder of `training/`."""
+    """Return the shipped files in a folder of `training/data/`."""
     return sorted(
         (Path(str(resources.files("langchain_memlora"))) / "lab" / "training" / "data" / folder).glob("*.jsonl")
     )
 
 
 def write_lines(path: Path, objects: Iterable[Any]) -> None:
-    """Write JSON lines, in one step: a file is whole or as it was."""
+    """Write JSON lines in one step: the file is complete or unchanged."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
     draft.write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in objects), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Asks a teacher on a Ray cluster. Only its replies come back: with them known, `distil` makes the same rows as anywhere."""
+"""Asks a teacher on a Ray cluster. Only its replies come back; `distil` then makes the rows from them, here."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def ask_on_ray(
 ) -> None:
     """Collect a teacher's replies about chats, one chat an actor, into the log that `Teacher` reads.
 
-    Replies of a chat are written down when all of it was asked. What is known is not asked again, so a run that was stopped
-    goes on.
+    The replies of a chat are logged when all of its prompts were answered. Known replies are not asked for again, so a
+    stopped run continues.
 
     Args:
         open_model: Opens the teacher in an actor's process.
-        log: `replies.jsonl` of the folder that `distil` is given then, with the same options.
-        concurrency: Calls at a time, of each actor.
-        options: As `distil` takes them.
+        log: `replies.jsonl` of the folder that `distil` is called with afterwards, with the same options.
+        concurrency: Calls at a time, for each actor.
+        options: Those of `distil`.
 
     Raises:
-        EngineError: The teacher keeps failing. What was answered before is kept.
+        EngineError: The teacher keeps failing. Earlier replies are kept.
         MissingExtraError: Ray is not installed.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def ask_on_ray(
 
 
 class _Asker:
-    """Lives in a process of Ray's: one teacher, who knows what was said before, for chat after chat."""
+    """Asks about one chat after another in a process of Ray's, with the replies known at the start."""
 
     def __init__(
         self,

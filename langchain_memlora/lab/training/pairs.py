@@ -1,7 +1,7 @@
-"""Pairs of a known memory and a new fact with what to do: the memory_update expert's own material beside the stories.
+"""Pairs of a known memory and a new fact with their operation: more data for the memory_update expert, beside the stories.
 
-Stories tell facts once, so they hold few of the pairs that are hardest to tell apart: the same thing in other words, a change,
-and two things that are both true. One JSON object a line; the shipped ones lie in `pairs/`.
+Stories state facts once, so they have few of the pairs that are hardest to tell apart: the same thing in other words, a change,
+and two things that are both true. One JSON object a line; the shipped ones are in `data/pairs/`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from langchain_memlora.bundles.bundle import Bundle
+from langchain_memlora.lab.training.held_out import hold_out
 from langchain_memlora.lab.training.json_lines import read_lines, shipped
-from langchain_memlora.lab.training.rows import Row, update_row
+from langchain_memlora.lab.training.rows import TextRow, update_row
 from langchain_memlora.types import Event
-
-HELD_OUT = 12
 
 
 class Pair(BaseModel):
@@ -47,12 +46,11 @@ def load_pairs(*paths: Path) -> list[Pair]:
     return read_lines(paths or shipped("pairs"), Pair, "pair", advice)
 
 
-def pair_rows(bundle: Bundle, pairs: Iterable[Pair]) -> list[Row]:
-    """A row for each pair."""
+def pair_rows(bundle: Bundle, pairs: Iterable[Pair]) -> list[TextRow]:
+    """Return a row for each pair."""
     return [update_row(bundle, pair.old, pair.new, Event(pair.event)) for pair in pairs]
 
 
 def split_pairs(pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Training and validation pairs: every twelfth judges."""
-    training = [pair for number, pair in enumerate(pairs) if number % HELD_OUT]
-    return training, list(pairs[::HELD_OUT])
+    """Split pairs into training and validation pairs."""
+    return hold_out(pairs)

@@ -1,6 +1,6 @@
 """Rows on disk: JSON lines of `{"prompt": [...], "completion": [...], "group": ...}`.
 
-The group names where a row came from, usually a chat. Rows of one group never stand on both sides of a split.
+The group names the source of a row, usually a chat. Rows of one group stay on one side of a split.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from langchain_memlora.bundles.roles import Role
+from langchain_memlora.lab.training.held_out import hold_out
 from langchain_memlora.lab.training.json_lines import read_lines, write_lines
-from langchain_memlora.lab.training.rows import Row
+from langchain_memlora.lab.training.rows import TextRow
 
 Item = TypeVar("Item")
-GroupedRow = tuple[Row, str]
+GroupedRow = tuple[TextRow, str]
 RoleRows = dict[Role, list[tuple[Mapping[str, Any], str]]]
-HELD_OUT = 12
 
 
 class _Message(BaseModel):
@@ -46,11 +46,8 @@ def load_rows(*paths: Path) -> list[GroupedRow]:
 
 
 def split_rows(rows: Sequence[tuple[Item, Hashable]]) -> tuple[list[Item], list[Item]]:
-    """Training and validation rows: every twelfth group judges; where there is but one group, every twelfth row."""
-    groups = {group: place for place, group in enumerate(dict.fromkeys(group for _, group in rows))}
-    places = [groups[group] if len(groups) > 1 else number for number, (_, group) in enumerate(rows)]
-    training = [row for (row, _), place in zip(rows, places, strict=True) if place % HELD_OUT]
-    return training, [row for (row, _), place in zip(rows, places, strict=True) if place % HELD_OUT == 0]
+    """Split rows, each with its group, into training and validation rows."""
+    return hold_out([row for row, _ in rows], [group for _, group in rows])
 
 
 def write_rows(path: Path, rows: Iterable[tuple[Mapping[str, Any], str]]) -> None:

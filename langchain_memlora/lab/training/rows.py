@@ -1,4 +1,4 @@
-"""Cuts annotated histories into training rows, with the very functions that build prompts at run time.
+"""Cuts annotated histories into training rows, with the functions that build prompts at run time.
 
 One row is `{"prompt": [user message], "completion": [assistant message]}`, the conversational form TRL trains on.
 """
@@ -30,7 +30,7 @@ class Message(TypedDict):
     content: str
 
 
-class Row(TypedDict):
+class TextRow(TypedDict):
     """One training example."""
 
     prompt: list[Message]
@@ -38,14 +38,14 @@ class Row(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Annotated:
-    """A turn with the rows an extraction expert should write for it: (sentence without subject, is it a retraction)."""
+class AnnotatedTurn:
+    """A turn with its facts, as (sentence without subject, whether it is a retraction)."""
 
     turn: Turn
     facts: tuple[tuple[str, bool], ...]
 
 
-def as_row(prompt: str, completion: str) -> Row:
+def as_row(prompt: str, completion: str) -> TextRow:
     """Wrap a rendered prompt and its target."""
     return {
         "prompt": [{"role": "user", "content": prompt}],
@@ -54,61 +54,61 @@ def as_row(prompt: str, completion: str) -> Row:
 
 
 def extraction_rows(
-    bundle: Bundle, sessions: Iterable[Sequence[Annotated]], *, silence: float = 1.0, seed: int = 0
-) -> list[Row]:
-    """Windows of every size the run time may send, with the facts of their numbered turns as targets.
+    bundle: Bundle, sessions: Iterable[Sequence[AnnotatedTurn]], *, silence: float = 1.0, seed: int = 0
+) -> list[TextRow]:
+    """Return windows of all sizes that occur at run time, with the facts of their numbered turns as targets.
 
-    Each session is cut twice: as `add` gets it from an agent (an exchange at a time) and in longer runs.
+    Sizes are random: mostly an exchange, as `add` gets it from an agent, else up to four turns.
 
     Args:
         silence: Share of the windows without a fact that are kept.
     """
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     rows = []
     for session in sessions:
-        told = {item.turn.id: item.facts for item in session}
+        facts = {item.turn.id: item.facts for item in session}
         turns = [item.turn for item in session]
         start = 0
         while start < len(turns):
-            size = chance.choice((1, 2, 2, 2, 3, 4))
+            size = rng.choice((1, 2, 2, 2, 3, 4))
             new, before = turns[start : start + size], turns[:start]
-            context = chance.choice((0, 1, 2, 2))
+            context = rng.choice((0, 1, 2, 2))
             for window in cut_windows(new, before, new_turns=size, context_turns=context):
-                if any(told[turn.id] for turn in window.sources.values()) or chance.random() < silence:
-                    rows.append(_extraction_row(bundle, window, told))
+                if any(facts[turn.id] for turn in window.sources.values()) or rng.random() < silence:
+                    rows.append(_extraction_row(bundle, window, facts))
             start += size
     return rows
 
 
-def _extraction_row(bundle: Bundle, window: Window, told: dict[str, tuple[tuple[str, bool], ...]]) -> Row:
+def _extraction_row(bundle: Bundle, window: Window, facts: dict[str, tuple[tuple[str, bool], ...]]) -> TextRow:
     lines = [
         fact_row(number, sentence, retracts=retracts)
         for number, turn in window.sources.items()
-        for sentence, retracts in told[turn.id]
+        for sentence, retracts in facts[turn.id]
     ]
     prompt = render(bundle, Role.EXTRACTION, **Lines().ask_extraction(window).slots)
     return as_row(prompt, "\n".join(lines) or NOTHING)
 
 
-def story_sessions(stories: Iterable[Story]) -> list[list[Annotated]]:
-    """Each session of each story, with its facts."""
-    sessions = []
+def story_sessions(stories: Iterable[Story]) -> list[list[AnnotatedTurn]]:
+    """Return each session of each story, with its facts."""
+    sessions: list[list[AnnotatedTurn]] = []
     for story in stories:
-        by_session: dict[str, list[Annotated]] = {}
+        by_session: dict[str, list[AnnotatedTurn]] = {}
         for turn, said in story.turns():
-            # One wish to forget may concern several memories; it is told once.
+            # One request to forget may concern several memories; it is one fact.
             facts = tuple(dict.fromkeys((fact.fact, fact.forget is not None) for fact in said.facts))
-            by_session.setdefault(turn.id.split(".")[0], []).append(Annotated(turn, facts))
+            by_session.setdefault(turn.id.split(".")[0], []).append(AnnotatedTurn(turn, facts))
         sessions += by_session.values()
     return sessions
 
 
-def update_rows(bundle: Bundle, stories: Iterable[Story], *, per_fact: int = 2, seed: int = 0) -> list[Row]:
-    """Pairs of a new fact and a memory known before it, with the relation between them.
+def update_rows(bundle: Bundle, stories: Iterable[Story], *, per_fact: int = 2, seed: int = 0) -> list[TextRow]:
+    """Return pairs of a new fact and an earlier memory, with the relation between them.
 
     Every related pair is kept; unrelated ones are drawn from the same story, so that they share topic and people.
     """
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     rows = []
     for story in stories:
         known: dict[str, Fact] = {}
@@ -123,24 +123,24 @@ def update_rows(bundle: Bundle, stories: Iterable[Story], *, per_fact: int = 2, 
                 others = [known[key] for key in known if key not in related]
                 if target in known:
                     rows += [update_row(bundle, known[target].text, written_fact(new), event)] * RELATED_TWICE
-                near = _near(others, new, per_fact, chance)
+                near = _near(others, new, per_fact, rng)
                 rows += [update_row(bundle, old.text, written_fact(new), Event.ADD) for old in near]
                 if event in {Event.UPDATE, Event.DELETE}:
                     known.pop(target or "", None)
                 if event in {Event.ADD, Event.UPDATE}:
                     known[item.id] = new
-                    if chance.random() < 0.03:
+                    if rng.random() < 0.03:
                         rows.append(update_row(bundle, new.text, written_fact(new), Event.NONE))
     return rows
 
 
-def _near(facts: Sequence[Fact], new: Fact, count: int, chance: random.Random) -> list[Fact]:
-    """Mostly the facts that share most words with the new one, for these are the pairs retrieval brings up."""
+def _near(facts: Sequence[Fact], new: Fact, count: int, rng: random.Random) -> list[Fact]:
+    """Return the facts that share most words with the new one, as retrieval does; ties at random."""
     words = set(new.text.lower().split())
-    ranked = sorted(facts, key=lambda fact: -len(words & set(fact.text.lower().split())) - chance.random())
+    ranked = sorted(facts, key=lambda fact: -len(words & set(fact.text.lower().split())) - rng.random())
     return ranked[:count]
 
 
-def update_row(bundle: Bundle, old: str, new: str, event: Event) -> Row:
-    """What the memory_update expert is asked of one pair, and what it should say."""
+def update_row(bundle: Bundle, old: str, new: str, event: Event) -> TextRow:
+    """Return the memory_update expert's prompt for a pair, with its target."""
     return as_row(render(bundle, Role.MEMORY_UPDATE, old=old, new=new), event.value)

@@ -1,7 +1,8 @@
-"""Annotated chat histories: the own, permissively licensed material that experts are trained on.
+"""Annotated chat histories: the training data written for this project, under its licence.
 
-A story is dated sessions of turns; each turn by a person lists the facts it tells, and how each relates to an earlier one
-(`updates`, `same`, `forget`). Questions with short answers follow. One JSON object a line; the shipped ones lie in `stories/`.
+A story is dated sessions of turns; each turn by a person lists the facts it states, and how each relates to an earlier one
+(`updates`, `same`, `forget`). Questions with short answers follow. One JSON object a line; the shipped ones are in
+`data/stories/`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class StoryFact(BaseModel):
 
     @property
     def relation(self) -> tuple[Event, str | None]:
-        """The operation this fact calls for, and the fact it is about."""
+        """The operation for this fact, and the earlier fact it is about."""
         for event, target in ((Event.UPDATE, self.updates), (Event.NONE, self.same), (Event.DELETE, self.forget)):
             if target:
                 return event, target
@@ -41,7 +42,7 @@ class StoryFact(BaseModel):
 
 
 class StoryTurn(BaseModel):
-    """One message. Assistants tell no facts."""
+    """One message. Assistants state no facts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,7 +52,7 @@ class StoryTurn(BaseModel):
 
     @property
     def role(self) -> Literal["user", "assistant"]:
-        """Everybody but the assistant is a user."""
+        """`assistant`, or `user` for everyone else."""
         return "assistant" if self.by == "assistant" else "user"
 
 
@@ -65,15 +66,15 @@ class StorySession(BaseModel):
 
     @property
     def observed_at(self) -> datetime:
-        """When it took place."""
+        """Time of the session."""
         return datetime.strptime(self.date, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
 
 
 class StoryQuestion(BaseModel):
     """A question.
 
-    `a` is `None` where the story does not tell, and `{when:f1}` stands for the date in fact f1. `from` names the facts that
-    tell the answer, or turns as `session.turn`, both counted from 0.
+    `a` is `None` if the story does not have the answer, and `{when:f1}` for the date in fact f1. `from` names the facts with
+    the answer, or turns as `session.turn`, both counted from 0.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -84,7 +85,7 @@ class StoryQuestion(BaseModel):
 
 
 class Story(BaseModel):
-    """One history with its facts and questions; one for `validation` only ever judges."""
+    """One history with its facts and questions; one for `validation` is never trained on."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -116,7 +117,7 @@ class Story(BaseModel):
         return self
 
     def turns(self) -> Iterator[tuple[Turn, StoryTurn]]:
-        """All turns in order, each as the ledger would hold it."""
+        """Yield all turns in order, each as the ledger would hold it."""
         scope = Scope(self.id)
         for s, session in enumerate(self.sessions):
             for t, turn in enumerate(session.turns):
@@ -128,7 +129,7 @@ class Story(BaseModel):
 
 
 def place_of(turn: Turn) -> str:
-    """A story turn's place in its story, as questions name it: `session.turn`."""
+    """Return a turn's place in its story, as questions name it: `session.turn`."""
     return turn.id.rsplit("/", 1)[1]
 
 

@@ -1,7 +1,7 @@
-"""Asks a teacher: any LangChain chat model, with long prompts and pictures, each prompt once.
+"""Asks a teacher, any LangChain chat model, with long prompts and pictures; each prompt once.
 
-Every reply is written down as soon as it comes, under a hash of teacher, role and prompt. A run that was killed therefore goes
-on where it stopped when it is started again with the same file, and no prompt is ever paid for twice.
+Every reply is logged as soon as it comes, under a hash of teacher, role, prompt and picture. A killed run therefore continues
+when started again with the same log, and no prompt is paid for twice.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ QUEUED = 4  # times the concurrency
 
 
 class Watcher(Protocol):
-    """Is told how far a run has come."""
+    """Receives the progress of a run."""
 
     def stage(self, name: str, total: int) -> None:
-        """A stage of so many steps begins."""
+        """A stage of `total` steps begins."""
 
     def step(self, name: str) -> None:
-        """One step of it is done."""
+        """One step of the stage is done."""
 
 
-class Unwatched:
-    """Nobody looks."""
+class NoProgress:
+    """No-op progress callback."""
 
     def stage(self, name: str, total: int) -> None:
         """See `Watcher`."""
@@ -51,11 +51,11 @@ class Unwatched:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the teacher said to one prompt.
+    """The teacher's reply to one prompt.
 
     Attributes:
         key: Hash of teacher, role, prompt and picture.
-        error: Why there is no text; such a prompt is asked again by the next run.
+        error: The reason if the call failed; the next run asks again.
     """
 
     key: str
@@ -68,15 +68,15 @@ class Reply:
 
 @dataclass
 class Bill:
-    """What a run took.
+    """Calls and cost of a run.
 
     Attributes:
         asked: Calls made, by role.
-        known: Replies that were there from an earlier run, by role.
-        failed: Calls that gave no reply, by role.
+        known: Replies from earlier runs, by role.
+        failed: Failed calls, by role.
         input_tokens: Of this run's calls, as the model reports them; so are `output_tokens`.
         dollars: Of this run's calls; `None` if no price was given.
-        dollars_before: What the replies of earlier runs cost at this price.
+        dollars_before: Cost of the replies of earlier runs at this price.
     """
 
     asked: Counter[str] = field(default_factory=Counter)
@@ -92,11 +92,11 @@ class Teacher:
     """A chat model that plays the roles.
 
     Args:
-        model: Any LangChain chat model; how often it retries is its own setting.
+        model: Any LangChain chat model; retries are its own setting.
         log: JSON lines of replies; read at the start, appended to at every reply.
-        concurrency: How many calls may run at a time, through the model's own batching.
+        concurrency: Calls at a time, through the model's own batching.
         price: Dollars for a million input tokens and for a million output tokens.
-        watcher: Is told of every reply.
+        watcher: Receives the progress.
 
     Attributes:
         bill: Calls, tokens, cost and failures so far.
@@ -126,7 +126,7 @@ class Teacher:
         self.log = log
         self.concurrency = concurrency
         self.price = price
-        self.watcher = watcher or Unwatched()
+        self.watcher = watcher or NoProgress()
         self._known = _read_log(log)
         self._failed_in_a_row = 0
         self.bill = Bill()
@@ -135,13 +135,13 @@ class Teacher:
             self.bill.dollars_before = sum(map(self._dollars, self._known.values()))
 
     def ask(self, role: str, prompts: Sequence[str], pictures: Sequence[bytes] = ()) -> list[Reply]:
-        """Replies to all prompts, in order. A call that fails is a reply with an error, and is counted.
+        """Return replies to all prompts, in order. A failed call is a reply with an error, and is counted.
 
         Args:
-            pictures: For a teacher that sees, one with each prompt: PNG or JPEG, as `images.as_picture` gives it.
+            pictures: For a vision-language teacher, one for each prompt: PNG or JPEG, as `intake.as_picture` returns it.
 
         Raises:
-            EngineError: The last calls failed one after the other. What was answered before is kept.
+            EngineError: Several calls in a row failed. Earlier replies are kept.
         """
         shown = pictures or [b""] * len(prompts)
         given = list(zip(prompts, shown, strict=True))
@@ -149,7 +149,7 @@ class Teacher:
         known = [key for key in keys if key in self._known]
         new = {key: asked for key, asked in zip(keys, given, strict=True) if key not in self._known}
         self.bill.known[role] += len(known)
-        for _ in range(len(keys) - len(new)):  # also the same prompt again, which is asked once
+        for _ in range(len(keys) - len(new)):  # including repeated prompts, which are asked once
             self.watcher.step(role)
         failed: dict[str, Reply] = {}
         order = list(new)
@@ -160,20 +160,21 @@ class Teacher:
         return [self._known.get(key) or failed[key] for key in keys]
 
     def _call(self, role: str, keys: Sequence[str], asked: Mapping[str, tuple[str, bytes]]) -> Iterator[Reply]:
-        """Replies as they come. Only a few calls are queued, so that few are made after one should have stopped."""
+        """Yield replies as they come. Few calls are queued, so that few are still made after the run should stop."""
         settings: Any = {"max_concurrency": self.concurrency, "tags": ["nostream"]}
         given = [_input(*asked[key]) for key in keys]
-        with closing(self.model.batch_as_completed(given, settings, return_exceptions=True)) as coming:
+        replies: Any = self.model.batch_as_completed(given, settings, return_exceptions=True)  # a generator
+        with closing(replies) as coming:
             for position, out in coming:
                 yield self._taken(keys[position], role, out)
 
     def key(self, role: str, prompt: str, picture: bytes = b"") -> str:
-        """The name under which a reply is kept."""
+        """Return the key under which a reply is logged."""
         seen = [hashlib.sha256(picture).hexdigest()] if picture else []
         return hashlib.sha256(json.dumps([self.name, role, prompt, *seen]).encode()).hexdigest()[:32]
 
     def _taken(self, key: str, role: str, out: AIMessage | Exception) -> Reply:
-        """Count a reply and write it down before anything else happens to it."""
+        """Count and log a reply before it is used."""
         self.bill.asked[role] += 1
         if isinstance(out, Exception):
             self.bill.failed[role] += 1
@@ -181,7 +182,7 @@ class Teacher:
             if self._failed_in_a_row >= GIVE_UP_AFTER:
                 msg = (
                     f"The last {GIVE_UP_AFTER} calls to {self.name} failed, the last one with {_brief(out)}. "
-                    f"What it answered before is kept in {self.log}; correct the cause and run again."
+                    f"Earlier replies are kept in {self.log}; fix the cause and run again."
                 )
                 raise EngineError(msg) from out
             return Reply(key, role, error=_brief(out))
@@ -201,7 +202,7 @@ class Teacher:
 
 
 def _input(prompt: str, picture: bytes) -> str | list[HumanMessage]:
-    """What the model is given: the prompt, after the picture if there is one."""
+    """Return the model's input: the prompt, after the picture if there is one."""
     if not picture:
         return prompt
     kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
@@ -210,19 +211,19 @@ def _input(prompt: str, picture: bytes) -> str | list[HumanMessage]:
 
 
 def teacher_name(model: BaseChatModel) -> str:
-    """What the model is called: by its maker, else by its class."""
+    """Return the name of a model: its maker's, else its class."""
     name = getattr(model, "model_name", None) or getattr(model, "model", None)
     return str(name) if isinstance(name, str) and name else type(model).__name__
 
 
 def teacher_prompt(name: str, **slots: str) -> str:
-    """A long prompt from `prompts/`, filled. `$slots` rather than braces, since the prompts show JSON."""
+    """Fill a long prompt from `prompts/`. Slots are `$name`, since the prompts have braces of JSON."""
     file = resources.files("langchain_memlora") / "lab" / "training" / "prompts" / f"{name}.txt"
     return Template(file.read_text(encoding="utf-8").rstrip("\n")).substitute(slots)
 
 
 def _read_log(path: Path) -> dict[str, Reply]:
-    """Replies of earlier runs. A last line that was being written when a run was killed is no reply."""
+    """Return the replies of earlier runs, without a last line that was cut off when a run was killed."""
     known: dict[str, Reply] = {}
     for line in path.read_bytes().split(b"\n") if path.exists() else ():
         try:
@@ -234,7 +235,7 @@ def _read_log(path: Path) -> dict[str, Reply]:
 
 
 def _append(path: Path, reply: Reply) -> None:
-    """Add a line that is on disk when this returns; after a half-written one, it begins a new line."""
+    """Append and sync a line; after a half-written one, begin a new line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         torn = file.seek(0, os.SEEK_END) > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"

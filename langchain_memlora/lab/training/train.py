@@ -1,8 +1,8 @@
 """Trains one expert: a LoRA adapter on a base model, by supervised fine-tuning on rows.
 
-The loop is transformers' `Trainer`. What makes it several times faster on a CPU than it comes (docs/decisions/0003, 0010): the
-collator pads on the left and asks for logits only where the completion stands, LoRA weights are kept in float32 but computed
-with in bfloat16, attention is plain, and there is no dropout.
+The loop is transformers' `Trainer`. Four changes make it several times faster on a CPU (docs/decisions/0003, 0010): the
+collator pads on the left and requests logits for the completion only, LoRA weights are float32 but computed with in bfloat16
+where the processor has units for it, attention is plain, and there is no dropout.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.bundles.roles import Role
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.lab.training.batches import collate, fitting, tokenize_row
-from langchain_memlora.lab.training.rows import Row
+from langchain_memlora.lab.training.rows import TextRow
 from langchain_memlora.models import resolve_base_model
 
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -29,18 +29,18 @@ LANGUAGE_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How an expert is trained. Rank and alpha are the paper's (arXiv 2512.04763, D.3), without its dropout.
+    """Settings of a training. Rank and alpha are the paper's (arXiv 2512.04763, D.3), without its dropout.
 
     Attributes:
-        targets: Names of the linear layers to adapt, or `all-linear`; on a model that sees, those of its language tower.
-        accumulation: Batches that make a step together; long rows would not fit in memory at once.
+        targets: Names of the linear layers to adapt, or `all-linear`; on a vision-language model, those of its language tower.
+        accumulation: Batches a step; long rows would not fit in memory at once.
         max_length: Longer rows are left out and counted, never cut.
         silence: Share of the extraction windows without a fact that are kept.
         contexts: Sizes of the contexts the reader is trained on, in tokens.
-        insert: Share of the reader's questions that get their evidence put into the context where it was not found.
-        invocation: If given, the adapter works only from where this text stands last (activated LoRA), so that what is before
-            it could be read by the base alone, once for all experts.
-        bf16: Compute in bfloat16, which halves the time of large models; small ones are faster and better in float32.
+        insert: Share of the reader's questions without found evidence whose evidence is added to the context.
+        invocation: If given, the adapter works only from the last occurrence of this text (activated LoRA), so that the base
+            could read the text before it once for all experts.
+        bf16: Compute in bfloat16. Default: where the device has units for it; elsewhere float32 is faster.
         patience: Stop after this many evaluations without a better validation loss.
     """
 
@@ -60,7 +60,7 @@ class Recipe:
     contexts: tuple[int, ...] = (150, 250, 400)
     insert: float = 0.0
     invocation: str = ""
-    bf16: bool = True
+    bf16: bool | None = None
 
 
 RECIPES: dict[Role, Recipe] = {
@@ -74,8 +74,8 @@ RECIPES: dict[Role, Recipe] = {
 def train_expert(
     role: Role,
     bundle: Bundle,
-    rows: Sequence[Row],
-    validation: Sequence[Row],
+    rows: Sequence[TextRow],
+    validation: Sequence[TextRow],
     work: Path,
     recipe: Recipe | None = None,
     *,
@@ -83,18 +83,18 @@ def train_expert(
 ) -> dict[str, Any]:
     """Train a role's adapter and put it into the bundle's folder.
 
-    Killed runs go on from their last checkpoint when called again with the same `work` folder. The weights with the
-    lowest validation loss are kept.
+    A killed run continues from its last checkpoint when called again with the same `work` folder. The weights with the lowest
+    validation loss are kept.
 
     Args:
         rows: Training rows.
-        validation: Rows that only judge.
+        validation: Validation rows.
         work: Folder for checkpoints and the log of this run.
         recipe: Defaults to the role's own.
-        start: Folder of an adapter to go on from; layers it does not have start afresh.
+        start: Folder of an adapter to continue from; layers it lacks are initialised.
 
     Returns:
-        What the card records: the recipe, counts and losses. `seconds` counts from `resumed_at_step`.
+        The training record for the card: recipe, counts and losses. `seconds` counts from `resumed_at_step`.
 
     Raises:
         InvalidInputError: There are no rows.
@@ -108,16 +108,14 @@ def train_expert(
     tokenizer = AutoTokenizer.from_pretrained(source)
     wrap = wrapping(bundle, tokenizer, AutoConfig.from_pretrained(source))
     kept, dropped = fitting([tokenize_row(row, wrap) for row in rows], recipe.max_length)
-    judged, _ = fitting([tokenize_row(row, wrap) for row in validation], recipe.max_length)
-    if not kept or not judged:
-        msg = (
-            f"No rows to train the {role} expert on ({len(kept)} rows, {len(judged)} validation rows). Give more data."
-        )
+    validating, _ = fitting([tokenize_row(row, wrap) for row in validation], recipe.max_length)
+    if not kept or not validating:
+        msg = f"No rows to train the {role} expert on ({len(kept)} rows, {len(validating)} validation rows). Pass more data."
         raise InvalidInputError(msg)
-    print(f"{role}: {len(kept)} rows to train on ({dropped} too long), {len(judged)} to validate", file=sys.stderr)
+    print(f"{role}: {len(kept)} rows to train on ({dropped} too long), {len(validating)} to validate", file=sys.stderr)
     collator = partial(collate, pad_id=pad_id(tokenizer))
     invocation = tokenizer(recipe.invocation, add_special_tokens=False)["input_ids"]
-    trainer, record = fit(_student(source, recipe, start, invocation), kept, judged, collator, recipe, work)
+    trainer, record = fit(_student(source, recipe, start, invocation), kept, validating, collator, recipe, work)
     install(trainer.model, work, bundle.path / role)
     return {**record, "rows_too_long": dropped}
 
@@ -131,13 +129,13 @@ def fit(
     work: Path,
     optimizer: Callable[[Any], Any] | None = None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Fit a model to rows; a killed run goes on from its last checkpoint when called again with the same `work` folder.
+    """Fit a model to rows; a killed run continues from its last checkpoint when called again with the same `work` folder.
 
     Args:
-        optimizer: Makes one of torch's for the model; defaults to AdamW by the recipe.
+        optimizer: Function from the model to an optimizer; default: AdamW by the recipe.
 
     Returns:
-        The `Trainer`, whose model has the weights with the lowest validation loss, and what the card records.
+        The `Trainer`, whose model has the weights with the lowest validation loss, and the training record for the card.
     """
     import torch
     from peft.helpers import disable_input_dtype_casting
@@ -158,7 +156,7 @@ def fit(
     losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
     (work / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1))
     return trainer, {
-        "recipe": asdict(recipe),
+        "recipe": {**asdict(recipe), "bf16": computes_in_bfloat16(recipe)},
         "rows": len(rows),
         "validation_rows": len(validation),
         "steps": result.global_step,
@@ -170,7 +168,7 @@ def fit(
 
 
 def _begun(work: Path) -> int:
-    """The step of the last whole checkpoint; one that was being written when the run was killed is thrown away."""
+    """Return the step of the last complete checkpoint, and remove one that was cut off when the run was killed."""
     steps = [0]
     for path in work.glob("checkpoint-*"):
         if (path / "trainer_state.json").exists():  # it is written last
@@ -181,7 +179,7 @@ def _begun(work: Path) -> int:
 
 
 def _student(source: str, recipe: Recipe, start: Path | None, invocation: Sequence[int]) -> Any:
-    """The base model with a fresh adapter, or with one to go on from."""
+    """Load the base model with a fresh adapter, or with one to continue from."""
     import torch
     from peft import get_peft_model, set_peft_model_state_dict
     from safetensors.torch import load_file
@@ -192,15 +190,28 @@ def _student(source: str, recipe: Recipe, start: Path | None, invocation: Sequen
     torch.manual_seed(recipe.seed)
     attention = "sdpa" if torch.cuda.is_available() else "eager"
     config = AutoConfig.from_pretrained(source)
-    base = model_class(config).from_pretrained(source, dtype=torch.bfloat16, attn_implementation=attention)
+    dtype = torch.bfloat16 if computes_in_bfloat16(recipe) else torch.float32
+    kind: Any = model_class(config)
+    base = kind.from_pretrained(source, dtype=dtype, attn_implementation=attention)
     model = get_peft_model(contiguous_head(base), lora_config(recipe, config, invocation))
     if start:
         set_peft_model_state_dict(model, load_file(start / "adapter_model.safetensors"))
     return model
 
 
+def computes_in_bfloat16(recipe: Recipe) -> bool:
+    """Return the recipe's choice; by default whether the device to train on has bfloat16 units."""
+    import torch
+
+    from langchain_memlora.engines.loading import pick_dtype
+
+    if recipe.bf16 is not None:
+        return recipe.bf16
+    return pick_dtype("auto", torch.device("cuda" if torch.cuda.is_available() else "cpu")) is torch.bfloat16
+
+
 def lora_config(recipe: Recipe, config: Any, invocation: Sequence[int] = ()) -> Any:
-    """PEFT's configuration of an adapter. On a model that sees, it is on the language tower only."""
+    """Return PEFT's configuration of an adapter; on a vision-language model, of its language tower only."""
     from peft import LoraConfig
 
     from langchain_memlora.engines.loading import sees
@@ -220,10 +231,10 @@ def lora_config(recipe: Recipe, config: Any, invocation: Sequence[int] = ()) -> 
 
 
 def _arguments(recipe: Recipe, rows: int, work: Path, *, grouped: bool) -> Any:
-    """The Trainer's settings.
+    """Return the Trainer's settings.
 
     Args:
-        grouped: Rows are token ids, of which those of like length stand together.
+        grouped: Rows are token ids; batch those of similar length together.
     """
     import torch
     from transformers import TrainingArguments
@@ -244,7 +255,7 @@ def _arguments(recipe: Recipe, rows: int, work: Path, *, grouped: bool) -> Any:
         weight_decay=0.01,
         train_sampling_strategy="group_by_length" if grouped else "random",
         gradient_checkpointing=cuda,
-        bf16=recipe.bf16,
+        bf16=computes_in_bfloat16(recipe),
         use_cpu=not cuda,
         eval_strategy="steps",
         save_strategy="steps",
@@ -261,7 +272,7 @@ def _arguments(recipe: Recipe, rows: int, work: Path, *, grouped: bool) -> Any:
 
 
 def install(model: Any, work: Path, target: Path) -> None:
-    """Save an adapter in bf16 (half the size; the base is bf16 anyway), move it into the bundle in one step, and tidy up."""
+    """Save an adapter in bfloat16 (half the size), move it into the bundle in one step, and remove the checkpoints."""
     import torch
 
     draft = work / "adapter"
@@ -277,5 +288,5 @@ def install(model: Any, work: Path, target: Path) -> None:
     (draft / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     shutil.rmtree(target, ignore_errors=True)
     shutil.move(draft, target)
-    for checkpoint in work.glob("checkpoint-*"):  # or another run in this folder would take itself for finished
+    for checkpoint in work.glob("checkpoint-*"):  # else another run in this folder would count as finished
         shutil.rmtree(checkpoint)

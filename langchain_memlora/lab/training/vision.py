@@ -1,7 +1,7 @@
-"""Trains a vision expert: a LoRA adapter on the language tower of a vision-language model, by question and answer.
+"""Trains a vision expert: a LoRA adapter on the language tower of a vision-language model, on questions and answers.
 
-The rows, the collator and what is trained are its own; checkpoints, evaluation and installation are those of the other
-experts. The prompt is made by the very functions that make it at run time.
+Rows, collator and trained layers are its own; checkpoints, evaluation and installation are those of the other experts. The
+prompt is made by the functions that make it at run time.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ def train_vision_expert(
     recipe: Recipe | None = None,
     optimizer: Callable[[Any], Any] | None = None,
 ) -> dict[str, Any]:
-    """Train a bundle's vision expert and put it into the bundle's folder; a killed run goes on when called again.
+    """Train a bundle's vision expert and put it into the bundle's folder; a killed run continues when called again.
 
     Args:
         recipe: Defaults to the role's own.
-        optimizer: Makes one of torch's for the model; defaults to AdamW by the recipe.
+        optimizer: Function from the model to an optimizer; default: AdamW by the recipe.
 
     Returns:
-        What the card records, as `train_expert` gives it.
+        The training record for the card, as from `train_expert`.
 
     Raises:
-        InvalidInputError: There are no rows, or the base model can't see.
+        InvalidInputError: There are no rows, or the base model has no vision.
         ModelError: The base model's processor can't be read.
     """
     import torch
@@ -51,7 +51,7 @@ def train_vision_expert(
 
     if not rows or not validation:
         msg = (
-            f"No rows to train the vision expert on ({len(rows)} rows, {len(validation)} to validate). Give more data."
+            f"No rows to train the vision expert on ({len(rows)} rows, {len(validation)} to validate). Pass more data."
         )
         raise InvalidInputError(msg)
     recipe = recipe or RECIPES[Role.VISION]
@@ -69,10 +69,10 @@ def train_vision_expert(
 
 
 def check_sight(base: str) -> None:
-    """Check that a base model can see.
+    """Check that a base model is a vision-language model.
 
     Raises:
-        InvalidInputError: It can't.
+        InvalidInputError: It is not.
         ModelNotFoundError: There is no such base model.
     """
     from transformers import AutoConfig
@@ -80,15 +80,15 @@ def check_sight(base: str) -> None:
     from langchain_memlora.engines.loading import sees
 
     if not sees(AutoConfig.from_pretrained(resolve_base_model(base).source)):
-        msg = f"The base model {base} can't see. Begin the bundle with --base, naming a vision-language model."
+        msg = f"The base model {base} has no vision. Create the bundle with --base and a vision-language model."
         raise InvalidInputError(msg)
 
 
 def collate(rows: Sequence[VisionRow], *, bundle: Bundle, seeing: Any) -> dict[str, Any]:
-    """Make a batch: what the engine would give the model, with the answers at the end.
+    """Make a batch: the engine's input for the model, followed by the answers.
 
     Returns:
-        What the processor gives (padded on the left), `labels` of shape (batch, kept) and `logits_to_keep` = kept = longest
+        The processor's tensors (padded on the left), `labels` of shape (batch, kept) and `logits_to_keep` = kept = longest
         answer + 1.
     """
     import torch

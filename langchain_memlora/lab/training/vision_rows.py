@@ -19,11 +19,11 @@ CAPTION = "caption"
 
 @dataclass(frozen=True, slots=True)
 class VisionRow:
-    """A picture, a question about it and what is to be answered.
+    """A picture, a question about it and the answer.
 
     Attributes:
-        reason: Why; written by dialects that give reasons.
-        kind: What sort of question it is; scores are told apart by it.
+        reason: For dialects that write reasons.
+        kind: Kind of question; scores are reported by kind.
     """
 
     image: bytes = field(repr=False)
@@ -34,7 +34,7 @@ class VisionRow:
 
 
 class VisionLine(BaseModel):
-    """A row on disk; `image` is a path that starts at the file's folder."""
+    """A row on disk; `image` is a path relative to the file's folder."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -46,7 +46,7 @@ class VisionLine(BaseModel):
 
 
 def load_vision_rows(*paths: Path) -> list[VisionRow]:
-    """Read JSON lines of `{"image": path, "question": ..., "answer": ...}`; paths start at the file's folder.
+    """Read JSON lines of `{"image": path, "question": ..., "answer": ...}`; paths are relative to the file's folder.
 
     Rows of one file and picture share its bytes.
 
@@ -64,7 +64,7 @@ def load_vision_rows(*paths: Path) -> list[VisionRow]:
 
 
 def vision_lines(paths: Iterable[Path]) -> Iterator[tuple[Path, VisionLine]]:
-    """Rows as they stand in files, each with the path of its picture.
+    """Yield the rows of files, each with the path of its picture.
 
     Raises:
         InvalidInputError: A line is not a row; the message names file and line.
@@ -75,10 +75,10 @@ def vision_lines(paths: Iterable[Path]) -> Iterator[tuple[Path, VisionLine]]:
 
 
 def picture_at(path: Path) -> bytes:
-    """A file's picture, as a memory would keep it.
+    """Return a file's picture as a memory would keep it.
 
     Raises:
-        InvalidImageError: It is not there or can't be decoded; the message names the file.
+        InvalidImageError: It is missing or can't be decoded; the message names the file.
     """
     try:
         return as_picture(read_picture(path))
@@ -88,5 +88,5 @@ def picture_at(path: Path) -> bytes:
 
 
 def split_vision_rows(rows: Iterable[VisionRow]) -> tuple[Sequence[VisionRow], Sequence[VisionRow]]:
-    """Training and validation rows: every twelfth picture judges, with all its questions."""
+    """Split rows into training and validation rows; all questions about a picture stay on one side."""
     return split_rows([(row, row.image) for row in rows])

@@ -10,7 +10,7 @@ import pytest
 
 from langchain_memlora.bundles import Bundle
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.lab.evaluation import SETUPS, Benchmark, Conversation, Reading
+from langchain_memlora.lab.evaluation import SETUPS, Benchmark, Conversation, ReaderLimits
 from langchain_memlora.lab.evaluation.datasets import DATASETS
 from langchain_memlora.lab.evaluation.ingest import PROGRESS, ingest, is_ingested
 from langchain_memlora.lab.evaluation.runs import read_answers, read_lines
@@ -20,7 +20,7 @@ from tests.lab.evaluation.conftest import Opener
 @pytest.fixture
 def make(tmp_path: Path, bundle: Bundle, opener: Opener) -> Callable[..., Benchmark]:
     def benchmark(out: str = "run", **options: object) -> Benchmark:
-        given = {"embedder": "bag", "reading": Reading(k=2, budget=60, together=2), **options}
+        given = {"embedder": "bag", "reading": ReaderLimits(k=2, budget=60, together=2), **options}
         return Benchmark(DATASETS["locomo"], opener, bundle, tmp_path / out, tmp_path / "stores", **given)
 
     return benchmark
@@ -104,7 +104,7 @@ def test_disabled_experts_get_their_own_store(make, told, opener: Opener) -> Non
 def test_changed_questions_are_refused(make, told) -> None:
     make().run(told)
     with pytest.raises(InvalidInputError, match="another"):
-        make(reading=Reading(k=3)).run(told)
+        make(reading=ReaderLimits(k=3)).run(told)
 
 
 def test_limit_samples_deterministically(make, told, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.lab.evaluation import Judge, calibrate, judge_run
 from langchain_memlora.lab.evaluation.judge import Graded, read_label
-from langchain_memlora.lab.evaluation.runs import Answered, Run, append_lines, read_lines
+from langchain_memlora.lab.evaluation.runs import RecordedAnswer, RunFolder, append_lines, read_lines
 
 
 class SameWords(BaseChatModel):
@@ -38,8 +38,8 @@ class SameWords(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
 
 
-def answered(number: int, prediction: str, gold: str = "in Berlin") -> Answered:
-    return Answered(
+def answered(number: int, prediction: str, gold: str = "in Berlin") -> RecordedAnswer:
+    return RecordedAnswer(
         "memlora", "c", f"c/{number}", "Where?", "4", gold, None, prediction, True, [], [], [], "", 1, 1, 0.1
     )
 
@@ -65,7 +65,7 @@ def test_braces_in_answers_are_kept() -> None:
 
 
 def test_run_is_graded_once(tmp_path: Path) -> None:
-    run = Run(tmp_path / "run", {"seed": 0})
+    run = RunFolder(tmp_path / "run", {"seed": 0})
     run.append([answered(1, "Berlin"), answered(2, "Porto"), answered(3, "mumble"), answered(4, "Berlin", gold="")])
     model = SameWords(asked=[])
     found = judge_run(run.path, Judge(model), "same")["memlora"]
@@ -76,7 +76,7 @@ def test_run_is_graded_once(tmp_path: Path) -> None:
 
 
 def test_external_grades_are_reused(tmp_path: Path) -> None:
-    run = Run(tmp_path / "run", {"seed": 0})
+    run = RunFolder(tmp_path / "run", {"seed": 0})
     run.append([answered(1, "Porto")])
     given = {"judge": "a person", "strictness": "strict", "setup": "memlora", "question_id": "c/1", "right": True}
     append_lines(run.path / "judged.jsonl", [given])

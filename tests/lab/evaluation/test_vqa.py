@@ -17,7 +17,7 @@ from langchain_memlora.experts import Experts, VisionExpert
 from langchain_memlora.experts.sight import DESCRIBE
 from langchain_memlora.lab.evaluation.metrics.vqa import same_answer
 from langchain_memlora.lab.evaluation.report import write_report
-from langchain_memlora.lab.evaluation.vqa import LOOKED, MAJORITY, READ, evaluate_vqa
+from langchain_memlora.lab.evaluation.vqa import FROM_CAPTION, FROM_PIXELS, MAJORITY, evaluate_vqa
 from langchain_memlora.lab.training.vision_rows import VisionRow
 from langchain_memlora.testing import ScriptedEngine
 
@@ -52,13 +52,13 @@ def experts(bundle: Bundle) -> Experts:
 def test_accuracy_by_way_and_kind(experts: Experts) -> None:
     scores, rows = evaluate_vqa(experts, ROWS)
     found = {way: {kind: share["mean"] for kind, share in kinds.items()} for way, kinds in scores["by_kind"].items()}
-    assert found[LOOKED] == {"color": 0.5, "count": 0.5}
-    assert found[READ] == {"color": 1.0, "count": 0.0}  # red from its own caption, blue from the one given
+    assert found[FROM_PIXELS] == {"color": 0.5, "count": 0.5}
+    assert found[FROM_CAPTION] == {"color": 1.0, "count": 0.0}  # red from its own caption, blue from the one given
     assert found[MAJORITY] == {"color": 0.5, "count": 0.5}
     assert {way: share["mean"] for way, share in scores["accuracy"].items()} == dict.fromkeys(found, 0.5)
     assert scores["p"] == 1.0
     assert [row["answer"] for row in rows] == ["red", "blue", "2", "3"]
-    assert evaluate_vqa(experts, ROWS, limit=2)[0]["accuracy"][LOOKED]["n"] == 2
+    assert evaluate_vqa(experts, ROWS, limit=2)[0]["accuracy"][FROM_PIXELS]["n"] == 2
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_evaluate_vqa_command(experts: Experts, tmp_path: Path, make_memory: Any
     assert done.exit_code == 0, done.output
     assert "vision expert" in done.output
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())["vqa"]
-    assert scores["accuracy"][LOOKED]["mean"] == 1.0
+    assert scores["accuracy"][FROM_PIXELS]["mean"] == 1.0
     write_report([tmp_path / "run"], tmp_path / "report")
     assert "| vision expert | 1.000 [" in (tmp_path / "report" / "report.md").read_text()
     assert CliRunner().invoke(app, [*given, "--bundle", "smollm2-135m-locomo"], obj=setting).exit_code == 0

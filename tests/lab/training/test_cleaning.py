@@ -9,7 +9,6 @@ from support import ANA, MAY_8
 
 from langchain_memlora.experts import Window, cut_windows
 from langchain_memlora.lab.training.cleaning import (
-    Cleaning,
     TaughtFact,
     TaughtOperation,
     clean_answer,
@@ -18,6 +17,7 @@ from langchain_memlora.lab.training.cleaning import (
     clean_update,
     fact_of,
 )
+from langchain_memlora.lab.training.replies import Cleaning
 from langchain_memlora.types import Event, Fact, Memory, Turn
 
 ALL = Cleaning()
@@ -74,9 +74,9 @@ def test_empty_list_differs_from_empty_text() -> None:
         ('{"facts": [', "no JSON object"),
         (_facts((3, "User bakes")), "not a fact of one of the messages 1, 2"),
         ('{"facts": ["User bakes"]}', "not a fact of one of the messages"),
-        (_facts((1, "Rome is home")), "does not begin with who wrote message 1"),
-        (_facts((1, "User")), "does not begin with who wrote message 1"),
-        ("<think>endless", "nothing is left beside its thoughts"),
+        (_facts((1, "Rome is home")), "does not begin with the author of message 1"),
+        (_facts((1, "User")), "does not begin with the author of message 1"),
+        ("<think>endless", "it has nothing but thoughts"),
     ],
 )
 def test_unreadable_text_is_dropped_with_reason(text: str, reason: str) -> None:

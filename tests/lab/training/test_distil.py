@@ -24,8 +24,8 @@ from langchain_memlora.errors import EngineError, InvalidInputError
 from langchain_memlora.experts import Experts, Question
 from langchain_memlora.lab.training import distil as distilling
 from langchain_memlora.lab.training.chats import Chat, load_chats
-from langchain_memlora.lab.training.cleaning import Cleaning
 from langchain_memlora.lab.training.distil import Distilled, distil
+from langchain_memlora.lab.training.replies import Cleaning
 from langchain_memlora.lab.training.row_files import load_rows, split_rows
 from langchain_memlora.lab.training.teacher import Teacher
 from langchain_memlora.testing import ScriptedEngine

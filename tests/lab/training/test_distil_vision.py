@@ -20,9 +20,9 @@ from langchain_memlora.engines import Completion
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts.dialects import DIALECTS
 from langchain_memlora.experts.sight import DESCRIBE
-from langchain_memlora.lab.training.cleaning import clean_look
 from langchain_memlora.lab.training.distil_vision import KINDS, distil_vision
 from langchain_memlora.lab.training.teacher import Teacher
+from langchain_memlora.lab.training.vision_cleaning import clean_picture_question
 from langchain_memlora.lab.training.vision_rows import CAPTION, load_vision_rows
 
 COLOURS = {(255, 0, 0): "red", (0, 0, 255): "blue"}
@@ -113,7 +113,7 @@ def test_rows_resolve_pictures_through_symlink(album: Path, tmp_path: Path) -> N
     ],
 )
 def test_reply_is_cleaned_or_dropped(said: dict[str, Any], answer: str | None) -> None:
-    assert (clean_look(json.dumps(said)).target or None) == answer
+    assert (clean_picture_question(json.dumps(said)).target or None) == answer
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values())

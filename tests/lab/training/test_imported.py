@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from langchain_memlora.bundles import load_bundle
 from langchain_memlora.cli.app import app
-from langchain_memlora.lab.evaluation.conversations import AnnotatedFact, Conversation, Question
+from langchain_memlora.lab.evaluation.conversations import AnnotatedFact, AnnotatedQuestion, Conversation
 from langchain_memlora.lab.evaluation.datasets.as_story import story_of
 from langchain_memlora.lab.evaluation.datasets.locomo import load_locomo
 from langchain_memlora.lab.training.rows import extraction_rows, story_sessions
@@ -24,7 +24,10 @@ def said(by: str, text: str, day: int, message_id: str) -> Turn:
 TALK = Conversation(
     "c",
     (said("Ana", "I bake.", 4, "D1:1"), said("Tom", "Nice!", 4, "D1:2"), said("Tom", "I ski.", 5, "D2:1")),
-    (Question("c/0", "What does Tom do?", "ski", "4", frozenset({"D2:1", "D9:9"})), Question("c/1", "Why?", "", "5")),
+    (
+        AnnotatedQuestion("c/0", "What does Tom do?", "ski", "4", frozenset({"D2:1", "D9:9"})),
+        AnnotatedQuestion("c/1", "Why?", "", "5"),
+    ),
     (AnnotatedFact("Ana bakes.", "D1:1"), AnnotatedFact("Both like snow.", "D2:1"), AnnotatedFact("Tom skis.", "D2:1")),
 )
 

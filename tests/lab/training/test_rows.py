@@ -12,7 +12,7 @@ from langchain_memlora.experts.dialects.lines import Lines, read_fact
 from langchain_memlora.experts.experts import Experts
 from langchain_memlora.experts.windows import Window, cut_windows
 from langchain_memlora.lab.training import rows as made
-from langchain_memlora.lab.training.rows import Row, extraction_rows, story_sessions, update_rows
+from langchain_memlora.lab.training.rows import TextRow, extraction_rows, story_sessions, update_rows
 from langchain_memlora.lab.training.stories import Story, load_stories
 from langchain_memlora.testing import ScriptedEngine
 
@@ -36,7 +36,7 @@ MOVES = _story(
 )
 
 
-def _texts(row: Row) -> tuple[str, str]:
+def _texts(row: TextRow) -> tuple[str, str]:
     return row["prompt"][0]["content"], row["completion"][0]["content"]
 
 

@@ -16,7 +16,7 @@ from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.cli.app import app
 from langchain_memlora.engines.loading import tokenizer_sha256
 from langchain_memlora.errors import BundleError, BundleMismatchError, InvalidInputError
-from langchain_memlora.lab.selection.scoring import StoryScore, questions_of, token_f1
+from langchain_memlora.lab.selection.scoring import StoryScore, answer_f1, questions_of
 from langchain_memlora.lab.selection.select import select_experts
 from langchain_memlora.lab.training.build_rows import build_from_rows
 from langchain_memlora.lab.training.bundling import assemble_bundle, start_bundle
@@ -185,7 +185,7 @@ def test_incompatible_bundles_raise(candidate: Callable[[str], Path], tmp_path: 
     shutil.rmtree(two / GENERATION)
     with pytest.raises(BundleError, match="no generation adapter"):
         assemble_bundle(both, target)
-    with pytest.raises(InvalidInputError, match="is there already"):
+    with pytest.raises(InvalidInputError, match="exists"):
         assemble_bundle({EXTRACTION: one}, two)
     with pytest.raises(InvalidInputError, match="at least one"):
         assemble_bundle({}, target)
@@ -293,7 +293,7 @@ def test_questions_of_story() -> None:
     ],
 )
 def test_token_f1(answer: str, gold: str, expected: float) -> None:
-    assert token_f1(answer, gold) == pytest.approx(expected)
+    assert answer_f1(answer, gold) == pytest.approx(expected)
 
 
 def test_story_score_runs_whole_pipeline(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

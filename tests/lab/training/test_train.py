@@ -22,9 +22,9 @@ from langchain_memlora.engines.wrapping import Wrapping
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.lab.training.batches import collate, tokenize_row
 from langchain_memlora.lab.training.build import build_expert, split, story_rows
-from langchain_memlora.lab.training.rows import Row, as_row
+from langchain_memlora.lab.training.rows import TextRow, as_row
 from langchain_memlora.lab.training.stories import load_stories
-from langchain_memlora.lab.training.train import RECIPES, Recipe, train_expert
+from langchain_memlora.lab.training.train import RECIPES, Recipe, computes_in_bfloat16, train_expert
 
 ROLE = Role.EXTRACTION
 ROWS = [as_row(f"Say it {i % 7}", "unknown") for i in range(32)]
@@ -104,7 +104,18 @@ def test_loss_matches_plain_forward(tiny: Tiny) -> None:
     assert fast.item() == pytest.approx(torch.stack(losses).mean().item(), abs=1e-4)
 
 
-def _train(path: Path, work: Path, recipe: Recipe = RECIPE, rows: list[Row] = ROWS, **options: Any) -> dict[str, Any]:
+@pytest.mark.parametrize(("units", "expected"), [({}, False), ({"avx2": True}, False), ({"avx512_bf16": True}, True)])
+def test_dtype_follows_the_processor(units: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert computes_in_bfloat16(Recipe()) is expected
+    assert computes_in_bfloat16(Recipe(bf16=True))
+    assert not computes_in_bfloat16(Recipe(bf16=False))
+
+
+def _train(
+    path: Path, work: Path, recipe: Recipe = RECIPE, rows: list[TextRow] = ROWS, **options: Any
+) -> dict[str, Any]:
     return train_expert(ROLE, load_bundle(path), rows, ROWS[:4], work, recipe, **options)
 
 
@@ -170,6 +181,13 @@ def test_stopped_run_resumes(fresh: Path, tmp_path: Path, monkeypatch: pytest.Mo
     record = _train(fresh, work)
     assert record["resumed_at_step"] == 4
     assert record["steps"] == 8
+    assert set(load_bundle(fresh).adapters) == {ROLE}
+
+
+def test_float32(fresh: Path, tmp_path: Path) -> None:
+    record = _train(fresh, tmp_path / "work", replace(RECIPE, bf16=False, epochs=0.5, evaluations=1))
+    assert record["recipe"]["bf16"] is False
+    assert 0 < record["validation_loss"] < 10
     assert set(load_bundle(fresh).adapters) == {ROLE}
 
 

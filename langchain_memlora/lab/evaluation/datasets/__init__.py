@@ -17,12 +17,12 @@ __all__ = ["DATASETS", "Dataset", "load_histories", "load_locomo", "load_longmem
 
 @dataclass(frozen=True)
 class Dataset:
-    """One data set behind the common interface.
+    """One data set with its loader and score.
 
     Attributes:
-        load: `(path, numbers)` to conversations; numbers are places in the file, from 1.
-        f1: `(prediction, gold, category)` to this data set's own score.
-        categories: What its names of categories mean, where they do not say so themselves.
+        load: Function of `(path, numbers)`; numbers are places in the file, from 1.
+        f1: The data set's own score, of `(prediction, gold, category)`.
+        categories: Meaning of its category names, where needed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Published, annotated conversations as stories: LoCoMo's own facts and questions become training material."""
+"""Published, annotated conversations as stories: LoCoMo's facts and questions become training data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from langchain_memlora.lab.training.stories import Story
 
 
 def story_of(conversation: Conversation) -> Story:
-    """A conversation with its annotations as a story.
+    """Return a conversation with its annotations as a story.
 
-    Facts that don't begin with the name of who wrote their message are left out: a story's fact has the writer for subject.
+    Facts that don't begin with the author's name are left out: the subject of a story's fact is its author.
     A question's evidence is named by turn.
 
     Example:
@@ -27,9 +27,9 @@ def story_of(conversation: Conversation) -> Story:
         print(story.sessions[0].turns[0].facts[0].fact)
         ```
     """
-    told: dict[str, list[str]] = {}
+    stated: dict[str, list[str]] = {}
     for fact in conversation.facts:
-        told.setdefault(fact.message_id, []).append(fact.text)
+        stated.setdefault(fact.message_id, []).append(fact.text)
     sessions, places = [], {}
     numbers = iter(range(len(conversation.facts)))
     for s, (observed_at, said) in enumerate(groupby(conversation.turns, key=lambda turn: turn.observed_at)):
@@ -37,7 +37,9 @@ def story_of(conversation: Conversation) -> Story:
         for t, turn in enumerate(said):
             places[turn.message_id] = f"{s}.{t}"
             name = turn.speaker or turn.role
-            facts = [text.removeprefix(name).strip() for text in told.get(turn.message_id, ()) if text.startswith(name)]
+            facts = [
+                text.removeprefix(name).strip() for text in stated.get(turn.message_id, ()) if text.startswith(name)
+            ]
             turns.append(
                 {"by": name, "say": turn.text, "facts": [{"id": f"f{next(numbers)}", "fact": fact} for fact in facts]}
             )

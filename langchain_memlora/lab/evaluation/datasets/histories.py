@@ -1,7 +1,7 @@
 """Annotated chat histories in the story format (docs/training.md): by default the held-out ones with an assistant.
 
-They were written by another hand than the training stories. A question about something that changed knows what was so
-before: an answer that tells that is stale.
+Their author had not seen the training stories. A question about something that changed has the superseded text, by which
+stale answers are recognised.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts.dialects.lines import read_fact
-from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedFact, Conversation, Question
+from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedFact, AnnotatedQuestion, Conversation
 from langchain_memlora.lab.training.stories import WHEN, Story, StoryFact, StoryQuestion, load_stories
 from langchain_memlora.retrieval import find_dates
 from langchain_memlora.types import Event, Fact, Turn
@@ -27,7 +27,7 @@ def load_histories(path: str | Path = ASSISTANT, numbers: Sequence[int] | None =
     """Load histories by their place in the file, counted from 1.
 
     Raises:
-        InvalidInputError: The file is not there, a line is not a story, or it has no such place.
+        InvalidInputError: The file is missing, a line is not a story, or it has no such place.
     """
     try:
         stories = load_stories(Path(path))
@@ -51,8 +51,8 @@ def _conversation(story: Story) -> Conversation:
 
 def _question(
     name: str, number: int, given: StoryQuestion, facts: dict[str, tuple[StoryFact, Fact]], known: set[str]
-) -> Question | None:
-    """A question with its gold answer written out; `None` if that is a date which can't be resolved."""
+) -> AnnotatedQuestion | None:
+    """Return a question with its gold answer in full; `None` if that is a date that can't be resolved."""
     gold = given.a
     if gold is not None and (dated := WHEN.fullmatch(gold)):
         fact = facts[dated[1]][1]
@@ -60,18 +60,18 @@ def _question(
         if not spans:
             return None
         gold = spans[0].describe()
-    told = [facts[key] for key in given.sources if key in facts]
-    # A source that is no fact is a turn, named by its place in the story.
-    evidence = {fact.turn_id for _, fact in told} | ({f"{name}/{key}" for key in given.sources} & known)
-    stale = next((_before(item, facts) for item, _ in told if item.relation[0] is Event.UPDATE), None)
+    named = [facts[key] for key in given.sources if key in facts]
+    # A source that is not a fact is a turn, named by its place in the story.
+    evidence = {fact.turn_id for _, fact in named} | ({f"{name}/{key}" for key in given.sources} & known)
+    stale = next((_before(item, facts) for item, _ in named if item.relation[0] is Event.UPDATE), None)
     category = (
         "unanswerable" if gold is None else "changed" if stale else "date" if "{when" in (given.a or "") else "plain"
     )
-    return Question(
+    return AnnotatedQuestion(
         f"{name}/{number}", given.q, ABSTAIN if gold is None else gold, category, frozenset(evidence), stale
     )
 
 
 def _before(item: StoryFact, facts: dict[str, tuple[StoryFact, Fact]]) -> str:
-    """What a fact superseded."""
+    """Return the text that a fact superseded."""
     return facts[item.relation[1] or ""][1].text

@@ -1,7 +1,7 @@
 """LoCoMo (arXiv 2402.17753, CC BY-NC 4.0): ten long conversations between two friends, read from the user's own copy.
 
-Both speakers are named users. A shared photograph stands in its turn as the caption that comes with the data set, as in
-LoCoMo's own text-only protocol; the `query` it was found with is never read, for it gives some answers away.
+Both speakers are named users. A shared photograph is represented by the data set's caption, as in LoCoMo's own text-only
+protocol; the `query` it was found with is never read, because it reveals some answers.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedFact, Conversation, Question
-from langchain_memlora.lab.evaluation.datasets.reading import read_samples
+from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedFact, AnnotatedQuestion, Conversation
+from langchain_memlora.lab.evaluation.datasets.samples import read_samples
 from langchain_memlora.types import Scope, Turn
 
 TRAIN, VALIDATION, TEST = (4, 5, 6, 7, 8, 9, 10), (1,), (2, 3)
@@ -35,12 +35,12 @@ def load_locomo(
     Args:
         path: `locomo10.json` as published.
         numbers: Places from 1 to 10; `TRAIN`, `VALIDATION` and `TEST` are the paper's.
-        adversarial: Keep the questions of category 5, whose right answer is that the conversation does not tell.
+        adversarial: Keep the questions of category 5, which the conversation does not answer.
         corrections: A JSON list of audited answers (`sample_id`, `qa_index`, `correct_answer`, `correct_evidence`)
             that replace the published ones.
 
     Raises:
-        InvalidInputError: The file is not there or not LoCoMo's, or it has no such conversation.
+        InvalidInputError: The file is missing or not LoCoMo's, or it has no such conversation.
 
     Example:
         ```python
@@ -51,24 +51,26 @@ def load_locomo(
     """
     try:
         audited = json.loads(Path(corrections).read_bytes()) if corrections else []
-        mended = {(entry["sample_id"], entry["qa_index"]): entry for entry in audited}
+        corrected = {(entry["sample_id"], entry["qa_index"]): entry for entry in audited}
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"{corrections} can't be read as corrections ({error!r}). Pass the audit's JSON list by question index."
         raise InvalidInputError(msg) from error
-    return read_samples(path, numbers, lambda sample: _conversation(sample, adversarial, mended), "LoCoMo")
+    return read_samples(path, numbers, lambda sample: _conversation(sample, adversarial, corrected), "LoCoMo")
 
 
-def _conversation(sample: Mapping[str, Any], adversarial: bool, mended: Mapping[tuple[str, int], Any]) -> Conversation:
+def _conversation(
+    sample: Mapping[str, Any], adversarial: bool, corrected: Mapping[tuple[str, int], Any]
+) -> Conversation:
     name = sample["sample_id"]
     facts = tuple(
         AnnotatedFact(text, message_id)
         for session in sample["observation"].values()
-        for told in session.values()
-        for text, ids in told
+        for entries in session.values()
+        for text, ids in entries
         for message_id in ([ids] if isinstance(ids, str) else ids)
     )
     questions = tuple(
-        _question(name, number, entry, mended.get((name, number)))
+        _question(name, number, entry, corrected.get((name, number)))
         for number, entry in enumerate(sample["qa"])
         if adversarial or entry["category"] != ADVERSARIAL
     )
@@ -88,12 +90,14 @@ def _turns(sample: Mapping[str, Any]) -> Iterator[Turn]:
         number += 1
 
 
-def _question(name: str, number: int, entry: Mapping[str, Any], mended: Mapping[str, Any] | None) -> Question:
+def _question(
+    name: str, number: int, entry: Mapping[str, Any], corrected: Mapping[str, Any] | None
+) -> AnnotatedQuestion:
     gold, evidence = entry.get("answer", ABSTAIN), entry["evidence"]
-    if mended:
-        gold, evidence = mended["correct_answer"], mended["correct_evidence"]
+    if corrected:
+        gold, evidence = corrected["correct_answer"], corrected["correct_evidence"]
     if entry["category"] == ADVERSARIAL:
         gold = ABSTAIN
     # A few published entries hold several ids in one string.
     ids = frozenset(part for entry in evidence for part in entry.replace(";", " ").replace(",", " ").split())
-    return Question(f"{name}/{number}", entry["question"], str(gold), str(entry["category"]), ids)
+    return AnnotatedQuestion(f"{name}/{number}", entry["question"], str(gold), str(entry["category"]), ids)

@@ -2,7 +2,7 @@
 
 Read from the user's own download (`longmemeval_s`, `longmemeval_oracle` or their cleaned versions). Each sample is a
 conversation of its own with one question. Evidence are the turns marked `has_answer`; the question's own date is not used,
-since the memory answers from what it was told.
+since the memory answers from the history.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from langchain_memlora.lab.evaluation.conversations import ABSTAIN, Conversation, Question
-from langchain_memlora.lab.evaluation.datasets.reading import read_samples
+from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedQuestion, Conversation
+from langchain_memlora.lab.evaluation.datasets.samples import read_samples
 from langchain_memlora.types import Scope, Turn
 
 ABSTENTION = "_abs"
-"""How the ids of questions end that the history does not answer."""
+"""Suffix of the ids of questions that the history does not answer."""
 
 
 def load_longmemeval(path: str | Path, numbers: Sequence[int] | None = None) -> list[Conversation]:
     """Load samples by their place in the file, counted from 1.
 
     Raises:
-        InvalidInputError: The file is not there or not LongMemEval's.
+        InvalidInputError: The file is missing or not LongMemEval's.
     """
     return read_samples(path, numbers, _conversation, "LongMemEval")
 
@@ -41,11 +41,11 @@ def _conversation(sample: Mapping[str, Any]) -> Conversation:
             if message.get("has_answer"):
                 evidence.add(place)
     gold = ABSTAIN if name.endswith(ABSTENTION) else str(sample["answer"])
-    question = Question(name, sample["question"], gold, sample["question_type"], frozenset(evidence))
+    question = AnnotatedQuestion(name, sample["question"], gold, sample["question_type"], frozenset(evidence))
     return Conversation(name, tuple(turns), (question,))
 
 
 def _moment(date: str) -> datetime:
-    """`2023/05/20 (Sat) 02:21`; the weekday is left out, for it says nothing new."""
+    """Parse `2023/05/20 (Sat) 02:21`; the weekday is redundant."""
     day, clock = date.split()[0], date.split()[-1]
     return datetime.strptime(f"{day} {clock}", "%Y/%m/%d %H:%M").replace(tzinfo=UTC)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.lab.evaluation.conversations import ABSTAIN, Conversation, Question
+from langchain_memlora.lab.evaluation.conversations import ABSTAIN, AnnotatedQuestion, Conversation
 from langchain_memlora.types import Scope, Turn
 
 
@@ -21,7 +21,7 @@ def load_realtalk(path: str | Path, numbers: Sequence[int] | None = None) -> lis
     """Load conversations by their place in the folder (sorted by file name), counted from 1.
 
     Raises:
-        InvalidInputError: Nothing is there, or a file is not REALTALK's.
+        InvalidInputError: There is no file, or one is not REALTALK's.
     """
     given = Path(path)
     files = sorted(given.glob("*.json")) if given.is_dir() else [given]
@@ -43,10 +43,10 @@ def _read(file: Path) -> Conversation:
 
 
 def _turns(name: str, talk: Mapping[str, Any]) -> Iterator[Turn]:
-    """Turns with words in them; a message that is only a picture has none."""
+    """Yield the turns that have text; a message may be only a picture."""
     scope, number = Scope(name), 1
     while messages := talk.get(f"session_{number}"):
-        # All of a session has its first moment: `add` takes one date for messages that belong together.
+        # All turns of a session get its start time: `add` takes one date for all of its messages.
         said_at = _moment(talk.get(f"session_{number}_date_time") or messages[0]["date_time"])
         for message in messages:
             if text := str(message.get("clean_text") or "").strip():
@@ -54,13 +54,13 @@ def _turns(name: str, talk: Mapping[str, Any]) -> Iterator[Turn]:
         number += 1
 
 
-def _question(name: str, number: int, entry: Mapping[str, Any]) -> Question:
+def _question(name: str, number: int, entry: Mapping[str, Any]) -> AnnotatedQuestion:
     gold = entry.get("answer")
     evidence = frozenset(entry.get("evidence") or ())
     text = ABSTAIN if gold is None else str(gold)
-    return Question(f"{name}/{number}", entry["question"], text, str(entry["category"]), evidence)
+    return AnnotatedQuestion(f"{name}/{number}", entry["question"], text, str(entry["category"]), evidence)
 
 
 def _moment(date: str) -> datetime:
-    """`29.12.2023, 14:05:00`."""
+    """Parse `29.12.2023, 14:05:00`."""
     return datetime.strptime(date, "%d.%m.%Y, %H:%M:%S").replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Labelled cases for the update expert: a known memory, a new fact, and what should become of them."""
+"""Labelled cases for the update expert: a known memory, a new fact, and the right operation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class UpdateCase:
     """One decision with its right answer.
 
     Attributes:
-        kind: How memory and fact stand to each other, for instance `paraphrase` or `cancelled`.
+        kind: Relation of memory and fact, for instance `paraphrase` or `cancelled`.
         retracts: The user asks to forget the fact.
     """
 
@@ -34,7 +34,7 @@ def load_update_cases(path: str | Path = UPDATES) -> list[UpdateCase]:
     """Load cases from a JSONL file; without arguments, the shipped ones.
 
     Raises:
-        InvalidInputError: The file is not there, or a line is not a case.
+        InvalidInputError: The file is missing, or a line is not a case.
 
     Example:
         ```python
@@ -52,7 +52,7 @@ def load_update_cases(path: str | Path = UPDATES) -> list[UpdateCase]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = (
             f"{path}, line {len(cases) + 1}, can't be read as an update case ({error!r}). "
-            "Give each line id, kind, memory, fact, label (ADD, NONE, UPDATE, DELETE) and retracts."
+            "Each line needs id, kind, memory, fact, label (ADD, NONE, UPDATE, DELETE) and retracts."
         )
         raise InvalidInputError(msg) from error
     return cases

@@ -13,14 +13,14 @@ UNREADABLE = "unreadable"
 
 
 def score_decisions(pairs: Sequence[tuple[Event, Event | None]]) -> dict[str, Any]:
-    """Accuracy, confusion and the mistakes that lose something.
+    """Return accuracy, confusion and the share of destructive mistakes.
 
     Args:
-        pairs: Label and decision of each case; the decision is `None` where it could not be read.
+        pairs: Label and decision of each case; the decision is `None` if it was unreadable.
 
     Returns:
         `accuracy`; `confusion` as label -> decision -> count; `false_destructive`: share of the cases labelled ADD or
-        NONE that were decided UPDATE or DELETE; `valid_output`.
+        NONE with the decision UPDATE or DELETE; `valid_output`.
     """
     confusion: Counter[tuple[str, str]] = Counter((str(label), str(said or UNREADABLE)) for label, said in pairs)
     keeping = [said for label, said in pairs if label in KEEPS]

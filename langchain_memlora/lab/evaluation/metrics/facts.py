@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
 THRESHOLD = 0.7
-"""Similarity (all-MiniLM-L6-v2) from which two sentences count as one fact; docs/benchmark.md says what it lets through."""
+"""Similarity (all-MiniLM-L6-v2) from which two sentences count as one fact; see docs/benchmark.md for its errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadWindow:
-    """What one extraction window should have told and what it did.
+    """Annotated and extracted facts of one window.
 
     Attributes:
         gold: Annotated facts, each with the speaker of its turn (`None`: unnamed).
-        predicted: Facts that the expert wrote.
-        valid: Whether all of its output could be read.
+        predicted: Facts from the expert.
+        valid: All of its output was readable.
     """
 
     gold: tuple[tuple[str, str | None], ...]
@@ -33,7 +33,7 @@ class ReadWindow:
 
 
 def match_facts(embeddings: Embeddings, window: ReadWindow, threshold: float = THRESHOLD) -> list[tuple[int, int]]:
-    """Pairs (gold, predicted) of the best one-to-one assignment among those at least `threshold` similar."""
+    """Return the pairs (gold, predicted) of the best one-to-one assignment among those at least `threshold` similar."""
     from scipy.optimize import linear_sum_assignment
 
     if not (window.gold and window.predicted):
@@ -41,7 +41,7 @@ def match_facts(embeddings: Embeddings, window: ReadWindow, threshold: float = T
     right = unit_vectors(embeddings, [text for text, _ in window.gold])
     said = unit_vectors(embeddings, window.predicted)
     near = right @ said.T
-    # A pair that passes is worth more than any nearness, so the number of pairs comes first.
+    # Each pair above the threshold outweighs any similarity, so the number of pairs is maximised first.
     rows, columns = linear_sum_assignment(np.where(near >= threshold, 1 + near / 1000, 0.0), maximize=True)
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if near[i, j] >= threshold]
 
@@ -49,10 +49,10 @@ def match_facts(embeddings: Embeddings, window: ReadWindow, threshold: float = T
 def score_extraction(
     embeddings: Embeddings, windows: Sequence[ReadWindow], threshold: float = THRESHOLD
 ) -> Mapping[str, float | int | None]:
-    """Precision, recall and F1 over windows that hold a fact; silence over those that hold none; speakers; valid output.
+    """Return precision, recall and F1 over windows with facts, rejection over those without, right speakers, valid output.
 
     Returns:
-        Shares in [0, 1], `None` where there was nothing to count, and the counts behind them. A window without a fact
+        Shares in [0, 1], `None` if there was nothing to count, and the counts behind them. A window without a fact
         counts for `rejected_empty` only, so that silence earns no precision.
     """
     full = [window for window in windows if window.gold]

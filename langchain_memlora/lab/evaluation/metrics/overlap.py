@@ -1,4 +1,4 @@
-"""Exact match, BLEU-1 and ROUGE-1 of an answer with the right one."""
+"""Exact match, BLEU-1 and ROUGE-1 of an answer and the right one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nearness in meaning: the cosine of sentence embeddings."""
+"""Semantic similarity: the cosine of sentence embeddings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def similarities(embeddings: Embeddings, pairs: Sequence[tuple[str, str]]) -> list[float]:
-    """Cosine of each pair of texts; 0 where one of them is blank."""
+    """Return the cosine of each pair of texts; 0 if one of them is blank."""
     texts = [text for pair in pairs for text in pair]
     vectors = unit_vectors(embeddings, texts)
     scores = (vectors[0::2] * vectors[1::2]).sum(axis=1) if pairs else []

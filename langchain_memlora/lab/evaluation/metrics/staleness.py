@@ -10,13 +10,13 @@ RIGHT = 0.5
 
 
 def is_stale(prediction: str, gold: str, stale: str, question: str) -> bool:
-    """Whether an answer tells what is no longer so.
+    """Whether an answer states what was superseded.
 
-    It does if it misses the right answer (F1 under 0.5) and has a content word that stands in what was superseded but
-    neither in the right answer nor in the question.
+    True if it misses the right answer (F1 under 0.5) and has a content word of the superseded text that is neither in the
+    right answer nor in the question.
 
     Args:
         stale: The superseded fact or answer.
     """
-    telling = set(stems(" ".join(words(stale)))) - set(stems(gold)) - set(stems(question))
-    return token_f1(prediction, gold) < RIGHT and bool(telling & set(stems(prediction)))
+    revealing = set(stems(" ".join(words(stale)))) - set(stems(gold)) - set(stems(question))
+    return token_f1(prediction, gold) < RIGHT and bool(revealing & set(stems(prediction)))

@@ -12,7 +12,7 @@ NUMBERS = {
 
 
 def same_answer(said: str, answer: str) -> bool:
-    """Whether what was said is the answer.
+    """Whether two answers of one word are the same.
 
     Example:
         ```python
@@ -26,6 +26,6 @@ def same_answer(said: str, answer: str) -> bool:
 
 
 def plain_answer(text: str) -> str:
-    """An answer as it is compared."""
+    """Return the normal form of an answer."""
     word = " ".join(text.split()).strip(" .!\"'").lower()
     return NUMBERS.get(word, word)

@@ -1,4 +1,4 @@
-"""What counts as a word: LoCoMo's normalisation and the Porter stemmer, under every overlap metric."""
+"""Words of the overlap metrics: LoCoMo's normalisation and the Porter stemmer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def normalize(text: str) -> str:
-    """Lower case without punctuation, articles and `and`, as LoCoMo's published scorer has it."""
+    """Return a text in lower case without punctuation, articles and `and`, as LoCoMo's scorer does."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 def stems(text: str) -> list[str]:
-    """The stemmed words of a text, in order.
+    """Return the stemmed words of a text, in order.
 
     Example:
         ```python
@@ -33,7 +33,7 @@ def stems(text: str) -> list[str]:
 
 @lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
-    """Porter's stem of a lower-case word."""
+    """Return Porter's stem of a lower-case word."""
     return _stemmer().stemWord(word)
 
 

@@ -36,10 +36,10 @@ def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
         runs: Folders of finished runs.
 
     Returns:
-        The files that were written.
+        The written files.
 
     Raises:
-        InvalidInputError: A run has no scores, two have one name, or matplotlib is not there.
+        InvalidInputError: A run has no scores, two share a name, or matplotlib is not installed.
     """
     finished = [read_run(path) for path in runs]
     names = [run.path.resolve().name for run in finished]
@@ -58,7 +58,7 @@ def write_report(runs: Sequence[Path], out: Path) -> list[Path]:
 
 
 def describe(run: Finished) -> Iterator[Part]:
-    """What a run was and what it scored, in tables."""
+    """Yield the settings and scores of a run, as tables."""
     yield Text(run.title, "h2")
     yield Text(_circumstances(run))
     if run.setups:
@@ -83,11 +83,11 @@ def describe(run: Finished) -> Iterator[Part]:
         yield tables.decisions(found)
     if found := run.scores.get("vqa"):
         yield Text(f"Questions about pictures, answered right. Between the first two ways: p = {found['p']:.2g}.")
-        yield tables.looks(found)
+        yield tables.vision_answers(found)
 
 
 def _drawn(run: Finished, out: Path) -> Iterator[Part]:
-    """The plots that there is something to draw for."""
+    """Yield the plots that have data."""
     for name, caption, draw in PLOTS:
         file = f"{run.path.resolve().name}-{name}.png"
         if run.setups and draw(run, out / file):
@@ -107,7 +107,7 @@ def _circumstances(run: Finished) -> str:
 
 
 def _paper(runs: Sequence[Finished], out: Path) -> Iterator[Part]:
-    """The paper's numbers, for whoever looks at LoCoMo."""
+    """Yield the paper's numbers if a run is on LoCoMo."""
     if not any(run.config["dataset"] == "locomo" for run in runs):
         return
     yield Text("What the paper reports", "h2")

@@ -1,4 +1,4 @@
-"""What a report reads: the folders of finished runs, and the numbers the paper published."""
+"""Input of reports: the folders of finished runs, and the numbers that the paper published."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Finished:
     """A run with its scores.
 
     Attributes:
-        judgements: Grades of judges, each with its calibration; empty if nobody judged.
+        judgements: Grades of judges, each with its calibration; empty if there are none.
     """
 
     path: Path
@@ -34,7 +34,7 @@ class Finished:
 
     @property
     def setups(self) -> dict[str, Any]:
-        """Scores by setup, in the order of `SETUPS`; empty for a run of one expert by itself."""
+        """Scores by setup, in the order of `SETUPS`; empty for a run of one expert alone."""
         found = self.scores.get("setups", {})
         return {name: found[name] for name in SETUPS if name in found}
 
@@ -48,17 +48,17 @@ def read_run(path: Path) -> Finished:
     if not (path / "scores.json").exists():
         msg = f"{path} has no scores. Finish the run with `memlora evaluate ... --out {path}` first."
         raise InvalidInputError(msg)
-    judged = path / "judge.json"
+    judgements = path / "judge.json"
     return Finished(
         path,
         read_json(path / "config.json"),
         read_json(path / "scores.json"),
-        read_json(judged) if judged.exists() else [],
+        read_json(judgements) if judgements.exists() else [],
     )
 
 
 @cache
 def published() -> dict[str, Any]:
-    """The paper's numbers, as published there."""
+    """Return the paper's numbers, as published."""
     file = resources.files("langchain_memlora") / "lab" / "evaluation" / "datasets" / "data" / "paper.json"
     return json.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A report as parts that are written as Markdown and as HTML alike."""
+"""Parts of a report, rendered as Markdown and as HTML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table; the first column names the rows, and the others hold numbers unless it says `words`."""
+    """A table; the first column names the rows; the others are numbers unless `words` is set."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -31,7 +31,7 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A plot that lies beside the page."""
+    """A plot in the folder of the page."""
 
     file: str
     caption: str
@@ -41,12 +41,12 @@ Part = Text | Grid | Picture
 
 
 def to_markdown(parts: Sequence[Part]) -> str:
-    """The parts as Markdown."""
+    """Render parts as Markdown."""
     return "\n\n".join(_markdown(part) for part in parts) + "\n"
 
 
 def to_html(parts: Sequence[Part]) -> str:
-    """The parts as one page that needs nothing but its pictures."""
+    """Render parts as one HTML page that needs only its pictures."""
     title = next((html.escape(part.words) for part in parts if isinstance(part, Text)), "")
     body = "\n".join(_html(part) for part in parts)
     head = f'<meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
@@ -69,10 +69,10 @@ def _html(part: Part) -> str:
         case Text(words, kind):
             return f"<{kind}>{html.escape(words)}</{kind}>"
         case Grid(head, rows, words):
-            kind = ' class="words"' if words else ""
+            style = ' class="words"' if words else ""
             top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
             body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows)
-            return f"<table{kind}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+            return f"<table{style}><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
         case Picture(file, caption):
             words = html.escape(caption)
             return f'<figure><img src="{html.escape(file)}" alt="{words}"><figcaption>{words}</figcaption></figure>'

@@ -21,13 +21,13 @@ ANSWER_METRICS = {
 
 
 def number(value: float | Mapping[str, float] | None, digits: int = 3) -> str:
-    """A number, or the mean of an estimate."""
+    """Format a number, or the mean of an estimate."""
     mean = value["mean"] if isinstance(value, Mapping) else value
     return NONE if mean is None else f"{mean:.{digits}f}"
 
 
 def interval(value: Mapping[str, float] | None) -> str:
-    """A mean with its interval."""
+    """Format a mean with its interval."""
     return NONE if value is None else f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
 
 
@@ -57,7 +57,7 @@ def categories(run: Finished) -> Grid:
 
 
 def evidence(run: Finished) -> Grid:
-    """Whether the evidence was found and shown, and what that was worth."""
+    """Shares of questions with evidence found and shown, and the F1 with and without it."""
     head = ["setup", "any@5", "any@10", "any@20", "all@5", "shown", "all shown", "F1 if shown", "F1 if not"]
     rows = []
     for name, scores in run.setups.items():
@@ -85,7 +85,7 @@ def comparisons(run: Finished) -> Grid:
 
 
 def abstention(run: Finished) -> Grid:
-    """Saying `unknown` where it is right and where it is wrong, and telling what is no longer so."""
+    """Right and wrong abstentions, and stale answers."""
     head = ["setup", "unknown where it is right", "unknown where it is wrong", "stale answers"]
     keys = ("abstained_rightly", "abstained_wrongly", "stale")
     return Grid(head, [[name, *(interval(s[key]) for key in keys)] for name, s in run.setups.items()])
@@ -120,7 +120,7 @@ def costs(run: Finished) -> Grid:
 
 
 def ingestion_stages(run: Finished) -> dict[str, dict[str, float]]:
-    """What each stage of filling cost over all conversations, and over how many messages."""
+    """Sum the cost of each ingestion stage over all conversations, with the number of messages."""
     sums: dict[str, dict[str, float]] = {}
     for conversation in run.scores.get("ingestion", {}).values():
         for stage, cost in conversation["stages"].items():
@@ -147,8 +147,8 @@ def decisions(scores: Mapping[str, Any]) -> Grid:
     return Grid(["label, then decided", *said], rows)
 
 
-def looks(found: Mapping[str, Any]) -> Grid:
-    """How often each way of answering questions about pictures is right, over all and by kind."""
+def vision_answers(found: Mapping[str, Any]) -> Grid:
+    """Accuracy of each way to answer questions about pictures, over all and by kind."""
     kinds = list(next(iter(found["by_kind"].values())))
     rows = [
         [way, interval(whole), *(interval(found["by_kind"][way][kind]) for kind in kinds)]
@@ -165,7 +165,7 @@ def kinds(scores: Mapping[str, Any]) -> Grid:
 
 
 def judgements(run: Finished) -> Grid:
-    """J of each judge, and beside it what the judge passes of answers known to be right or wrong."""
+    """J of each judge, with the share of known right and wrong answers that it passes."""
     probes = list(dict.fromkeys(kind for entry in run.judgements for kind in entry["calibration"]))
     head = ["judge", "setup", "J [95 %]", *(f"passes of: {kind}" for kind in probes)]
     rows = [
@@ -192,5 +192,5 @@ def paper() -> Grid:
 
 
 def setups(names: Sequence[str] = tuple(SETUPS)) -> Grid:
-    """What each setup is."""
+    """Description of each setup."""
     return Grid(["setup", "what is read, and by whom"], [[name, SETUPS[name].sentence] for name in names], words=True)

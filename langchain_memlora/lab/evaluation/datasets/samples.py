@@ -1,4 +1,4 @@
-"""What the readers share: a file that is there and JSON, and a choice of conversations by their place in it."""
+"""Reads samples from a JSON file, chosen by their place in it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def read_samples(
 
     Args:
         numbers: Places in the list, counted from 1; all of them if not given.
-        convert: Makes one conversation of one sample.
+        convert: Function from a sample to a conversation.
         what: The format, for the error.
 
     Raises:
-        InvalidInputError: The file is not there, not of this format, or has no such place.
+        InvalidInputError: The file is missing, not of this format, or has no such place.
     """
     try:
         samples = json.loads(Path(path).read_bytes())
