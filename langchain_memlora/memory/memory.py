@@ -18,7 +18,7 @@ from langchain_memlora.bundles import DEFAULT_BUNDLE, Bundle
 from langchain_memlora.engines.base import Engine
 from langchain_memlora.errors import InvalidImageError, InvalidInputError, NotFoundError
 from langchain_memlora.experts import Captioner
-from langchain_memlora.graph import build_memory_graph, build_respond_graph, compile_quietly
+from langchain_memlora.graph import build_memory_graph, build_respond_graph, compile_without_checkpointer
 from langchain_memlora.graph.answer import is_known
 from langchain_memlora.graph.answer_from_image import SHOWN
 from langchain_memlora.indexes import Index
@@ -105,7 +105,7 @@ class MemLoRAMemory:
         self.ledger, self.embeddings, self.services = parts.ledger, parts.embeddings, parts.services
         self._retention, self._redact = retention, redact
         self._remembering = Remembering(self.services, retention)
-        self._respond = compile_quietly(build_respond_graph(self.services), "respond")
+        self._respond = compile_without_checkpointer(build_respond_graph(self.services), "respond")
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -412,7 +412,7 @@ class MemLoRAMemory:
             context=out["context"],
             usage=tuple(out["usage"]),
             seconds=time.perf_counter() - start,
-            images=tuple(out.get("looked", ())),
+            images=tuple(out.get("used_images", ())),
         )
 
     def picture(self, reference: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> bytes:
@@ -474,7 +474,7 @@ class MemLoRAMemory:
     @functools.cached_property
     def graph(self) -> CompiledStateGraph:
         """The compiled LangGraph graph that remembers and responds."""
-        return compile_quietly(build_memory_graph(self.services), "memlora")
+        return compile_without_checkpointer(build_memory_graph(self.services), "memlora")
 
     def for_user(self, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> UserMemory:
         """A view bound to one user, to hand to code that should not see others."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from langchain_memlora.graph import Services, build_remember_graph, compile_quietly
+from langchain_memlora.graph import Services, build_remember_graph, compile_without_checkpointer
 from langchain_memlora.graph.extract import ATTEMPTS
 from langchain_memlora.intake.messages import Given
 from langchain_memlora.ledger import Change, Job, Retention, new_id, now
@@ -27,7 +27,7 @@ class Remembering:
     def __init__(self, services: Services, retention: Retention | None = None) -> None:
         self._services = services
         self._retention = retention
-        self._graph = compile_quietly(build_remember_graph(services), "remember")
+        self._graph = compile_without_checkpointer(build_remember_graph(services), "remember")
         self._left_over: list[Job] = services.ledger.jobs("pending")
         if services.ledger.erasure_is_unfinished():
             self._sweep()

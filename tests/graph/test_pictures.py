@@ -57,7 +57,7 @@ def test_what_is_seen_is_read_beside_what_is_said(make_memory: Make) -> None:
     kept = memory.turns([done.operations[0].turn_id], user_id="ana")[0]
     assert (kept.text, kept.captions, len(kept.images)) == ("I walked Bruno", ("a brown dog on a beach",), 1)
     assert memory.picture(kept.images[0], user_id="ana") == as_picture(DOG)
-    assert "see" in [usage.stage for usage in done.usage]
+    assert "caption" in [usage.stage for usage in done.usage]
 
 
 def test_a_message_of_nothing_but_a_picture_is_found_by_what_it_shows(make_memory: Make) -> None:

@@ -84,7 +84,7 @@ def _majority(rows: Sequence[VisionRow]) -> dict[str, str]:
 
 def _look(experts: Experts, row: VisionRow) -> str:
     try:
-        return experts.look(row.question, "", [row.image])[0]
+        return experts.answer_about_images(row.question, "", [row.image])[0]
     except ExpertOutputError:  # it answered in no form that can be read, which is wrong too
         return ""
 
@@ -93,7 +93,7 @@ def _read(experts: Experts, row: VisionRow, captions: dict[bytes, str]) -> str:
     """Answer from a caption; one that is not known yet is asked for once."""
     if row.image not in captions:
         try:
-            captions[row.image] = experts.see([row.image])[0][0]
+            captions[row.image] = experts.caption([row.image])[0][0]
         except ExpertOutputError:
             captions[row.image] = ""
     return experts.answer(row.question, f"(picture: {captions[row.image]})")[0]

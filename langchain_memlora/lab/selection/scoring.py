@@ -17,7 +17,7 @@ from langchain_memlora.bundles import load_bundle
 from langchain_memlora.engines.transformers import TransformersEngine
 from langchain_memlora.experts import UNKNOWN, Experts
 from langchain_memlora.experts.dialects.lines import read_fact
-from langchain_memlora.graph import Services, build_remember_graph, build_respond_graph, compile_quietly
+from langchain_memlora.graph import Services, build_remember_graph, build_respond_graph, compile_without_checkpointer
 from langchain_memlora.indexes import VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
 from langchain_memlora.indexes.sync import Synced
@@ -83,8 +83,8 @@ class StoryScore:
 
 def _play(story: Story, services: Services) -> list[float]:
     """Tell a story session by session, then ask its questions."""
-    remember = compile_quietly(build_remember_graph(services), "remember")
-    respond = compile_quietly(build_respond_graph(services), "respond")
+    remember = compile_without_checkpointer(build_remember_graph(services), "remember")
+    respond = compile_without_checkpointer(build_respond_graph(services), "respond")
     scope = Scope(story.id)
     sessions: dict[str, list[Turn]] = {}
     for turn, _ in story.turns():

@@ -16,7 +16,7 @@ from langchain_memlora.experts import UNKNOWN
 from langchain_memlora.experts.dialects.base import written_fact
 from langchain_memlora.experts.dialects.lines import read_fact
 from langchain_memlora.experts.windows import Window, speaker_of
-from langchain_memlora.types import Event, Fact, Memory
+from langchain_memlora.types import FORGET_PREFIX, Event, Fact, Memory
 
 MOST_WORDS = 20
 _THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|$)", re.DOTALL | re.IGNORECASE)
@@ -170,7 +170,7 @@ def clean_caption(text: str) -> Cleaned:
 
 def fact_of(taught: TaughtFact, window: Window) -> Fact:
     """The fact with its subject back in front, as the student's own output will be read."""
-    row = f"forget: {taught.sentence}" if taught.retracts else taught.sentence
+    row = FORGET_PREFIX + taught.sentence if taught.retracts else taught.sentence
     return read_fact(row, window.sources[taught.number])
 
 
