@@ -1,51 +1,54 @@
-"""Hears each token of a chat as it is generated: passes its text on, and ends the generation."""
+"""Streaming of a chat with transformers: passes on the text of each token, and stops the generation."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerBase, StoppingCriteria
+from transformers import StoppingCriteria
 
-from langchain_memlora.engines.chat import Ending, Say
+from langchain_memlora.engines.chat import ChunkCallback, StopFilter
+from langchain_memlora.engines.transformers_tokens import TransformersTokens
 
 
-class Listener(StoppingCriteria):
-    """Asked by `generate` after every token whether it was the last.
+class StreamingCriteria(StoppingCriteria):
+    """A stopping criterion, called by `generate` after every token, that streams the text.
 
     Args:
-        tokenizer: Turns the tokens into text.
-        start: How many tokens the prompt has.
-        ending: Knows the stop words.
-        say: Takes the text; when it answers `False`, the generation ends.
+        tokens: Decodes the tokens.
+        start: Number of tokens of the prompt.
+        stop_filter: Holds the stop words.
+        on_chunk: Receives the text; if it returns `False`, the generation stops.
 
     Attributes:
-        count: How many tokens were written, an end token included.
+        count: Number of tokens written, an end token included.
         ended: Whether the model or a stop word ended the text.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, start: int, ending: Ending, say: Say) -> None:
-        self._tokenizer = tokenizer
+    def __init__(
+        self, tokens: TransformersTokens, start: int, stop_filter: StopFilter, on_chunk: ChunkCallback
+    ) -> None:
+        self._tokens = tokens
         self._start = start
-        self._ending = ending
-        self._say = say
+        self._filter = stop_filter
+        self._on_chunk = on_chunk
         self._whole = ""
         self._wanted = True
         self.count = 0
         self.ended = False
 
-    def __call__(self, input_ids: torch.LongTensor, scores: Any, **options: Any) -> torch.BoolTensor:
-        written = input_ids[0, self._start :].tolist()
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **options: Any) -> Any:
+        written: list[int] = input_ids[0, self._start :].tolist()
         self.count = len(written)
-        self.ended = written[-1] == self._tokenizer.eos_token_id
-        self._whole = self._tokenizer.decode(written[: -1 if self.ended else None], skip_special_tokens=True)
-        self._wanted = self._say(self._ending.read(self._whole))
-        self.ended = self.ended or self._ending.reached
+        self.ended = written[-1] == self._tokens.end
+        self._whole = self._tokens.text(written[: -1 if self.ended else None])
+        self._wanted = self._on_chunk(self._filter.read(self._whole))
+        self.ended = self.ended or self._filter.reached
         return torch.full((1,), self.ended or not self._wanted, dtype=torch.bool, device=input_ids.device)
 
     def finish(self) -> str:
-        """Pass on what was held back in case a stop word or a letter went on; gives the whole text."""
-        rest = self._ending.read(self._whole, last=True)
+        """Pass on the text held back for an incomplete stop word or character; return the whole text."""
+        rest = self._filter.read(self._whole, last=True)
         if self._wanted:
-            self._say(rest)
-        return self._ending.text
+            self._on_chunk(rest)
+        return self._filter.text

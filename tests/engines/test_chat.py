@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_memlora.engines import ChatRequest, Completion, Engine, Request, TransformersEngine
-from langchain_memlora.engines.chat import Ending, Say
+from langchain_memlora.engines.chat import ChunkCallback, StopFilter
 from langchain_memlora.errors import EngineError, InvalidInputError, PromptTooLongError
 
 TALK = (("system", "Be kind."), ("user", "I moved to Lisbon."), ("assistant", "Good!"), ("user", "Where do I live?"))
@@ -26,7 +26,7 @@ def ask(text: str = "hi", role: str | None = None, **options: object) -> ChatReq
 
 @given(st.text("ab\ufffd", max_size=12), st.lists(st.text("ab", min_size=1, max_size=4), max_size=3))
 def test_pieces_never_show_a_stop_word_nor_lose_a_letter(text: str, stop: list[str]) -> None:
-    ending = Ending(tuple(stop))
+    ending = StopFilter(tuple(stop))
     pieces = [ending.read(text[:length]) for length in range(1, len(text) + 1)]
     pieces.append(ending.read(text, last=True))
     shown = "".join(pieces)
@@ -38,7 +38,7 @@ def test_pieces_never_show_a_stop_word_nor_lose_a_letter(text: str, stop: list[s
 
 
 def test_what_may_become_a_stop_word_or_a_letter_is_held_back() -> None:
-    ending = Ending(("END",))
+    ending = StopFilter(("END",))
     assert ending.read("the E") == "the "
     assert ending.read("the EN") == ""
     assert ending.read("the ENT") == "ENT"
@@ -85,7 +85,7 @@ class Teller(Engine):
         self.diary += [request.prompt for request in requests]
         return [Completion(request.prompt) for request in requests]
 
-    def write(self, request: ChatRequest, say: Say) -> Completion:
+    def write(self, request: ChatRequest, say: ChunkCallback) -> Completion:
         text = request.messages[-1][1]
         self.started.set()
         assert self.go_on.wait(10)
@@ -272,4 +272,4 @@ def test_threads_that_chat_and_threads_that_compute_never_mix_adapters(engine: T
             found = list(pool.map(run, range(8)))
             assert found[1::2] == alone[0]
             assert found[::2] == alone[1]
-    assert not any(parameter.requires_grad for parameter in engine._model.parameters())
+    assert not any(parameter.requires_grad for parameter in engine._loaded.model.parameters())
