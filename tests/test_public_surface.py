@@ -38,8 +38,7 @@ ARROWS = {
     "models": LEAVES,
     "experts": LEAVES | {"bundles", "engines.base"},
     "engines": LEAVES | {"models", "bundles"},
-    "testing": LEAVES
-    | {"indexes", "engines.base", "engines.chat", "engines.transformers", "bundles", "experts", "lab"},
+    "testing": LEAVES | {"indexes", "engines.base", "engines.chat", "engines.transformers", "bundles", "experts"},
     "graph": FIND | DECIDE,
     "integrations": FIND | DECIDE | {"engines.chat", "memory"},
     "memory": MEMORY | {"integrations"},

@@ -1,7 +1,7 @@
 """Teacher to rows for the vision expert: pictures in, questions of the paper's three kinds with their answers out.
 
 The kinds are those of arXiv 2512.04763, section 3.4: something unusual, a color of a small part, a count. A caption of each
-picture is asked for too, for the memory's `see` asks the expert to describe, and an expert that only ever heard questions
+picture is asked for too, for the node `caption` asks the expert to describe, and an expert that only ever heard questions
 forgets how.
 """
 
