@@ -101,6 +101,10 @@ class Memory:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+FORGET_PREFIX = "forget: "
+"""Begins the text of a request to forget, in operations and in what the extraction expert writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A fact that the extraction expert found in one turn.

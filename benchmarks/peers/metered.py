@@ -63,8 +63,8 @@ def _said(completion: Completion, text: str) -> Completion:
 
 def _never_end(engine: Any) -> None:
     """Make a loaded engine continue after an end token. Engines have no option for that."""
-    if loaded := getattr(engine, "_loaded", None):
-        loaded.prompting.tokens.end = -1
-    else:
-        model = engine._model
+    loaded = engine._loaded
+    if model := getattr(loaded, "model", None):
         getattr(model, "get_base_model", lambda: model)().generation_config.eos_token_id = None
+    else:
+        loaded.tokens.end = -1

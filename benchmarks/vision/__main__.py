@@ -29,7 +29,7 @@ from benchmarks.vision.small_vlm import make
 from langchain_memlora.bundles import Bundle, Role, load_bundle
 from langchain_memlora.bundles.bundle import BaseSpec, Card
 from langchain_memlora.engines import Request, TransformersEngine
-from langchain_memlora.experts.sight import DESCRIBE
+from langchain_memlora.experts.vision import DESCRIBE
 from langchain_memlora.lab.evaluation.metrics.vqa import same_answer
 from langchain_memlora.lab.evaluation.statistics import bootstrap
 from langchain_memlora.lab.training.train import Recipe, fit
@@ -94,7 +94,7 @@ def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], co
     import torch
     from transformers import AutoModelForImageTextToText
 
-    from langchain_memlora.engines.seeing import Seeing
+    from langchain_memlora.engines.vision_models import VisionProcessor
 
     rng = random.Random(0)
     shown = (rng.choice(rng.choice((single, several, several, several))) for _ in range(count))
@@ -104,7 +104,7 @@ def warm_up(out: Path, single: Sequence[Drawing], several: Sequence[Drawing], co
         make(base, [*(text for row in rows for text in (row.question, row.answer)), *questions])
     bundle = begin(out / "bundle", base)
     model = AutoModelForImageTextToText.from_pretrained(base, dtype=torch.float32)
-    collator = partial(collate, bundle=bundle, seeing=Seeing(str(base), None))
+    collator = partial(collate, bundle=bundle, seeing=VisionProcessor(str(base), None))
     trainer, record = fit(model, *held_out(rows), collator, WARM_UP, out / "warm-up", OPTIMIZER)
     trainer.model.save_pretrained(base)
     record["parameters"] = sum(parameter.numel() for parameter in model.parameters())

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from benchmarks.vision.drawings import COLOURS, SHAPES, Drawing, Shape, farthest
-from langchain_memlora.experts.sight import DESCRIBE
+from langchain_memlora.experts.vision import DESCRIBE
 
 WORDS = ("none", "one", "two", "three", "four")
 Caption = tuple[str, str]

@@ -36,8 +36,8 @@ from benchmarks.vision.small_vlm import FOLD, IMAGE, PATCH, pixels
 from langchain_memlora.bundles import load_bundle
 from langchain_memlora.bundles.bundle import BaseSpec
 from langchain_memlora.engines import Request, TransformersEngine
-from langchain_memlora.engines.seeing import Seeing, language_targets
-from langchain_memlora.experts.sight import DESCRIBE
+from langchain_memlora.engines.vision_models import VisionProcessor, language_targets
+from langchain_memlora.experts.vision import DESCRIBE
 from langchain_memlora.lab.evaluation.datasets import DATASETS
 from langchain_memlora.lab.evaluation.runs import read_answers
 from langchain_memlora.lab.evaluation.score import compare
@@ -118,7 +118,7 @@ def learn(base: Path, target: Path, recipe: Recipe, *, only: str = "") -> None:
         parameter.requires_grad_(only in name)
     rows = [VisionRow(drawing.image, DESCRIBE, drawing.caption) for drawing in scenes("train", ROWS)]
     looks = transplant(base, HERE / f"{target.name}-draft")
-    collator = partial(collate, bundle=load_bundle(looks), seeing=Seeing(str(base), None))
+    collator = partial(collate, bundle=load_bundle(looks), seeing=VisionProcessor(str(base), None))
     work = HERE / f"{target.name}-work"
     trainer, _ = fit(model, *held_out(rows), collator, recipe, work)
     shutil.copytree(base, target, ignore=shutil.ignore_patterns("model.safetensors", "config.json"), dirs_exist_ok=True)

@@ -2,8 +2,8 @@
 
 On disk it is a folder that PEFT can read as it is::
 
-    card.json                  what it is, what it was trained on, how good it is
-    chat_template.jinja        how one user message is wrapped (optional; else the tokenizer's own)
+    card.json                  name, base model, training data, scores
+    chat_template.jinja        the chat template (optional; else the tokenizer's own)
     prompts/extraction.txt     templates with {slots}, one a role
     extraction/                adapter_config.json, adapter_model.safetensors
     memory_update/             ...
@@ -15,14 +15,14 @@ import json
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from langchain_memlora.bundles.roles import TEXT_ROLES, Role
 from langchain_memlora.errors import BundleError, BundleMismatchError
 
-FORMAT = 1
+FORMAT: Final = 1
 DEFAULT_BUNDLE = "smollm2-135m"
 SEPARATE = "benchmarks/locomo/bundle"
 """Folder of the repository with the bundle whose licence (CC BY-NC 4.0) keeps it out of the package."""
@@ -40,7 +40,7 @@ class BaseSpec(BaseModel):
 
 
 class WindowSpec(BaseModel):
-    """How turns were cut when the extraction expert was trained."""
+    """The sizes of extraction windows that the expert was trained on."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,7 +49,7 @@ class WindowSpec(BaseModel):
 
 
 class UpdateSpec(BaseModel):
-    """How the memory_update expert is asked."""
+    """The settings of the memory_update expert."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,7 +58,7 @@ class UpdateSpec(BaseModel):
 
 
 class Card(BaseModel):
-    """What a bundle says of itself."""
+    """The description of a bundle."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -81,7 +81,7 @@ class Bundle:
     """A loaded bundle: card, prompts and the folders of its adapters.
 
     Attributes:
-        adapters: Folder of each adapter that is there; a role without one runs on the base model.
+        adapters: Folder of each adapter that exists; a role without one runs on the base model.
     """
 
     path: Path
@@ -91,7 +91,7 @@ class Bundle:
     chat_template: str | None = None
 
     def without(self, *roles: Role) -> Bundle:
-        """The same bundle with some experts switched off (they run on the bare base model)."""
+        """Return the same bundle with some experts switched off (they run on the bare base model)."""
         kept = {role: path for role, path in self.adapters.items() if role not in roles}
         return Bundle(self.path, self.card, self.prompts, kept, self.chat_template)
 
@@ -113,11 +113,11 @@ def load_bundle(source: str | Path = DEFAULT_BUNDLE) -> Bundle:
     path = _locate(source)
     card = _read_card(path)
     prompts = {}
-    sees = (path / "prompts" / f"{Role.VISION}.txt").exists()
-    for role in Role if sees else TEXT_ROLES:
+    has_vision = (path / "prompts" / f"{Role.VISION}.txt").exists()
+    for role in Role if has_vision else TEXT_ROLES:
         file = path / "prompts" / f"{role}.txt"
         if not file.exists():
-            if sees and not (path / role).exists():  # a bundle may do nothing but see
+            if has_vision and not (path / role).exists():  # a bundle may have a vision expert only
                 continue
             msg = f"Bundle {path} has no {file.relative_to(path)}. Copy the prompts of the bundle it was trained from."
             raise BundleError(msg)
@@ -130,7 +130,7 @@ def load_bundle(source: str | Path = DEFAULT_BUNDLE) -> Bundle:
 
 
 def shipped_bundles() -> list[str]:
-    """Names of the bundles that come with the package."""
+    """Return the names of the bundles that come with the package."""
     root = Path(str(resources.files("langchain_memlora"))) / "bundles"
     return sorted(path.parent.name for path in root.glob("*/card.json"))
 
@@ -163,13 +163,13 @@ def _read_card(path: Path) -> Card:
 
 
 def _check_adapter(role: Role, folder: Path) -> None:
-    """A cheap look at the header of the weights: catches truncated and foreign files without torch."""
+    """Check the header of the weights: detects truncated and foreign files without torch."""
     weights = folder / "adapter_model.safetensors"
     try:
         size = weights.stat().st_size
         with weights.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(length)) if length < size else None
+            header: dict[str, Any] = json.loads(file.read(length)) if length < size else {}
         ends = [spec["data_offsets"][1] for name, spec in header.items() if name != "__metadata__"]
         if max(ends) + 8 + length != size:
             msg = f"{size} bytes, but the header announces {max(ends) + 8 + length}"

@@ -1,4 +1,4 @@
-"""The four roles. Each is played by one LoRA adapter of the same name."""
+"""The four roles, each with a LoRA adapter of the same name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """A role, which is also its adapter's name (PEFT refuses an adapter called `update`)."""
+    """A role, which is also its adapter's name (PEFT rejects an adapter called `update`)."""
 
     EXTRACTION = "extraction"
     MEMORY_UPDATE = "memory_update"

@@ -1,4 +1,4 @@
-"""Who computes: engines complete prompts for a role. Only this package, `models`, `training` and `evaluation` know torch."""
+"""Engines, which complete prompts for a role. Only this package, `models` and `lab` import torch."""
 
 from __future__ import annotations
 

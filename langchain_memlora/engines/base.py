@@ -1,9 +1,9 @@
-"""What an engine is: something that completes prompts for a role.
+"""The interface of an engine, which completes prompts for a role.
 
 An implementer writes one method, `compute`, and a second, `write`, if the engine is to chat. Everything else is derived:
 one worker thread owns the model and drains a queue, so that callers on any thread or event loop never touch the model
-themselves (two threads on one PEFT model swap each other's adapters silently). Whatever prompts wait in the queue are
-computed as one batch; chats are replied to one at a time, with what came in meanwhile computed in between.
+themselves (two threads on one PEFT model swap each other's adapters silently). All prompts waiting in the queue are
+computed as one batch; chats are replied to one at a time, with prompts that arrive meanwhile computed in between.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
-from langchain_memlora.engines.chat import ChatRequest, Say
+from langchain_memlora.engines.chat import ChatRequest, ChunkCallback
 from langchain_memlora.errors import EngineError, MemLoRAError
 
 
@@ -30,8 +30,8 @@ class Request:
         prompt: The text of one user message.
         max_tokens: Stop after this many tokens at the latest.
         choices: If given, nothing is written: the engine returns the probability of each choice as the
-            continuation. Choices are told apart by their first token.
-        images: Pictures that stand before the prompt, as the bytes of files; only models that see can be asked.
+            continuation. Choices are distinguished by their first token.
+        images: Pictures before the prompt, as the bytes of files; only vision-language models take them.
     """
 
     role: str | None
@@ -43,12 +43,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What came back for one request.
+    """The result of one request.
 
     Attributes:
-        text: The text without the end mark; the most probable choice where choices were given.
+        text: The text without the end token, or the most probable choice.
         probabilities: One for each choice, summing to 1.
-        finished: `False` if the text was cut at `max_tokens` or nobody listened any more.
+        finished: `False` if the text was cut at `max_tokens` or the callback stopped it.
         seconds: This request's share of its batch.
     """
 
@@ -68,12 +68,12 @@ class _Job(NamedTuple):
 
 class _Chat(NamedTuple):
     request: ChatRequest
-    say: Say
+    on_chunk: ChunkCallback
     future: Future[Completion]
 
 
 class Engine(ABC):
-    """Turns prompts into text for a role. Subclasses implement `compute`.
+    """Completes prompts for a role. Subclasses implement `compute`.
 
     Example:
         ```python
@@ -96,12 +96,12 @@ class Engine(ABC):
     def compute(self, requests: Sequence[Request]) -> list[Completion]:
         """Complete all requests, in order. Only ever called by the engine's own worker thread."""
 
-    def write(self, request: ChatRequest, say: Say) -> Completion:
+    def write(self, request: ChatRequest, on_chunk: ChunkCallback) -> Completion:
         """Reply to a chat. Only ever called by the engine's own worker thread.
 
         Args:
-            say: To be called after every token with the text that is new, which may be empty; stop when it answers
-                `False`. `Ending` cuts the text into pieces and heeds stop words.
+            on_chunk: To be called after every token with the new text, which may be empty; stop if it returns
+                `False`. `StopFilter` cuts the text into chunks and applies stop words.
 
         Raises:
             EngineError: This engine can't chat.
@@ -113,7 +113,7 @@ class Engine(ABC):
         """Load what `compute` needs. Called once by the worker before the first request; may do nothing."""
 
     def release(self) -> None:
-        """Let go of what `load` took."""
+        """Release what `load` loaded."""
 
     def run(self, requests: Sequence[Request]) -> list[Completion]:
         """Complete requests and wait for them.
@@ -133,15 +133,16 @@ class Engine(ABC):
         self._put(job)
         return job.future
 
-    def submit_chat(self, request: ChatRequest, say: Say = lambda piece: True) -> Future[Completion]:
+    def submit_chat(self, request: ChatRequest, on_chunk: ChunkCallback = lambda chunk: True) -> Future[Completion]:
         """Queue a chat and return at once with a future of the whole reply.
 
         Args:
-            say: Called on the worker thread with each piece of the reply; answering `False` stops it. It must not block.
+            on_chunk: Called on the worker thread with each chunk of the reply; returning `False` stops it. It must not
+                block.
 
-        Cancelling the future works until the worker comes to it.
+        The future can be cancelled until the worker takes it.
         """
-        job = _Chat(request, say, Future())
+        job = _Chat(request, on_chunk, Future())
         self._put(job)
         return job.future
 
@@ -157,7 +158,7 @@ class Engine(ABC):
         if worker:
             worker.join()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -189,8 +190,9 @@ class Engine(ABC):
                     self.load()
                     loaded = True
             except BaseException as error:
-                for job in [*jobs, *([chat] if chat else [])]:
-                    job.future.set_exception(_explained(self, error))
+                futures: list[Future[Any]] = [job.future for job in jobs]
+                for future in [*futures, *([chat.future] if chat else [])]:
+                    future.set_exception(_explained(self, error))
                 continue
             try:
                 self._finish(jobs)
@@ -201,7 +203,7 @@ class Engine(ABC):
         self.release()
 
     def _fail(self, jobs: Sequence[_Job], error: BaseException) -> None:
-        """Tell callers, but let nobody pay for another caller's request: merged jobs are tried again one by one."""
+        """Pass an error on to its caller only: merged jobs are tried again one by one."""
         if len(jobs) == 1:
             jobs[0].future.set_exception(_explained(self, error))
             return
@@ -213,14 +215,14 @@ class Engine(ABC):
 
     def _reply(self, chat: _Chat) -> None:
         try:
-            completion = self.write(chat.request, chat.say)
+            completion = self.write(chat.request, chat.on_chunk)
         except BaseException as error:
             chat.future.set_exception(_explained(self, error))
         else:
             chat.future.set_result(completion)
 
     def _drain(self, *, wait: bool) -> tuple[list[_Job | _Chat], bool]:
-        """Take whatever is waiting, and if need be wait for it; the flag says that nothing comes after it."""
+        """Take all waiting jobs, with `wait` at least one; the flag says that the engine was closed after them."""
         jobs: list[_Job | _Chat] = []
         try:
             item = self._queue.get(block=wait)

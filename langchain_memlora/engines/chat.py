@@ -1,4 +1,4 @@
-"""A chat: several messages in, a reply out piece by piece. What all engines share of it; no model is known here."""
+"""Chats: several messages in, a streamed reply out. Shared by all engines and independent of any model."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 from langchain_memlora.errors import InvalidInputError
 
-Say = Callable[[str], bool]
-"""Takes the next piece of a reply and answers whether anybody still listens."""
+ChunkCallback = Callable[[str], bool]
+"""Receives the next chunk of a reply; returns `False` to stop the generation."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A conversation that wants a reply.
+    """A conversation to reply to.
 
     Attributes:
         role: The adapter to use; `None` for the base model.
-        messages: Who speaks (`system`, `user` or `assistant`) and what is said, oldest first.
+        messages: Speaker (`system`, `user` or `assistant`) and text of each message, oldest first.
         max_tokens: Stop after this many tokens at the latest; with 0 the messages are only counted.
-        temperature: 0 takes the most probable token each time; above it, tokens are drawn by chance.
-        top_p: Draw only among the most probable tokens that together have this probability.
+        temperature: 0 takes the most probable token each time; above 0, tokens are sampled.
+        top_p: Sample only among the most probable tokens that together have this probability.
         stop: The reply ends before the first of these strings.
-        seed: Makes chance repeatable.
+        seed: Random seed.
 
     Raises:
         InvalidInputError: A value is out of range.
@@ -50,17 +50,17 @@ class ChatRequest:
             raise InvalidInputError(msg)
 
 
-class Ending:
-    """Follows a text as it grows and lets through what can't turn into a stop word any more.
+class StopFilter:
+    """Cuts a growing text into chunks, and ends it before a stop word.
 
-    A stop word may come in several tokens, and a letter in several bytes; until they are complete they are held back.
+    A stop word may consist of several tokens, and a character of several bytes; an incomplete one is held back.
 
     Args:
         stop: The text ends before the first of these.
 
     Attributes:
-        text: What was let through so far.
-        reached: Whether a stop word came; nothing is let through after it.
+        text: The text passed on so far.
+        reached: Whether a stop word was found; nothing is passed on after it.
     """
 
     def __init__(self, stop: tuple[str, ...] = ()) -> None:
@@ -69,10 +69,10 @@ class Ending:
         self.reached = False
 
     def read(self, whole: str, *, last: bool = False) -> str:
-        """Take the whole text so far, and give the piece that is new and safe to show.
+        """Take the whole text so far, and return the chunk that is new and final.
 
         Args:
-            last: Nothing follows, so nothing needs to be held back.
+            last: Nothing follows, so nothing is held back.
         """
         if self.reached:
             return ""
@@ -80,11 +80,11 @@ class Ending:
         found = [at for word in self._stop if (at := whole.find(word, start)) >= 0]
         self.reached = bool(found)
         end = min(found) if found else len(whole) if last else self._safe(whole)
-        piece = whole[start:end]
-        self.text += piece
-        return piece
+        chunk = whole[start:end]
+        self.text += chunk
+        return chunk
 
     def _safe(self, whole: str) -> int:
-        complete = whole.rstrip("\ufffd")  # how half a letter is decoded
+        complete = whole.rstrip("\ufffd")  # how half a character is decoded
         beginnings = (word[:length] for word in self._stop for length in range(1, len(word)))
         return len(complete) - max((len(part) for part in beginnings if complete.endswith(part)), default=0)

@@ -1,4 +1,4 @@
-"""Writes a LoRA adapter as GGUF, which llama.cpp and what is built on it load beside a base model's GGUF."""
+"""Export of LoRA adapters as GGUF, which llama.cpp and programs built on it load beside a base model's GGUF."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def write_adapter(role: str, folder: Path, config: dict[str, Any], file: Path) -
         file: The GGUF file to write.
 
     Raises:
-        BundleError: The adapter can't be read or is no plain LoRA.
-        ModelError: The base is no Llama, or a weight has no place in llama.cpp's.
+        BundleError: The adapter can't be read or is not plain LoRA.
+        ModelError: The base is not a Llama, or llama.cpp has no counterpart of a weight.
 
     Example:
         ```python
@@ -48,7 +48,7 @@ def write_adapter(role: str, folder: Path, config: dict[str, Any], file: Path) -
         ```
     """
     if config.get("model_type") != "llama":
-        msg = f"Adapters for {config.get('model_type')!r} can't be written as GGUF here, only for 'llama'. Use PEFT's form."
+        msg = f"Adapters for {config.get('model_type')!r} can't be written as GGUF, only for 'llama'. Use them as PEFT's files."
         raise ModelError(msg)
     adapter = read_plain_lora(role, folder)
     heads = {"q_proj": config["num_attention_heads"], "k_proj": config.get("num_key_value_heads")}
@@ -60,11 +60,11 @@ def write_adapter(role: str, folder: Path, config: dict[str, Any], file: Path) -
     for module in adapter.modules:
         _, _, layer, name = module.split(".", 3)
         if name not in NAMES:
-            msg = f"The {role} adapter in {folder} adapts {module}, which has no place in GGUF. Use PEFT's form."
+            msg = f"The {role} adapter in {folder} adapts {module}, which GGUF can't hold. Use it as PEFT's files."
             raise ModelError(msg)
         a, b = adapter.factors(module)
         rank = len(a)
-        # llama.cpp divides alpha by the rank, whatever the adapter wants.
+        # llama.cpp always divides alpha by the rank, rsLoRA or not.
         b = b * np.float32(adapter.scale(rank) * rank / adapter.alpha)
         if count := heads.get(name.rpartition(".")[2]):
             b = _interleaved(b, count)
@@ -85,7 +85,7 @@ def write_adapters(adapters: dict[str, Path], config: dict[str, Any], target: Pa
 
 
 def base_config(folder: Path) -> dict[str, Any]:
-    """A checkpoint's configuration.
+    """Return a checkpoint's configuration.
 
     Raises:
         ModelError: It can't be read.
@@ -98,6 +98,6 @@ def base_config(folder: Path) -> dict[str, Any]:
 
 
 def _interleaved(rows: np.ndarray, heads: int) -> np.ndarray:
-    """Rows of queries or keys as llama.cpp rotates them: the two halves of each head in turns."""
+    """Reorder rows of queries or keys for llama.cpp's rotation: the two halves of each head alternate."""
     out, rank = rows.shape
     return rows.reshape(heads, 2, out // heads // 2, rank).swapaxes(1, 2).reshape(out, rank)

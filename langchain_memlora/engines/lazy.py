@@ -1,18 +1,19 @@
-"""The default engine, made at its first request: opening a memory must not import torch."""
+"""An engine that is made at its first request, so that opening a memory imports neither torch nor OpenVINO."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from langchain_memlora.engines.base import Completion, Engine, Request
-from langchain_memlora.engines.chat import ChatRequest, Say
+from langchain_memlora.engines.chat import ChatRequest, ChunkCallback
+from langchain_memlora.errors import EngineError
 
 
 class LazyEngine(Engine):
-    """Puts off making an engine until something is to be computed.
+    """Makes another engine when something is to be computed.
 
     Args:
-        make: Makes the real engine; called once, on the worker thread.
+        make: Makes that engine; called once, on the worker thread.
     """
 
     def __init__(self, make: Callable[[], Engine]) -> None:
@@ -24,13 +25,17 @@ class LazyEngine(Engine):
         self._real.load()
 
     def compute(self, requests: Sequence[Request]) -> list[Completion]:
-        assert self._real is not None
-        return self._real.compute(requests)
+        return self._loaded().compute(requests)
 
-    def write(self, request: ChatRequest, say: Say) -> Completion:
-        assert self._real is not None
-        return self._real.write(request, say)
+    def write(self, request: ChatRequest, on_chunk: ChunkCallback) -> Completion:
+        return self._loaded().write(request, on_chunk)
 
     def release(self) -> None:
         if self._real:
             self._real.release()
+
+    def _loaded(self) -> Engine:
+        if self._real is None:
+            msg = "The engine was not loaded. Submit requests instead of calling compute or write."
+            raise EngineError(msg)
+        return self._real

@@ -1,4 +1,4 @@
-"""Loads a base model and a bundle's adapters, and checks that they belong together."""
+"""Loading of a base model and a bundle's adapters, with a check that they belong together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
@@ -26,7 +26,8 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from langchain_memlora.bundles.bundle import Bundle
-from langchain_memlora.engines.wrapping import Wrapping
+from langchain_memlora.engines.prompting import check_base
+from langchain_memlora.engines.transformers_tokens import TransformersTokens, pad_id
 from langchain_memlora.errors import (
     BundleError,
     BundleMismatchError,
@@ -49,43 +50,48 @@ def load_experts(
         ModelNotFoundError: There is no such base model.
         ModelError: The base model can't be read.
         BundleMismatchError: The bundle was trained on another base model or tokenizer.
-        BundleError: An adapter is corrupt, or nothing says how a message is wrapped.
+        BundleError: An adapter is corrupt, or there is no chat template.
     """
     found = resolve_base_model(base)
-    with _quiet():
+    with _no_progress_bars():
         tokenizer, model = _load_base(found, dtype)
-        _check_base(bundle, found, tokenizer, model)
+        if not (bundle.chat_template or tokenizer.chat_template):
+            msg = f"Neither bundle {bundle.path} nor base model {found.name} has a chat template. Add chat_template.jinja."
+            raise BundleError(msg)
+        check_base(bundle, found, tokenizer_sha256(tokenizer), lambda: tensors_sha256(model))
         ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": pad_id(tokenizer)}
         model.generation_config = GenerationConfig(do_sample=False, **ids)
         with warnings.catch_warnings():  # PEFT uses a deprecated name; and missing weights are an error here
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`|Found missing adapter keys")
-            adapted = _with_adapters(bundle, found, contiguous_head(model)).to(device).eval()
-    return tokenizer, adapted.requires_grad_(requires_grad=False)
+            adapted = _with_adapters(bundle, found, contiguous_head(model))
+    cast("torch.nn.Module", adapted).to(device).eval().requires_grad_(requires_grad=False)
+    return tokenizer, adapted
 
 
 def contiguous_head(model: PreTrainedModel) -> PreTrainedModel:
-    """Let the output layer get its input in one piece, and give the model back.
+    """Make the input of the output layer contiguous; returns the model.
 
-    With `logits_to_keep` it gets a slice of a batch, for which torch copies the layer's whole weight once a row: on a CPU
-    that takes longer than everything before it.
+    With `logits_to_keep` that input is a slice of a batch, for which torch copies the layer's whole weight once a row: on
+    a CPU that takes longer than everything before it.
     """
     model.get_output_embeddings().register_forward_pre_hook(lambda layer, given: (given[0].contiguous(), *given[1:]))
     return model
 
 
-def sees(config: PreTrainedConfig) -> bool:
-    """Whether a model of this configuration takes pictures."""
+def is_vision_language(config: PreTrainedConfig) -> bool:
+    """Return whether a model of this configuration takes pictures."""
     return getattr(config, "vision_config", None) is not None
 
 
-def model_class(config: PreTrainedConfig) -> type:
-    """The transformers class that loads a model of this configuration."""
-    return AutoModelForImageTextToText if sees(config) else AutoModelForCausalLM
+def model_class(config: PreTrainedConfig) -> Any:
+    """Return the transformers class that loads a model of this configuration."""
+    return AutoModelForImageTextToText if is_vision_language(config) else AutoModelForCausalLM
 
 
-def wrapping(bundle: Bundle, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> Wrapping:
-    """How a bundle's messages become token ids."""
-    return Wrapping(tokenizer, bundle.chat_template, blocks=sees(config) and not bundle.chat_template)
+def chat_tokens(bundle: Bundle, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> TransformersTokens:
+    """Return a tokenizer with the chat template that a bundle uses."""
+    blocks = is_vision_language(config) and not bundle.chat_template
+    return TransformersTokens(tokenizer, bundle.chat_template, blocks=blocks)
 
 
 def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -94,19 +100,19 @@ def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def pick_device(name: str) -> torch.device:
-    """A device by name; for `auto` the first of cuda, mps and cpu that is there."""
+    """Return a device by name; for `auto` the first of cuda, mps and cpu that is available."""
     if name == "auto":
         mps = torch.backends.mps.is_available()
         return torch.device("cuda" if torch.cuda.is_available() else "mps" if mps else "cpu")
     try:
         return torch.device(name)
     except RuntimeError as error:
-        msg = f"device is {name!r}, which torch does not know. Use auto, cpu, cuda, cuda:0 or mps."
+        msg = f"device is {name!r}, unknown to torch. Use auto, cpu, cuda, cuda:0 or mps."
         raise InvalidInputError(msg) from error
 
 
 def pick_dtype(name: DType, device: torch.device) -> torch.dtype:
-    """A dtype by name; for `auto` bfloat16 where the device computes in it, else float32."""
+    """Return a dtype by name; for `auto` bfloat16 if the device computes in it, else float32."""
     if name not in get_args(DType):
         msg = f"dtype is {name!r}. Use one of {', '.join(get_args(DType))}."
         raise InvalidInputError(msg)
@@ -121,8 +127,7 @@ def pick_dtype(name: DType, device: torch.device) -> torch.dtype:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without progress bars."""
+def _no_progress_bars() -> Iterator[None]:
     shown = hf_logging.is_progress_bar_enabled()
     hf_logging.disable_progress_bar()
     try:
@@ -132,16 +137,11 @@ def _quiet() -> Iterator[None]:
             hf_logging.enable_progress_bar()
 
 
-def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The token to pad with; the end token where a tokenizer has none of its own."""
-    return next(token for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if token is not None)
-
-
 def _load_base(base: BaseModel, dtype: torch.dtype) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.source)
-        kind = model_class(AutoConfig.from_pretrained(base.source))
-        model, info = kind.from_pretrained(base.source, dtype=dtype, output_loading_info=True)
+        loader = model_class(AutoConfig.from_pretrained(base.source))
+        model, info = loader.from_pretrained(base.source, dtype=dtype, output_loading_info=True)
         if lacking := sorted(info["missing_keys"]):
             msg = f"{len(lacking)} weights are missing, {lacking[0]} first"
             raise ValueError(msg)
@@ -155,30 +155,11 @@ def _load_base(base: BaseModel, dtype: torch.dtype) -> tuple[PreTrainedTokenizer
     return tokenizer, model
 
 
-def _check_base(bundle: Bundle, base: BaseModel, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> None:
-    spec = bundle.card.base
-    if not (bundle.chat_template or tokenizer.chat_template):
-        msg = f"Neither bundle {bundle.path} nor base model {base.name} has a chat template. Add chat_template.jinja."
-        raise BundleError(msg)
-    if spec.tokenizer_sha256 and (found := tokenizer_sha256(tokenizer)) != spec.tokenizer_sha256:
-        msg = (
-            f"Bundle {bundle.card.name} was trained with another tokenizer (sha256 {spec.tokenizer_sha256}) than that of "
-            f"{base.name} ({found}). Load the base it was trained on, {spec.name}, or train it for this one."
-        )
-        raise BundleMismatchError(msg)
-    if spec.tensors_sha256 and (found := base.sha256 or tensors_sha256(model)) != spec.tensors_sha256:
-        msg = (
-            f"The scores on the card of bundle {bundle.card.name} were measured on other weights (sha256 "
-            f"{spec.tensors_sha256}) than those of {base.name} ({found}). Evaluate it again before you trust them."
-        )
-        warnings.warn(msg, UserWarning, stacklevel=2)
-
-
 def _with_adapters(bundle: Bundle, base: BaseModel, model: PreTrainedModel) -> PeftModel | PreTrainedModel:
     adapted: PeftModel | None = None
     shape = model.config.get_text_config()
     for role, folder in bundle.adapters.items():
-        options = {"adapter_name": str(role), "is_trainable": False, "autocast_adapter_dtype": False}
+        options: dict[str, Any] = {"adapter_name": str(role), "is_trainable": False, "autocast_adapter_dtype": False}
         try:
             if adapted is None:
                 adapted = PeftModel.from_pretrained(model, str(folder), **options)
@@ -201,7 +182,7 @@ def _with_adapters(bundle: Bundle, base: BaseModel, model: PreTrainedModel) -> P
 
 
 def _unmatched(model: PeftModel, role: str, folder: Path) -> str:
-    """What PEFT only warns of or skips: weights that the file or the model lacks."""
+    """Describe weights that the file or the model lacks, of which PEFT only warns; empty if there are none."""
     with safe_open(folder / "adapter_model.safetensors", framework="pt") as file:
         stored = {key for key in file.keys() if "lora_" in key}  # noqa: SIM118 - not a dict
     state = get_peft_model_state_dict(model, adapter_name=role, save_embedding_layers=False)

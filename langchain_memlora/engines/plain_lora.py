@@ -1,4 +1,4 @@
-"""Reads a PEFT adapter folder without PEFT, as long as it is plain LoRA: low-rank factors and a scale, nothing else."""
+"""Reading of a PEFT adapter folder without PEFT, if it is plain LoRA: low-rank factors and a scale, nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class PlainLoRA:
     """An adapter's factors by PEFT's names, and its `lora_alpha`.
 
     Attributes:
-        root: Whether the scale is alpha by the root of the rank (rsLoRA), not alpha by the rank.
+        root: Whether the scale is alpha over the root of the rank (rsLoRA), not alpha over the rank.
     """
 
     tensors: Mapping[str, np.ndarray]
@@ -30,7 +30,7 @@ class PlainLoRA:
     root: bool
 
     def scale(self, rank: int) -> float:
-        """By what the product of two factors of this rank is multiplied."""
+        """Return the factor by which a product of this rank is multiplied."""
         return self.alpha / (math.sqrt(rank) if self.root else rank)
 
     @property
@@ -39,7 +39,7 @@ class PlainLoRA:
         return sorted({name.removeprefix(_PREFIX).partition(".lora_")[0] for name in self.tensors})
 
     def factors(self, module: str) -> list[np.ndarray]:
-        """Both factors of a module, (rank, in) and (out, rank), or those of them that are there."""
+        """Return both factors of a module, (rank, in) and (out, rank), or those that exist."""
         names = [f"{_PREFIX}{module}.lora_{factor}.weight" for factor in "AB"]
         return [self.tensors[name] for name in names if name in self.tensors]
 
@@ -58,7 +58,7 @@ def read_plain_lora(role: str, folder: Path) -> PlainLoRA:
 
 
 def check_plain(role: str, folder: Path) -> tuple[float, bool]:
-    """Check that an adapter is plain LoRA; gives its alpha and whether that is divided by the root of the rank.
+    """Check that an adapter is plain LoRA; returns its alpha and whether that is divided by the root of the rank.
 
     Raises:
         BundleError: Its configuration can't be read, or has parts that only PEFT can run.

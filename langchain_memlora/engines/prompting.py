@@ -1,21 +1,41 @@
-"""Makes requests ready for an engine that reads token ids: checks the role, renders the chat, measures it."""
+"""Preparation of requests for engines that read token ids: role check, chat template, length check."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Request
-from langchain_memlora.engines.tokens import ChatTokens
 from langchain_memlora.errors import BundleMismatchError, EngineError, PromptTooLongError
 from langchain_memlora.models.base_model import BaseModel
 
 
+class Tokens(Protocol):
+    """A tokenizer with a chat template."""
+
+    def chat(self, messages: Sequence[tuple[str, str]]) -> list[int]:
+        """Return the ids of (speaker, text) messages, up to where the assistant begins to write."""
+        ...
+
+    def plain(self, text: str) -> list[int]:
+        """Return the ids of a text as it is."""
+        ...
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, without control tokens."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A request made ready: where its completion goes, its prompt's token ids, the first token of each choice."""
+class PreparedRequest:
+    """A request with its place in the batch, the token ids of its prompt and the first token of each choice.
+
+    Attributes:
+        ids: Empty for a request with images, whose processor makes them.
+    """
 
     index: int
     request: Request
@@ -24,52 +44,46 @@ class Row:
 
     @property
     def adapter(self) -> str | None:
-        """The name of the adapter that is asked."""
+        """The name of the adapter that computes it."""
         return None if self.request.role is None else str(self.request.role)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompting:
-    """How prompts of a bundle become token ids.
+    """Converts prompts of a bundle to token ids.
 
     Attributes:
-        limit: How many tokens the model can read and write together; `None` for any number.
-        base: What errors call the base model.
+        limit: Number of tokens the model can read and write together; `None` for any number.
+        base: Name of the base model in errors.
     """
 
     bundle: Bundle
-    tokens: ChatTokens
+    tokens: Tokens
     limit: int | None
     base: str
 
-    def row(self, index: int, request: Request) -> Row:
-        """Make a request ready.
+    def prepare(self, index: int, request: Request) -> PreparedRequest:
+        """Prepare a request without images.
 
         Raises:
             PromptTooLongError: The prompt and what may be written do not fit into the model.
-            EngineError: The role has no adapter, or choices begin alike.
+            EngineError: The role has no adapter, choices begin alike, or there are images.
         """
         if request.images:
-            msg = f"This engine can't see, but {len(request.images)} image(s) were given. Use engine='transformers'."
+            msg = f"This engine can't read images, but got {len(request.images)}. Use engine='transformers'."
             raise EngineError(msg)
         needed = 1 if request.choices else request.max_tokens
         ids = self.ids(request.role, (("user", request.prompt),), needed)
-        return Row(index, request, ids, self._firsts(request.choices))
+        return PreparedRequest(index, request, ids, self.first_tokens(request.choices))
 
     def ids(self, role: str | None, messages: Sequence[tuple[str, str]], needed: int) -> list[int]:
-        """The token ids of messages, up to where the model begins to write `needed` tokens.
+        """Return the token ids of messages, up to where the model begins to write `needed` tokens.
 
         Raises:
             PromptTooLongError: They do not fit into the model.
             EngineError: The role has no adapter.
         """
-        if role is not None and role not in self.bundle.adapters:
-            there = ", ".join(self.bundle.adapters) or "none"
-            msg = (
-                f"Bundle {self.bundle.card.name} has no adapter {str(role)!r} (it has: {there}). "
-                "Use one of these, or None for the base model."
-            )
-            raise EngineError(msg)
+        self.check_role(role)
         ids = self.tokens.chat(messages)
         if self.limit is not None and len(ids) > self.limit - needed:
             msg = (
@@ -79,8 +93,26 @@ class Prompting:
             raise PromptTooLongError(msg)
         return ids
 
-    def _firsts(self, choices: Sequence[str]) -> list[int]:
-        """The first token of each choice, by which alone they are told apart."""
+    def check_role(self, role: str | None) -> None:
+        """Check that the bundle has an adapter for a role.
+
+        Raises:
+            EngineError: It has none.
+        """
+        if role is not None and role not in self.bundle.adapters:
+            available = ", ".join(self.bundle.adapters) or "none"
+            msg = (
+                f"Bundle {self.bundle.card.name} has no adapter {str(role)!r} (it has: {available}). "
+                "Use one of these, or None for the base model."
+            )
+            raise EngineError(msg)
+
+    def first_tokens(self, choices: Sequence[str]) -> list[int]:
+        """Return the first token of each choice, by which alone choices are distinguished.
+
+        Raises:
+            EngineError: Two choices begin with the same token.
+        """
         tokens = [self.tokens.plain(choice)[:1] for choice in choices]
         firsts = [token for first in tokens for token in first]
         if len(set(firsts)) < len(choices):
@@ -90,9 +122,9 @@ class Prompting:
         return firsts
 
 
-def in_batches(rows: Iterable[Row], count: int, tokens: int) -> Iterator[list[Row]]:
-    """Batches of rows of similar length: at most `count` rows, and `tokens` with the padding, but at least one row."""
-    batch: list[Row] = []
+def in_batches(rows: Iterable[PreparedRequest], count: int, tokens: int) -> Iterator[list[PreparedRequest]]:
+    """Yield batches of similar length: up to `count` rows and `tokens` tokens with padding, but at least one row."""
+    batch: list[PreparedRequest] = []
     for row in sorted(rows, key=lambda row: len(row.ids)):
         if batch and (len(batch) == count or (len(batch) + 1) * len(row.ids) > tokens):
             yield batch
@@ -102,8 +134,13 @@ def in_batches(rows: Iterable[Row], count: int, tokens: int) -> Iterator[list[Ro
         yield batch
 
 
-def check_base(bundle: Bundle, base: BaseModel, tokenizer_sha256: str) -> None:
-    """Check a base model against what the bundle's card names; warn where only its weights are others.
+def check_base(
+    bundle: Bundle, base: BaseModel, tokenizer_sha256: str, tensors_sha256: Callable[[], str] | None = None
+) -> None:
+    """Check a base model against the one on the bundle's card; warn if only its weights differ.
+
+    Args:
+        tensors_sha256: Hashes the loaded weights, for a base without a pinned hash; without it such weights pass.
 
     Raises:
         BundleMismatchError: It has another tokenizer.
@@ -115,9 +152,12 @@ def check_base(bundle: Bundle, base: BaseModel, tokenizer_sha256: str) -> None:
             f"{base.name} ({tokenizer_sha256}). Load the base it was trained on, {spec.name}, or train it for this one."
         )
         raise BundleMismatchError(msg)
-    if spec.tensors_sha256 and base.sha256 and base.sha256 != spec.tensors_sha256:
+    if not spec.tensors_sha256:
+        return
+    found = base.sha256 or (tensors_sha256() if tensors_sha256 else None)
+    if found and found != spec.tensors_sha256:
         msg = (
             f"The scores on the card of bundle {bundle.card.name} were measured on other weights (sha256 "
-            f"{spec.tensors_sha256}) than those of {base.name} ({base.sha256}). Evaluate it again before you trust them."
+            f"{spec.tensors_sha256}) than those of {base.name} ({found}). Evaluate it again before you trust them."
         )
         warnings.warn(msg, UserWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""Engines by name, and which of them `auto` stands for on this machine."""
+"""Engines by name, and the choice that `auto` makes on this machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ AUTO = "auto"
 
 
 def named_engine(name: str, bundle: Bundle) -> Engine:
-    """An engine by its name; it loads at its first request.
+    """Return an engine by name; it loads at its first request.
 
     Args:
         name: `transformers`, `openvino`, or `auto` for the fastest of these that is installed and can run the bundle:
-            transformers where torch computes on an NVIDIA GPU, else OpenVINO, else transformers. An address that begins with
-            `http` is a server that holds the experts (`ServerEngine`).
+            transformers if torch has an NVIDIA GPU, else OpenVINO, else transformers. An address that begins with `http` is a
+            server that holds the experts (`ServerEngine`).
 
     Raises:
         InvalidInputError: There is no such engine.
@@ -84,7 +84,7 @@ def _has_openvino() -> bool:
 
 
 def _has_cuda() -> bool:
-    """Whether torch computes on a GPU; torch is only imported where there is a driver."""
+    """Return whether torch has a GPU; torch is only imported if there is a driver."""
     if not shutil.which("nvidia-smi"):
         return False
     import torch

@@ -1,4 +1,4 @@
-"""Reads safetensors files with numpy alone, bfloat16 included, which numpy itself does not know."""
+"""Reading of safetensors files with numpy alone, bfloat16 included, which numpy itself lacks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.u
 
 
 class TensorFiles(Mapping[str, np.ndarray]):
-    """The tensors of one or more safetensors files, mapped into memory and given as float32 when asked for.
+    """The tensors of one or more safetensors files, mapped into memory and converted to float32 on access.
 
     Args:
-        paths: The files; a folder stands for all `*.safetensors` in it.
+        paths: The files; a folder means all `*.safetensors` in it.
 
     Raises:
-        OSError: A file is not there.
-        ValueError: A file is not in the format, or holds a dtype that is not a plain number.
+        OSError: A file is missing.
+        ValueError: A file is not in the format, or has a tensor of another dtype than plain numbers.
 
     Example:
         ```python
@@ -42,8 +42,8 @@ class TensorFiles(Mapping[str, np.ndarray]):
             self._raw.update(_read(file))
 
     def __getitem__(self, name: str) -> np.ndarray:
-        kind, raw = self._raw[name]
-        return from_bfloat16(raw) if kind == "BF16" else np.asarray(raw, dtype=np.float32)
+        dtype, raw = self._raw[name]
+        return from_bfloat16(raw) if dtype == "BF16" else np.asarray(raw, dtype=np.float32)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._raw)
@@ -52,18 +52,18 @@ class TensorFiles(Mapping[str, np.ndarray]):
         return len(self._raw)
 
     def rows(self, name: str, index: np.ndarray) -> np.ndarray:
-        """Some rows of a matrix as float32, without reading the others: `index` of any shape, the last axis added."""
-        kind, raw = self._raw[name]
-        return from_bfloat16(raw[index]) if kind == "BF16" else np.asarray(raw[index], dtype=np.float32)
+        """Return rows of a matrix as float32, without reading the others: `index` of any shape, with an axis added."""
+        dtype, raw = self._raw[name]
+        return from_bfloat16(raw[index]) if dtype == "BF16" else np.asarray(raw[index], dtype=np.float32)
 
 
 def from_bfloat16(bits: np.ndarray) -> np.ndarray:
-    """Widen bfloat16, given as 16-bit integers, to float32: its bits are the upper half of those."""
+    """Convert bfloat16, as 16-bit integers, to float32, whose upper half has the same bits."""
     return (np.asarray(bits, dtype=np.uint32) << 16).view(np.float32)
 
 
 def to_bfloat16(numbers: np.ndarray) -> np.ndarray:
-    """Round float32 to the nearest bfloat16, ties to even, given as 16-bit integers.
+    """Round float32 to the nearest bfloat16, ties to even, as 16-bit integers.
 
     Example:
         ```python

@@ -1,4 +1,4 @@
-"""Turns chats into token ids and ids into text with the `tokenizers` package alone: transformers would import torch."""
+"""Conversion of chats to token ids and back with the `tokenizers` package alone: transformers would import torch."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _OPEN, _SHUT = "\ufdd0", "\ufdd1"
 class ChatTokens:
     """The tokenizer of a base model with a chat template.
 
-    Control tokens in what people say stay text: only the template writes real ones.
+    Control tokens in messages are encoded as text: only the template writes real ones.
 
     Args:
-        folder: Where the base model's `tokenizer.json` and `tokenizer_config.json` are.
+        folder: Contains the base model's `tokenizer.json` and `tokenizer_config.json`.
         template: A Jinja chat template; without it, the base model's own.
 
     Attributes:
         end: The id of the token that ends a message.
-        pad: An id to fill rows with.
-        sha256: Of the vocabulary, as bundle cards name it.
+        pad: The id to pad with.
+        sha256: Of the vocabulary, as on bundle cards.
 
     Raises:
         OSError: A file is missing.
@@ -70,7 +70,7 @@ class ChatTokens:
         if not template:
             msg = f"Neither the bundle nor base model {folder} has a chat template. Add chat_template.jinja."
             raise BundleError(msg)
-        # Templates are written for these two settings, which transformers has.
+        # The settings of transformers, for which templates are written.
         self._template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(template)
 
     @functools.cached_property
@@ -79,7 +79,7 @@ class ChatTokens:
         return hashlib.sha256(json.dumps(vocabulary, sort_keys=True).encode()).hexdigest()
 
     def chat(self, messages: Sequence[tuple[str, str]]) -> list[int]:
-        """The ids of (speaker, text) messages, up to where the assistant begins to write."""
+        """Return the ids of (speaker, text) messages, up to where the assistant begins to write."""
         marked = [{"role": speaker, "content": self._marked(text)} for speaker, text in messages]
         written = self._template.render(messages=marked, add_generation_prompt=True, **self._names)
         ids: list[int] = []
@@ -89,11 +89,11 @@ class ChatTokens:
         return ids
 
     def plain(self, text: str) -> list[int]:
-        """The ids of a text as it is."""
+        """Return the ids of a text as it is."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text of ids, without control tokens."""
+        """Return the text of ids, without control tokens."""
         return self._tokenizer.decode(list(ids), skip_special_tokens=True)
 
     def _marked(self, text: str) -> str:

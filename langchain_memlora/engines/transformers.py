@@ -1,4 +1,4 @@
-"""The engine that ships: one base model in memory, all experts as LoRA adapters on it, whole batches at a time."""
+"""The engine on transformers and PEFT: one base model in memory, all experts as LoRA adapters on it, in batches."""
 
 from __future__ import annotations
 
@@ -6,65 +6,65 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
-from langchain_memlora.engines.chat import ChatRequest, Ending, Say
-from langchain_memlora.engines.listener import Listener
+from langchain_memlora.engines.chat import ChatRequest, ChunkCallback, StopFilter
 from langchain_memlora.engines.loading import (
     DType,
+    chat_tokens,
+    is_vision_language,
     load_experts,
-    pad_id,
     pick_device,
     pick_dtype,
-    sees,
-    tokenizer_sha256,
-    wrapping,
 )
-from langchain_memlora.engines.seeing import Seeing
-from langchain_memlora.errors import EngineError, InvalidInputError, PromptTooLongError
+from langchain_memlora.engines.prompting import PreparedRequest, Prompting
+from langchain_memlora.engines.streaming import StreamingCriteria
+from langchain_memlora.engines.transformers_tokens import TransformersTokens
+from langchain_memlora.engines.vision_models import VisionProcessor
+from langchain_memlora.errors import EngineError, InvalidInputError
 from langchain_memlora.models.base_model import resolve_base_model
-
-__all__ = ["TransformersEngine", "tokenizer_sha256"]
 
 SCORING_FACTOR = 4
 SCORING_TOKENS = 8192
-LOOKING = 4
+IMAGE_BATCH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """A request made ready: where its completion goes, its prompt's token ids, the first token of each choice."""
+class _Loaded:
+    """The model with its tokenizer.
 
-    index: int
-    request: Request
-    ids: list[int]  # of a request with pictures none: its processor makes them
-    firsts: list[int]
+    Attributes:
+        model: Of class `PeftModel` if the bundle has adapters; both libraries leave its methods untyped.
+        vision: For base models that take images.
+        prompt_lookup: Whether prompt lookup may be used with this model.
+    """
 
-    @property
-    def adapter(self) -> str | None:
-        return None if self.request.role is None else str(self.request.role)
+    model: Any
+    tokens: TransformersTokens
+    prompting: Prompting
+    vision: VisionProcessor | None
+    prompt_lookup: bool
 
 
 class TransformersEngine(Engine):
     """Runs a bundle's experts with transformers and PEFT: prompts greedily and in batches, chats token by token.
 
     Every adapter stays in memory beside one copy of the base model. Requests of one role are computed together,
-    sorted by length and padded on the left. In float32 a completion does not depend on what it was batched with; in
-    bfloat16 rounding differs between batches.
+    sorted by length and padded on the left. In float32 a completion does not depend on its batch; in bfloat16 rounding
+    differs between batches.
 
-    In a completion `completion_tokens` counts what the model wrote, its end token included, and 1 where choices were
-    scored.
+    In a completion `completion_tokens` counts what the model wrote, its end token included, and is 1 for closed choices.
 
     Args:
         bundle: The experts.
         base: Name, folder or hub id of the base model; by default the one the bundle was trained on.
-        dtype: `auto` is bfloat16 where the hardware computes in it, else float32.
-        device: A torch device; `auto` is cuda, mps or cpu, the first that is there.
+        dtype: `auto` is bfloat16 if the hardware computes in it, else float32.
+        device: A torch device; `auto` is the first available of cuda, mps and cpu.
         batch: Rows generated at once; scoring takes up to four times as many.
         prompt_lookup: Speed up single rows by guessing that the model copies from its prompt. The text stays the same.
 
@@ -100,9 +100,7 @@ class TransformersEngine(Engine):
         self._base = base or bundle.card.base.name
         self._batch = batch
         self._prompt_lookup = prompt_lookup
-        self._model: PeftModel | PreTrainedModel | None = None
-        self._tokenizer: PreTrainedTokenizerBase | None = None
-        self._seeing: Seeing | None = None
+        self._loaded: _Loaded | None = None
 
     def load(self) -> None:
         """Load the base model and every adapter of the bundle, and check that they belong together.
@@ -111,21 +109,24 @@ class TransformersEngine(Engine):
             ModelNotFoundError: There is no such base model.
             ModelError: The base model can't be read.
             BundleMismatchError: The bundle was trained on another base model or tokenizer.
-            BundleError: An adapter is corrupt, or nothing says how a message is wrapped.
+            BundleError: An adapter is corrupt, or there is no chat template.
         """
-        self._tokenizer, self._model = load_experts(self.bundle, self._base, self.dtype, self.device)
-        config = self._model.config
-        adapters = getattr(self._model, "peft_config", {}).values()
-        # Activated LoRA looks for its invocation in what it is given, guesses included: the two are never used together.
-        if any(getattr(adapter, "alora_invocation_tokens", None) for adapter in adapters):
-            self._prompt_lookup = False
-        self._limit = getattr(config.get_text_config(), "max_position_embeddings", None)
-        self._seeing = Seeing(resolve_base_model(self._base).source, self._limit) if sees(config) else None
-        self._wrapping = wrapping(self.bundle, self._tokenizer, config)
+        tokenizer, model = load_experts(self.bundle, self._base, self.dtype, self.device)
+        config: Any = model.config
+        limit = getattr(config.get_text_config(), "max_position_embeddings", None)
+        tokens = chat_tokens(self.bundle, tokenizer, config)
+        takes_images = is_vision_language(config)
+        vision = VisionProcessor(resolve_base_model(self._base).source, limit) if takes_images else None
+        adapters = getattr(model, "peft_config", {}).values()
+        # Activated LoRA searches its invocation in all its input, guesses included: the two are never used together.
+        activated = any(getattr(adapter, "alora_invocation_tokens", None) for adapter in adapters)
+        lookup = self._prompt_lookup and not activated and not takes_images
+        prompting = Prompting(self.bundle, tokens, limit, self._base)
+        self._loaded = _Loaded(model, tokens, prompting, vision, lookup)
 
     def release(self) -> None:
         """Drop the model."""
-        self._model = self._tokenizer = self._seeing = None
+        self._loaded = None
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -136,16 +137,14 @@ class TransformersEngine(Engine):
             PromptTooLongError: A prompt and what may be written do not fit into the model.
             EngineError: A role has no adapter, or choices begin alike.
         """
-        if self._model is None:
-            self.load()
-        groups: dict[tuple[str | None, bool, bool], list[_Row]] = {}
+        groups: dict[tuple[str | None, bool, bool], list[PreparedRequest]] = {}
         for index, request in enumerate(requests):
             key = (request.role, bool(request.choices), bool(request.images))
-            groups.setdefault(key, []).append(self._row(index, request))
+            groups.setdefault(key, []).append(self._prepare(index, request))
         done: dict[int, Completion] = {}
-        for (role, scoring, looking), rows in groups.items():
+        for (role, scoring, with_images), rows in groups.items():
             with self._expert(role), torch.inference_mode():
-                for chunk in self._chunks(rows, scoring=scoring, looking=looking):
+                for chunk in self._chunks(rows, scoring=scoring, with_images=with_images):
                     start = time.perf_counter()
                     found = self._score(chunk) if scoring else self._generate(chunk)
                     share = (time.perf_counter() - start) / len(chunk)
@@ -153,99 +152,72 @@ class TransformersEngine(Engine):
                         done[row.index] = replace(completion, seconds=share)
         return [done[index] for index in range(len(requests))]
 
-    def write(self, request: ChatRequest, say: Say) -> Completion:
+    def write(self, request: ChatRequest, on_chunk: ChunkCallback) -> Completion:
         """Reply to a chat.
 
         Raises:
             PromptTooLongError: The messages and what may be written do not fit into the model.
             EngineError: A role has no adapter.
         """
-        if self._model is None:
-            self.load()
-        ids = self._ids(request.role, request.messages, request.max_tokens)
+        loaded = self._ready()
+        ids = loaded.prompting.ids(request.role, request.messages, request.max_tokens)
         adapter = None if request.role is None else str(request.role)
         if request.max_tokens == 0:
             return Completion("", (), len(ids), adapter=adapter, finished=False)
         start = time.perf_counter()
-        listener = Listener(self._tokenizer, len(ids), Ending(request.stop), say)
+        streaming = StreamingCriteria(loaded.tokens, len(ids), StopFilter(request.stop), on_chunk)
         options: dict[str, float | bool] = {"max_new_tokens": request.max_tokens}
-        if request.temperature > 0:  # top_k=0 switches off the cut at 50 that transformers makes unasked
+        if request.temperature > 0:  # top_k=0 switches off the limit of 50 that transformers sets by default
             options |= {"do_sample": True, "temperature": request.temperature, "top_p": request.top_p, "top_k": 0}
         inputs = torch.tensor([ids], device=self.device)
-        with self._expert(request.role), torch.inference_mode(), self._chance(request.seed):
-            self._model.generate(
-                input_ids=inputs, attention_mask=torch.ones_like(inputs), stopping_criteria=[listener], **options
+        with self._expert(request.role), torch.inference_mode(), self._seeded(request.seed):
+            loaded.model.generate(
+                input_ids=inputs, attention_mask=torch.ones_like(inputs), stopping_criteria=[streaming], **options
             )
         return Completion(
-            listener.finish(),
+            streaming.finish(),
             (),
             len(ids),
-            listener.count,
+            streaming.count,
             seconds=time.perf_counter() - start,
             adapter=adapter,
-            finished=listener.ended,
+            finished=streaming.ended,
         )
 
-    def _row(self, index: int, request: Request) -> _Row:
-        needed = 1 if request.choices else request.max_tokens
-        if request.images:
-            self._check_role(request.role)
-            if self._seeing is None:
-                msg = f"{self._base} can't see, but {len(request.images)} image(s) were given. Use a vision-language model."
-                raise EngineError(msg)
-            return _Row(index, request, [], self._firsts(request.choices))
-        ids = self._ids(request.role, (("user", request.prompt),), needed)
-        return _Row(index, request, ids, self._firsts(request.choices))
+    def _ready(self) -> _Loaded:
+        if self._loaded is None:
+            self.load()
+        assert self._loaded is not None
+        return self._loaded
 
-    def _ids(self, role: str | None, messages: Sequence[tuple[str, str]], needed: int) -> list[int]:
-        """The token ids of messages, up to where the model begins to write `needed` tokens."""
-        self._check_role(role)
-        ids = self._wrapping.ids(messages)
-        limit = self._limit
-        if limit is not None and len(ids) > limit - needed:
-            msg = (
-                f"The prompt has {len(ids)} tokens, but with {needed} to write {self._base} reads at most "
-                f"{limit - needed} (its limit is {limit}). Shorten the prompt or lower max_tokens."
-            )
-            raise PromptTooLongError(msg)
-        return ids
-
-    def _check_role(self, role: str | None) -> None:
-        if role is not None and role not in self.bundle.adapters:
-            there = ", ".join(self.bundle.adapters) or "none"
-            msg = (
-                f"Bundle {self.bundle.card.name} has no adapter {str(role)!r} (it has: {there}). "
-                "Use one of these, or None for the base model."
-            )
+    def _prepare(self, index: int, request: Request) -> PreparedRequest:
+        loaded = self._ready()
+        if not request.images:
+            return loaded.prompting.prepare(index, request)
+        loaded.prompting.check_role(request.role)
+        if loaded.vision is None:
+            msg = f"{self._base} can't read images, but got {len(request.images)}. Use a vision-language model."
             raise EngineError(msg)
-
-    def _firsts(self, choices: Sequence[str]) -> list[int]:
-        """The first token of each choice, by which alone they are told apart."""
-        tokens = [self._tokenizer(choice, add_special_tokens=False)["input_ids"][:1] for choice in choices]
-        firsts = [token for first in tokens for token in first]
-        if len(set(firsts)) < len(choices):
-            shown = {choice: self._tokenizer.decode(first) for choice, first in zip(choices, tokens, strict=True)}
-            msg = f"Choices must differ in their first token, but they begin with {shown}. Reword them."
-            raise EngineError(msg)
-        return firsts
+        return PreparedRequest(index, request, [], loaded.prompting.first_tokens(request.choices))
 
     @contextlib.contextmanager
     def _expert(self, role: str | None) -> Iterator[None]:
-        if not isinstance(self._model, PeftModel):
+        model = self._ready().model
+        if not isinstance(model, PeftModel):
             yield
         elif role is not None:
-            self._model.set_adapter(str(role), inference_mode=True)
+            model.set_adapter(str(role), inference_mode=True)
             yield
         else:
             try:
-                with self._model.disable_adapter():
+                with model.disable_adapter():
                     yield
-            finally:  # PEFT turns gradients on when adapters come back
-                self._model.requires_grad_(requires_grad=False)
+            finally:  # PEFT turns gradients on when it enables adapters again
+                model.requires_grad_(requires_grad=False)
 
     @contextlib.contextmanager
-    def _chance(self, seed: int | None) -> Iterator[None]:
-        """With a seed, chance that repeats itself and leaves the program's own alone."""
+    def _seeded(self, seed: int | None) -> Iterator[None]:
+        """Seed torch's random numbers and restore their state afterwards; do nothing without a seed."""
         if seed is None:
             yield
             return
@@ -254,13 +226,15 @@ class TransformersEngine(Engine):
             torch.manual_seed(seed)
             yield
 
-    def _chunks(self, rows: Sequence[_Row], *, scoring: bool, looking: bool) -> Iterator[list[_Row]]:
-        """Batches of rows of similar length; of rows with pictures only a few, for these are large."""
-        if looking:
-            size = 1 if scoring else LOOKING
+    def _chunks(
+        self, rows: Sequence[PreparedRequest], *, scoring: bool, with_images: bool
+    ) -> Iterator[list[PreparedRequest]]:
+        """Yield batches of rows of similar length; only a few rows with images at once, since these are large."""
+        if with_images:
+            size = 1 if scoring else IMAGE_BATCH
             yield from (list(rows[start : start + size]) for start in range(0, len(rows), size))
             return
-        chunk: list[_Row] = []
+        chunk: list[PreparedRequest] = []
         for row in sorted(rows, key=lambda row: len(row.ids)):
             count = len(chunk) + 1
             full = count > self._batch * (SCORING_FACTOR if scoring else 1)
@@ -271,47 +245,47 @@ class TransformersEngine(Engine):
         if chunk:
             yield chunk
 
-    def _padded(self, rows: Sequence[_Row]) -> dict[str, torch.Tensor]:
-        if self._seeing and rows[0].request.images:
-            inputs = self._seeing.inputs([row.request for row in rows])
+    def _padded(self, rows: Sequence[PreparedRequest]) -> dict[str, torch.Tensor]:
+        loaded = self._ready()
+        if loaded.vision and rows[0].request.images:
+            inputs = loaded.vision.inputs([row.request for row in rows])
             return {name: value.to(self.device) for name, value in inputs.items()}
         longest = max(len(row.ids) for row in rows)
-        pad = pad_id(self._tokenizer)
-        ids = [[pad] * (longest - len(row.ids)) + row.ids for row in rows]
+        ids = [[loaded.tokens.pad] * (longest - len(row.ids)) + row.ids for row in rows]
         mask = [[0] * (longest - len(row.ids)) + [1] * len(row.ids) for row in rows]
         return {
             "input_ids": torch.tensor(ids, device=self.device),
             "attention_mask": torch.tensor(mask, device=self.device),
         }
 
-    def _score(self, rows: Sequence[_Row]) -> list[Completion]:
+    def _score(self, rows: Sequence[PreparedRequest]) -> list[Completion]:
         inputs = self._padded(rows)
         counts = inputs["attention_mask"].sum(-1).tolist()
-        if not rows[
-            0
-        ].request.images:  # rows with pictures come alone, and their models count positions in their own way
+        # Rows with images are scored singly, and their models count positions in their own way.
+        if not rows[0].request.images:
             inputs["position_ids"] = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-        logits = self._model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1].cpu()
+        logits = self._ready().model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1].cpu()
         found = []
         for row, last, count in zip(rows, logits, counts, strict=True):
-            chances = last[row.firsts].double().softmax(-1).tolist()
-            best = max(range(len(chances)), key=chances.__getitem__)
-            found.append(Completion(row.request.choices[best], tuple(chances), count, 1, adapter=row.adapter))
+            probabilities = last[row.firsts].double().softmax(-1).tolist()
+            best = max(range(len(probabilities)), key=probabilities.__getitem__)
+            choice = row.request.choices[best]
+            found.append(Completion(choice, tuple(probabilities), count, 1, adapter=row.adapter))
         return found
 
-    def _generate(self, rows: Sequence[_Row]) -> list[Completion]:
+    def _generate(self, rows: Sequence[PreparedRequest]) -> list[Completion]:
+        loaded = self._ready()
         inputs = self._padded(rows)
         options: dict[str, int] = {"max_new_tokens": max(row.request.max_tokens for row in rows)}
-        if len(rows) == 1 and self._prompt_lookup and not self._seeing:
+        if len(rows) == 1 and loaded.prompt_lookup:
             options |= {"prompt_lookup_num_tokens": 8, "max_matching_ngram_size": 2}
-        written = self._model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :].tolist()
-        eos, found = self._tokenizer.eos_token_id, []
+        written = loaded.model.generate(**inputs, **options)[:, inputs["input_ids"].shape[1] :].tolist()
+        found = []
         counts = inputs["attention_mask"].sum(-1).tolist()
         for row, tokens, count in zip(rows, written, counts, strict=True):
-            mine = tokens[: row.request.max_tokens]
-            finished = eos in mine
-            kept = mine[: mine.index(eos)] if finished else mine
-            text = self._tokenizer.decode(kept, skip_special_tokens=True)
-            spent = len(kept) + finished
-            found.append(Completion(text, (), count, spent, adapter=row.adapter, finished=finished))
+            own = tokens[: row.request.max_tokens]
+            finished = loaded.tokens.end in own
+            kept = own[: own.index(loaded.tokens.end)] if finished else own
+            text = loaded.tokens.text(kept)
+            found.append(Completion(text, (), count, len(kept) + finished, adapter=row.adapter, finished=finished))
         return found

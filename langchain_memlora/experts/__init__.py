@@ -1,7 +1,7 @@
-"""Who decides: roles, bundles, prompts, dialects, and the four verbs the graph calls."""
+"""Asking the experts of a bundle: prompts, dialects and windows, and the operations that the graph calls."""
 
-from langchain_memlora.experts.experts import UNKNOWN, Experts, Extraction, Question
-from langchain_memlora.experts.sight import Captioner, Captions, VisionExpert
+from langchain_memlora.experts.experts import UNKNOWN, Experts, Extraction, UpdateQuestion
+from langchain_memlora.experts.vision import Captioner, Captions, VisionExpert
 from langchain_memlora.experts.windows import Line, Window, cut_windows
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "Experts",
     "Extraction",
     "Line",
-    "Question",
+    "UpdateQuestion",
     "VisionExpert",
     "Window",
     "cut_windows",

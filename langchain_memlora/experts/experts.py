@@ -1,18 +1,19 @@
-"""The experts as graph nodes see them: extract, decide, answer, see. They know text, never tensors."""
+"""The experts as graph nodes use them: extract, decide, answer, caption. They handle text, never tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.bundles.roles import Role
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.errors import ExpertOutputError, VisionNotConfiguredError
-from langchain_memlora.experts.dialects import DIALECTS, Ask, Reading
+from langchain_memlora.experts.dialects import DIALECTS, Ask, ParsedExtraction
 from langchain_memlora.experts.prompts import render
-from langchain_memlora.experts.sight import Captions, VisionExpert
 from langchain_memlora.experts.usage import usage_of
+from langchain_memlora.experts.vision import Captions, VisionExpert
 from langchain_memlora.experts.windows import Window
 from langchain_memlora.types import Decision, Event, Fact, Memory, Usage
 
@@ -20,8 +21,8 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One fact to decide, with the memories it may change."""
+class UpdateQuestion:
+    """A fact to decide, with the memories it may change."""
 
     fact: Fact
     candidates: tuple[Memory, ...]
@@ -29,19 +30,33 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What an extraction call gave: the reading and the raw text behind it."""
+    """The result of an extraction call, and the raw text it was parsed from."""
 
-    reading: Reading
+    parsed: ParsedExtraction
     raw: str
 
 
-class Experts:
-    """Asks the right expert in the bundle's dialect and reads what comes back.
+class Decided(NamedTuple):
+    """The result of `Experts.decide`.
 
-    Each verb takes a whole batch, makes one engine call and returns its cost beside the results.
+    Attributes:
+        outcomes: A decision, or the error of an output that can't be read, for each question.
+        usage: The cost of what was computed.
+        answered: All requests answered so far, with their completions.
+    """
+
+    outcomes: list[Decision | ExpertOutputError]
+    usage: Usage
+    answered: dict[Request, Completion]
+
+
+class Experts:
+    """Asks the right expert in the bundle's dialect and parses its output.
+
+    Each method takes a whole batch, makes one engine call and returns its cost beside the results.
 
     Args:
-        sight: Who looks at pictures, if anybody can.
+        vision: Describes pictures; without it, pictures are an error.
 
     Example:
         ```python
@@ -55,54 +70,52 @@ class Experts:
         ```
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine, sight: VisionExpert | Captions | None = None) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, vision: VisionExpert | Captions | None = None) -> None:
         self.bundle = bundle
         self.engine = engine
-        self.sight = sight
+        self.vision = vision
         self.dialect = DIALECTS[bundle.card.dialect]()
 
     def extract(self, windows: Sequence[Window]) -> tuple[list[Extraction], Usage]:
-        """Read the facts out of windows; a window whose text can't be read has errors, never an exception."""
+        """Extract facts from windows; output that can't be parsed is reported in the result, never raised."""
         requests = [self._request(Role.EXTRACTION, self.dialect.ask_extraction(window)) for window in windows]
         completions = self.engine.run(requests) if requests else []
-        read = [
+        extractions = [
             Extraction(self.dialect.read_extraction(completion, window), completion.text)
             for completion, window in zip(completions, windows, strict=True)
         ]
-        return read, usage_of("extract", completions)
+        return extractions, usage_of("extract", completions)
 
     def decide(
-        self, questions: Sequence[Question], answered: dict[Request, Completion] | None = None
-    ) -> tuple[list[Decision | ExpertOutputError], Usage]:
+        self, questions: Sequence[UpdateQuestion], answered: Mapping[Request, Completion] | None = None
+    ) -> Decided:
         """Choose an operation for each fact among the candidates shown.
 
-        A fact without candidates is an ADD without asking. What is decided with less than the bundle's calibrated
-        confidence becomes ADD, so that doubt neither destroys nor drops; a retraction in doubt becomes NONE.
+        A fact without candidates is an ADD without asking. A decision below the bundle's calibrated confidence becomes
+        ADD, so that doubt neither destroys nor drops; a doubtful retraction becomes NONE.
 
         Args:
-            answered: What was asked before and the completions; these requests are not computed again, and the new ones
-                are put in.
+            answered: Requests answered before, with their completions; these are not computed again.
         """
-        answered = {} if answered is None else answered
+        answered = answered or {}
         asks = [self.dialect.ask_update(q.fact, q.candidates) if q.candidates else [] for q in questions]
         requests = [self._request(Role.MEMORY_UPDATE, ask) for group in asks for ask in group]
         fresh = [request for request in requests if request not in answered]
         computed = self.engine.run(fresh) if fresh else []
-        coming = iter(computed)
-        completions = [answered[request] if request in answered else next(coming) for request in requests]
-        answered.update(zip(requests, completions, strict=True))
-        decisions: list[Decision | ExpertOutputError] = []
+        new = iter(computed)
+        completions = [answered[request] if request in answered else next(new) for request in requests]
+        outcomes: list[Decision | ExpertOutputError] = []
         done = 0
         for question, group in zip(questions, asks, strict=True):
-            mine = completions[done : done + len(group)]
+            own = completions[done : done + len(group)]
             done += len(group)
             try:
-                asked = bool(group)
-                decision = self.dialect.read_update(mine, question.fact, question.candidates) if asked else None
-                decisions.append(self._careful(decision or Decision(Event.ADD, question.fact)))
+                decision = self.dialect.read_update(own, question.fact, question.candidates) if group else None
+                outcomes.append(self._careful(decision or Decision(Event.ADD, question.fact)))
             except ExpertOutputError as error:
-                decisions.append(error)
-        return decisions, usage_of("update", computed)
+                outcomes.append(error)
+        known = {**answered, **dict(zip(requests, completions, strict=True))}
+        return Decided(outcomes, usage_of("update", computed), known)
 
     def answer(self, question: str, context: str) -> tuple[str, Usage]:
         """Answer a question from a rendered context, or say `unknown`."""
@@ -110,47 +123,47 @@ class Experts:
         completions = self.engine.run([request])
         return completions[0].text.strip(), usage_of("answer", completions)
 
-    def see(self, images: Sequence[bytes]) -> tuple[list[str], Usage]:
-        """A caption for each picture.
+    def caption(self, images: Sequence[bytes]) -> tuple[list[str], Usage]:
+        """Return a caption for each picture.
 
         Raises:
-            VisionNotConfiguredError: Nobody can look at them.
-            EngineError: Who should look failed.
-            ExpertOutputError: What the vision expert wrote can't be read.
+            VisionNotConfiguredError: There is neither a vision expert nor a captioner.
+            EngineError: The vision expert's engine or the captioner failed.
+            ExpertOutputError: The vision expert's output can't be read.
         """
-        return self._eyes(len(images)).describe(images)
+        return self._require_vision(len(images)).describe(images)
 
-    def look(self, question: str, context: str, images: Sequence[bytes]) -> tuple[str, Usage]:
+    def answer_about_images(self, question: str, context: str, images: Sequence[bytes]) -> tuple[str, Usage]:
         """Answer a question about pictures: from their pixels, or without a vision expert from captions.
 
         Raises:
-            VisionNotConfiguredError: Nobody can look at them.
-            EngineError: Who should look failed.
-            ExpertOutputError: What the vision expert wrote can't be read.
+            VisionNotConfiguredError: There is neither a vision expert nor a captioner.
+            EngineError: The vision expert's engine or the captioner failed.
+            ExpertOutputError: The vision expert's output can't be read.
         """
-        eyes = self._eyes(len(images))
-        if isinstance(eyes, VisionExpert):
-            return eyes.answer(question, context, images)
-        captions, usage = eyes.describe(images)
+        vision = self._require_vision(len(images))
+        if isinstance(vision, VisionExpert):
+            return vision.answer(question, context, images)
+        captions, usage = vision.describe(images)
         shown = "\n".join(f"(picture: {caption})" for caption in captions)
         text, cost = self.answer(question, f"{context}\n{shown}")
         return text, replace(
-            cost, stage=usage.stage, calls=cost.calls + usage.calls, seconds=cost.seconds + usage.seconds
+            cost, stage="answer_from_image", calls=cost.calls + usage.calls, seconds=cost.seconds + usage.seconds
         )
 
     @property
     def answers_from_pixels(self) -> bool:
-        """Whether a vision expert is there, rather than captions or nobody."""
-        return isinstance(self.sight, VisionExpert)
+        """Whether there is a vision expert, rather than a captioner or neither."""
+        return isinstance(self.vision, VisionExpert)
 
-    def _eyes(self, count: int) -> VisionExpert | Captions:
-        if self.sight is None:
+    def _require_vision(self, count: int) -> VisionExpert | Captions:
+        if self.vision is None:
             msg = (
                 f"{count} image(s) were given, but bundle {self.bundle.card.name} has no vision expert. Pass "
                 "MemLoRAMemory(vision=...) or MemLoRAMemory(captioner=...), or leave the images out."
             )
             raise VisionNotConfiguredError(msg)
-        return self.sight
+        return self.vision
 
     def _request(self, role: Role, ask: Ask) -> Request:
         adapter = role if role in self.bundle.adapters else None
@@ -160,9 +173,9 @@ class Experts:
     def _careful(self, decision: Decision) -> Decision:
         doubtful = decision.probability < self.bundle.card.update.confidence
         if decision.fact.retracts:
-            hit = decision.event is Event.DELETE and not doubtful
-            return decision if hit else replace(decision, event=Event.NONE, target=None)
+            sure = decision.event is Event.DELETE and not doubtful
+            return decision if sure else replace(decision, event=Event.NONE, target=None)
         if doubtful:
             return replace(decision, event=Event.ADD, target=None)
-        # What the user tells as news supersedes; only a request to forget deletes.
+        # News supersedes; only a request to forget deletes.
         return replace(decision, event=Event.UPDATE) if decision.event is Event.DELETE else decision

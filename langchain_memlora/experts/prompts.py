@@ -1,4 +1,4 @@
-"""The only place where prompts are rendered, for training and inference alike. The texts are data in the bundle."""
+"""Rendering of prompts, for training and inference alike, and nowhere else. The templates are data in the bundle."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from langchain_memlora.errors import BundleError
 
 
 def render(bundle: Bundle, role: Role, **slots: str) -> str:
-    """Fill a role's template. What is put into slots is never read as a template itself.
+    """Fill a role's template. Slot values are never interpreted as templates.
 
     Raises:
-        BundleError: There is no template, or it names a slot that this dialect does not fill.
+        BundleError: The bundle has no such template, or it names a slot that this dialect does not fill.
     """
     if role not in bundle.prompts:
-        msg = f"Bundle {bundle.card.name} has no prompt for {role}; it does {', '.join(bundle.prompts)} only. Use another."
+        msg = f"Bundle {bundle.card.name} has no prompt for {role}, only for {', '.join(bundle.prompts)}. Use another bundle."
         raise BundleError(msg)
     template = bundle.prompts[role]
     names = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}

@@ -1,4 +1,4 @@
-"""What a stage cost: the sum over its completions."""
+"""The cost of a stage, summed over its completions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from langchain_memlora.types import Usage
 
 
 def usage_of(stage: str, completions: Sequence[Completion]) -> Usage:
-    """Add up what completions of one role cost."""
+    """Return the summed cost of completions of one role."""
     return Usage(
         stage,
         calls=len(completions),

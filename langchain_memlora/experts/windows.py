@@ -1,8 +1,8 @@
-"""Cuts a run of turns into extraction windows, the same way for training and for `add`.
+"""Cutting of turns into extraction windows, the same way for training and for `add`.
 
 A window shows a few earlier turns for context and up to a handful of new ones. Only new turns written by a source
-(by default: users, not assistants) are numbered, and only a numbered turn can tell a fact. So an expert has no way to
-put an assistant's suggestion down as the user's own.
+(by default: users, not assistants) are numbered, and only a numbered turn can state a fact. So an expert can't attribute
+an assistant's suggestion to the user.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ CONTEXT_CLIP = 240
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One message, or a piece of a long one, as an expert sees it.
+    """One message, or a piece of a long one, as it is shown to an expert.
 
     Attributes:
-        number: 1, 2, ... for lines that can tell a fact; `None` for context.
+        number: 1, 2, ... for lines that can state a fact; `None` for context.
     """
 
     turn: Turn
@@ -39,7 +39,7 @@ class Window:
 
     @property
     def sources(self) -> dict[int, Turn]:
-        """The turns that can tell facts, by number."""
+        """The turns that can state facts, by number."""
         return {line.number: line.turn for line in self.lines if line.number is not None}
 
     @property
@@ -49,7 +49,7 @@ class Window:
 
 
 def speaker_of(turn: Turn) -> str:
-    """The name that stands before a turn's text: its speaker, else its role."""
+    """Return the name shown before a turn's text: its speaker, else its role."""
     return turn.speaker or turn.role
 
 
@@ -66,13 +66,13 @@ def cut_windows(
     Args:
         turns: The new turns, in order.
         before: Turns of the same thread that came before them.
-        new_turns: At most this many new turns in a window.
-        context_turns: At most this many turns shown before them, unnumbered.
-        sources: Roles whose turns can tell facts.
+        new_turns: Up to this many new turns in a window.
+        context_turns: Up to this many turns shown before them, unnumbered.
+        sources: Roles whose turns can state facts.
 
     Returns:
         Windows that hold at least one numbered line. Turns after the last source of a window are not shown:
-        an answer can't change what was said before it.
+        an answer can't change what was said before.
 
     Example:
         ```python
@@ -100,7 +100,7 @@ def cut_windows(
 
 
 def one_line(text: str) -> str:
-    """Collapse all white space, line breaks included, so that one message stays one line; what can't be seen goes."""
+    """Collapse all white space, line breaks included, so that a message is one line; drop invisible characters."""
     return " ".join(strip_invisible(text).split())
 
 
@@ -115,7 +115,7 @@ def _window(context: Sequence[Turn], pieces: Sequence[tuple[Turn, str]], sources
 
 
 def _groups(pieces: Sequence[tuple[Turn, str]]) -> Iterator[list[tuple[Turn, str]]]:
-    """Keep pieces together until they would fill a prompt."""
+    """Group pieces until they would fill a prompt."""
     group: list[tuple[Turn, str]] = []
     for piece in pieces:
         if group and sum(len(text) for _, text in group) + len(piece[1]) > 2 * PIECE:
@@ -127,7 +127,7 @@ def _groups(pieces: Sequence[tuple[Turn, str]]) -> Iterator[list[tuple[Turn, str
 
 
 def _pieces(turn: Turn, sources: Collection[str]) -> list[tuple[Turn, str]]:
-    """A long source turn in pieces that end at sentences where they can."""
+    """Split a long source turn into pieces, at ends of sentences if possible."""
     text = one_line(turn.text)
     if not text:
         return []
@@ -137,5 +137,5 @@ def _pieces(turn: Turn, sources: Collection[str]) -> list[tuple[Turn, str]]:
 
 
 def _clip(text: str) -> str:
-    """Shorten context from the left: what an answer refers to usually stands at the end."""
+    """Shorten context from the left: an answer usually refers to the end."""
     return text if len(text) <= CONTEXT_CLIP else "... " + text[-CONTEXT_CLIP:]

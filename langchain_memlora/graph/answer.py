@@ -1,17 +1,33 @@
-"""answer: the generation expert reads the context and answers in a few words, or says that it does not tell."""
+"""The answer node: the generation expert answers from the context in a few words, or says `unknown`."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from langchain_memlora.experts import UNKNOWN
-from langchain_memlora.graph.state import Node, RespondState, Services, emit, timed
+from langchain_memlora.graph.state import Node, Services, emit, timed
+from langchain_memlora.types import Usage
 
 
-def make_answer(services: Services) -> Node:
+class AnswerInput(TypedDict):
+    """Keys that `answer` reads."""
+
+    question: str
+    context: str
+    usage: list[Usage]
+
+
+class AnswerOutput(TypedDict):
+    """Keys that `answer` writes."""
+
+    answer: str
+    usage: list[Usage]
+
+
+def make_answer(services: Services) -> Node[AnswerInput, AnswerOutput]:
     """Make the node."""
 
-    def answer(state: RespondState) -> dict[str, Any]:
+    def answer(state: AnswerInput) -> AnswerOutput:
         with timed() as clock:
             text, usage = services.experts.answer(state["question"], state["context"])
         emit("answer", answer=text, usage=clock(usage))
@@ -21,5 +37,5 @@ def make_answer(services: Services) -> Node:
 
 
 def is_known(answer: str) -> bool:
-    """Whether an answer says something; `unknown` and silence do not."""
+    """Return whether an answer says something; `unknown` and an empty text do not."""
     return answer.strip(" .").casefold() not in {"", UNKNOWN}

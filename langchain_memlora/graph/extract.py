@@ -1,33 +1,54 @@
-"""extract: the extraction expert reads the facts out of the next group of windows, in one batch."""
+"""The extract node: the extraction expert reads facts from the next group of windows, in one batch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 from langchain_memlora.experts import Extraction, Window, cut_windows
-from langchain_memlora.graph.state import Node, Read, RememberState, Services, emit, timed
+from langchain_memlora.graph.state import Answered, Node, PendingFact, Services, emit, timed
 from langchain_memlora.ledger import Job, new_id
-from langchain_memlora.types import Failure
+from langchain_memlora.types import Failure, Usage
 
 ATTEMPTS = 2
 
 
-def make_extract(services: Services) -> Node:
+class ExtractInput(TypedDict):
+    """Keys that `extract` reads."""
+
+    jobs: Sequence[Job]
+    failures: list[Failure]
+    usage: list[Usage]
+
+
+class ExtractOutput(TypedDict):
+    """Keys that `extract` writes."""
+
+    jobs: list[Job]
+    working: list[Job]
+    facts: list[PendingFact]
+    failures: list[Failure]
+    usage: list[Usage]
+    answered: Answered
+    conflicts: int
+
+
+def make_extract(services: Services) -> Node[ExtractInput, ExtractOutput]:
     """Make the node."""
 
-    def extract(state: RememberState) -> dict[str, Any]:
+    def extract(state: ExtractInput) -> ExtractOutput:
         jobs = list(state["jobs"])
         working, rest = jobs[: services.group], jobs[services.group :]
         with timed() as clock:
-            windows = [(job, window) for job in working for window in _windows(job)]
+            windows = [(job, window) for job in working for window in windows_of(job)]
             extractions, usage = services.experts.extract([window for _, window in windows])
-            facts, failures, failed = _sort_out(windows, extractions)
+            facts, failures, failed = _sort(windows, extractions)
             for job_id, failure in failed.items():
                 services.ledger.fail_job(
                     job_id, failure.message, services.experts.bundle.card.name, attempts_allowed=ATTEMPTS
                 )
-        emit("extract", facts=[read.fact for read in facts], failures=failures, usage=clock(usage))
+        emit("extract", facts=[pending.fact for pending in facts], failures=failures, usage=clock(usage))
         return {
             "jobs": rest,
             "working": [job for job in working if job.id not in failed],
@@ -38,9 +59,9 @@ def make_extract(services: Services) -> Node:
             "conflicts": 0,
         }
 
-    def _windows(job: Job) -> list[Window]:
+    def windows_of(job: Job) -> list[Window]:
         turns = services.ledger.turns([*job.context, *job.turns])
-        # A turn that was erased meanwhile is nobody's any more.
+        # Turns erased since the job was queued are skipped.
         new, before = (
             [replace(turns[k], text=turns[k].words) for k in keys if k in turns] for keys in (job.turns, job.context)
         )
@@ -49,22 +70,22 @@ def make_extract(services: Services) -> Node:
     return extract
 
 
-def _sort_out(
-    windows: list[tuple[Job, Window]], extractions: list[Extraction]
-) -> tuple[list[Read], list[Failure], dict[str, Failure]]:
-    """Facts; everything that went wrong; and the jobs of which nothing at all could be read."""
-    facts: list[Read] = []
+def _sort(
+    windows: Sequence[tuple[Job, Window]], extractions: Sequence[Extraction]
+) -> tuple[list[PendingFact], list[Failure], dict[str, Failure]]:
+    """Return the facts, all failures, and the failure of each job of which nothing could be parsed."""
+    facts: list[PendingFact] = []
     failures: list[Failure] = []
     failed: dict[str, Failure] = {}
     for (job, window), extraction in zip(windows, extractions, strict=True):
-        reading = extraction.reading
-        wrong = [
+        parsed = extraction.parsed
+        rejected = [
             Failure(job.id, type(error).__name__, str(error), job.attempts + 1, extraction.raw)
-            for error in reading.rejected
+            for error in parsed.rejected
         ]
-        failures += wrong
-        if wrong and not reading.facts:
-            failed[job.id] = wrong[0]
+        failures += rejected
+        if rejected and not parsed.facts:
+            failed[job.id] = rejected[0]
         metadata = {turn.id: turn.metadata for turn in window.turns}
-        facts += [Read(fact, job.id, new_id(), metadata[fact.turn_id]) for fact in reading.facts]
-    return [read for read in facts if read.job_id not in failed], failures, failed
+        facts += [PendingFact(fact, job.id, new_id(), metadata[fact.turn_id]) for fact in parsed.facts]
+    return [pending for pending in facts if pending.job_id not in failed], failures, failed

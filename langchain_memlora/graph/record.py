@@ -1,40 +1,63 @@
-"""record: new turns go into the ledger, and are durable from here on. What can be read out of them becomes jobs."""
+"""The record node: stores new turns in the ledger, durable from here on, and makes jobs of what can be extracted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import NotRequired, TypedDict
 
-from langchain_memlora.graph.state import Node, RememberState, Services, emit
-from langchain_memlora.types import Turn
+from langchain_memlora.graph.state import Node, Services, emit
+from langchain_memlora.ledger import Job
+from langchain_memlora.types import Failure, Operation, Scope, Turn, Usage
 
 SITTING = timedelta(hours=6)
 
 
-def make_record(services: Services) -> Node:
+class RecordInput(TypedDict):
+    """Keys that `record` reads."""
+
+    scope: Scope
+    turns: NotRequired[Sequence[Turn]]
+    jobs: NotRequired[Sequence[Job]]
+
+
+class RecordOutput(TypedDict):
+    """Keys that `record` writes: the jobs, and the empty start of what other nodes extend."""
+
+    stored: list[Turn]
+    jobs: list[Job]
+    operations: list[Operation]
+    failures: list[Failure]
+    usage: list[Usage]
+    finished: int
+    conflicts: int
+    uncaptioned: dict[str, Failure]
+
+
+def make_record(services: Services) -> Node[RecordInput, RecordOutput]:
     """Make the node."""
 
-    def record(state: RememberState) -> dict[str, Any]:
+    def record(state: RecordInput) -> RecordOutput:
         jobs = list(state.get("jobs", ()))
         stored: list[Turn] = []
-        if state.get("turns"):
+        if turns := state.get("turns"):
             shown = services.experts.bundle.card.window.context_turns
-            stored, made = services.ledger.append(state["scope"], state["turns"], cut, context_turns=shown)
+            stored, made = services.ledger.append(state["scope"], turns, cut, context_turns=shown)
             jobs += made
         emit("record", turns=stored, jobs=len(jobs))
-        blank: dict[str, Any] = {
+        return {
+            "stored": stored,
+            "jobs": jobs,
             "operations": [],
             "failures": [],
             "usage": [],
             "finished": 0,
             "conflicts": 0,
-            "unseen": {},
+            "uncaptioned": {},
         }
-        return {**blank, "stored": stored, "jobs": jobs}
 
     def cut(new: Sequence[Turn], before: Sequence[Turn]) -> list[tuple[Sequence[Turn], Sequence[Turn]]]:
-        """One job for each run of new turns that an extraction window can hold."""
+        """Return a job, as (context, new turns), for each run of new turns that fits an extraction window."""
         size, context = services.experts.bundle.card.window.new_turns, services.experts.bundle.card.window.context_turns
         everything = [*before, *new]
         starts = range(len(before), len(everything), size)
@@ -42,14 +65,14 @@ def make_record(services: Services) -> Node:
             (_recent(everything[max(0, at - context) : at], everything[at]), everything[at : at + size])
             for at in starts
         ]
-        return [(c, part) for c, part in parts if any(map(tells, part))]
+        return [(shown, part) for shown, part in parts if any(map(is_source, part))]
 
-    def tells(turn: Turn) -> bool:
+    def is_source(turn: Turn) -> bool:
         return turn.role in services.sources and bool(turn.text.strip() or turn.images)
 
     return record
 
 
 def _recent(context: Sequence[Turn], first: Turn) -> list[Turn]:
-    """What was said in the same sitting; days later, "it" no longer points back."""
+    """Return the context from the same sitting; days later, "it" no longer points back."""
     return [turn for turn in context if abs(first.observed_at - turn.observed_at) <= SITTING]

@@ -1,35 +1,42 @@
-"""What travels along the graphs' edges, and what their nodes are given to work with."""
+"""The state that travels along the graphs' edges, and the services that nodes work with.
+
+Each node declares in its own file what it reads and what it writes. LangGraph passes a node only the keys it declares.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Protocol, TypedDict, TypeVar
 
 from langchain_core.embeddings import Embeddings
 from langgraph.channels.untracked_value import UntrackedValue
 from langgraph.config import get_stream_writer
 
 from langchain_memlora.engines.base import Completion, Request
-from langchain_memlora.experts import Experts, Question, Window
+from langchain_memlora.errors import InvalidImageError
+from langchain_memlora.experts import Experts, UpdateQuestion
 from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Job, Ledger
 from langchain_memlora.retrieval import Include, Retriever
 from langchain_memlora.types import Decision, Fact, Failure, Hit, Operation, Scope, Turn, Usage
 
+# An untracked channel, since no checkpointer can write such keys.
+Answered = Annotated[dict[Request, Completion], UntrackedValue]
+
 
 @dataclass(frozen=True)
 class Services:
-    """The parts a node may use. Nodes close over one of these; there are no globals.
+    """The components a node may use. Nodes close over one of these; there are no globals.
 
     Attributes:
-        index: Gives the synced index; opened at first use.
-        images: Where pictures are kept; needed only where turns have some.
-        sources: Roles whose turns can tell facts.
-        group: How many windows are extracted and decided together.
+        index: Returns the synced index; opened at first use.
+        images: The store of pictures; needed only if turns have some.
+        sources: Roles whose turns can state facts.
+        group: Number of windows that are extracted and decided together.
     """
 
     experts: Experts
@@ -41,10 +48,26 @@ class Services:
     sources: tuple[str, ...] = ("user",)
     group: int = 8
 
+    def picture(self, reference: str) -> bytes:
+        """Return the bytes of a stored picture.
+
+        Raises:
+            InvalidImageError: There is no image store, or the picture is missing or was altered.
+        """
+        if self.images is None:
+            msg = f"The picture {reference!r:.80} can't be read without an image store. Pass Services(images=...)."
+            raise InvalidImageError(msg)
+        return self.images.get(reference)
+
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """A fact on its way through the graph, with the job it came from, the id it would get and its turn's metadata."""
+class PendingFact:
+    """An extracted fact that is not committed yet.
+
+    Attributes:
+        new_id: Id of the memory if the fact is added.
+        metadata: Of the turn that states it.
+    """
 
     fact: Fact
     job_id: str
@@ -53,12 +76,12 @@ class Read:
 
 
 class RememberInput(TypedDict, total=False):
-    """What the remember graph takes.
+    """Input of the remember graph.
 
     Attributes:
-        turns: New messages of one thread, in order; their ids are given by the ledger.
-        jobs: Jobs to work off instead (a retry); no turns are stored then.
-        defer: Only store the turns; the output's `jobs` are to be worked off later.
+        turns: New messages of one thread, in order; the ledger assigns their ids.
+        jobs: Jobs to process instead (a retry); no turns are stored then.
+        defer: Only store the turns; the output's `jobs` are to be processed later.
     """
 
     scope: Scope
@@ -68,7 +91,7 @@ class RememberInput(TypedDict, total=False):
 
 
 class RememberOutput(TypedDict, total=False):
-    """What the remember graph gives. `jobs` are those that were deferred."""
+    """Output of the remember graph. `jobs` are those that were deferred."""
 
     stored: list[Turn]
     jobs: Sequence[Job]
@@ -79,21 +102,24 @@ class RememberOutput(TypedDict, total=False):
 
 
 class RememberState(RememberInput, RememberOutput, total=False):
-    """Scratch of one remember run. `jobs` shrinks a group at a time; lists without a reducer are replaced whole.
+    """State of one remember run. `jobs` shrinks by a group at a time; lists have no reducer and are replaced whole.
 
     Attributes:
-        unseen: Jobs with pictures that nobody could look at; what their words tell is remembered, and they stay open.
-        answered: What the update expert was asked in this group and said; it is never asked the same thing again.
-        undecided: What the last round of decisions could not read.
+        uncaptioned: Failures of jobs whose pictures could not be captioned. What their text states is remembered, and
+            they stay open.
+        settled: Decisions that need no expert, by the position of their question.
+        answered: Requests of this group that the update expert completed; none is computed twice.
+        undecided: Failures of the last round of decisions.
+        revision: Of the scope when candidates were matched.
+        conflicts: Number of commits in a row that another writer's commit prevented.
     """
 
     working: list[Job]
-    unseen: dict[str, Failure]
-    windows: list[tuple[Job, Window]]
-    facts: list[Read]
-    questions: list[Question]
+    uncaptioned: dict[str, Failure]
+    facts: list[PendingFact]
+    questions: list[UpdateQuestion]
     settled: dict[int, Decision]
-    answered: Annotated[dict[Request, Completion], UntrackedValue]  # no checkpointer can write such keys
+    answered: Answered
     decisions: list[Decision | None]
     undecided: list[Failure]
     revision: int
@@ -101,12 +127,12 @@ class RememberState(RememberInput, RememberOutput, total=False):
 
 
 class RespondInput(TypedDict, total=False):
-    """What the respond graph takes.
+    """Input of the respond graph.
 
     Attributes:
-        k: How many hits are retrieved.
-        budget: About how many tokens of them the reader gets.
-        images: Pictures the question is about, as `as_picture` gives them.
+        images: Pictures the question is about, as `as_picture` returns them.
+        k: Number of hits to retrieve.
+        budget: Approximate number of tokens of them that the reader gets.
     """
 
     scope: Scope
@@ -119,33 +145,40 @@ class RespondInput(TypedDict, total=False):
 
 
 class RespondOutput(TypedDict, total=False):
-    """What the respond graph gives. `looked` are references to remembered pictures that were looked at."""
+    """Output of the respond graph. `used_images` are references to the remembered pictures that the answer is from."""
 
     hits: list[Hit]
     context: str
     answer: str
-    looked: list[str]
+    used_images: list[str]
     usage: list[Usage]
 
 
 class RespondState(RespondInput, RespondOutput, total=False):
-    """Scratch of one respond run."""
+    """State of one respond run."""
 
 
-class MemoryState(RememberState, RespondState, total=False):
-    """Both, for the graph that remembers first and then responds."""
+class MemoryGraphState(RememberState, RespondState, total=False):
+    """State of the graph that remembers first and then responds."""
 
 
-Node = Callable[[Any], dict[str, Any]]
+InT = TypeVar("InT", bound=Mapping[str, Any], contravariant=True)
+OutT = TypeVar("OutT", bound=Mapping[str, Any], covariant=True)
 
 
-def emit(node: str, **what: Any) -> None:
+class Node(Protocol[InT, OutT]):
+    """A node of a graph, by the keys that it reads and writes."""
+
+    def __call__(self, state: InT) -> OutT: ...
+
+
+def emit(node: str, **payload: Any) -> None:
     """Send a custom stream event: `{"node": ..., ...}` under `stream_mode="custom"`."""
-    get_stream_writer()({"node": node, **what})
+    get_stream_writer()({"node": node, **payload})
 
 
 @contextmanager
 def timed() -> Iterator[Callable[[Usage], Usage]]:
-    """Measure a node's wall time; the function it gives writes it into a usage."""
+    """Measure a node's wall time; yields a function that writes it into a usage."""
     start = time.perf_counter()
     yield lambda usage: replace(usage, seconds=time.perf_counter() - start)

@@ -1,30 +1,51 @@
-"""update: the memory_update expert makes one closed choice for each fact, all facts in one batch."""
+"""The update node: the memory_update expert makes one closed choice for each fact, all facts in one batch."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from langchain_memlora.errors import ExpertOutputError
-from langchain_memlora.graph.state import Node, RememberState, Services, emit, timed
-from langchain_memlora.types import Failure
+from langchain_memlora.experts import UpdateQuestion
+from langchain_memlora.graph.state import Answered, Node, PendingFact, Services, emit, timed
+from langchain_memlora.types import Decision, Failure, Usage
 
 
-def make_update(services: Services) -> Node:
+class UpdateInput(TypedDict):
+    """Keys that `update` reads."""
+
+    facts: list[PendingFact]
+    questions: list[UpdateQuestion]
+    settled: dict[int, Decision]
+    answered: NotRequired[Answered]
+    usage: list[Usage]
+
+
+class UpdateOutput(TypedDict):
+    """Keys that `update` writes. A decision is `None` if the expert's output can't be read."""
+
+    decisions: list[Decision | None]
+    undecided: list[Failure]
+    answered: Answered
+    usage: list[Usage]
+
+
+def make_update(services: Services) -> Node[UpdateInput, UpdateOutput]:
     """Make the node."""
 
-    def update(state: RememberState) -> dict[str, Any]:
+    def update(state: UpdateInput) -> UpdateOutput:
         questions, settled = state["questions"], state["settled"]
-        asked = [position for position in range(len(questions)) if position not in settled]
+        open_positions = [position for position in range(len(questions)) if position not in settled]
         with timed() as clock:
-            answered = dict(state.get("answered", {}))
-            answers, usage = services.experts.decide([questions[position] for position in asked], answered)
-        decisions: list[Any] = [settled.get(position) for position in range(len(questions))]
+            outcomes, usage, answered = services.experts.decide(
+                [questions[position] for position in open_positions], state.get("answered", {})
+            )
+        decisions: list[Decision | None] = [settled.get(position) for position in range(len(questions))]
         failures = []
-        for position, answer in zip(asked, answers, strict=True):
-            if isinstance(answer, ExpertOutputError):
-                failures.append(Failure(state["facts"][position].job_id, type(answer).__name__, str(answer)))
+        for position, outcome in zip(open_positions, outcomes, strict=True):
+            if isinstance(outcome, ExpertOutputError):
+                failures.append(Failure(state["facts"][position].job_id, type(outcome).__name__, str(outcome)))
             else:
-                decisions[position] = answer
+                decisions[position] = outcome
         emit("update", decisions=decisions, questions=questions, usage=clock(usage))
         return {
             "decisions": decisions,

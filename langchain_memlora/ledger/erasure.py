@@ -27,10 +27,9 @@ from langchain_memlora.ledger.rows import (
     to_turn,
 )
 from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, operations, scopes, turns, vectors
-from langchain_memlora.types import Turn
+from langchain_memlora.types import FORGET_PREFIX, Turn
 
 MARK = "erasure"
-FORGET = "forget: "
 
 
 def digest(content: str) -> str:
@@ -86,7 +85,7 @@ def _texts(connection: Connection, owners: Select[tuple[int]]) -> Iterator[str]:
     for table, columns in ((memories, ("text",)), (operations, ("fact", "before", "after"))):
         for row in connection.execute(_columns(table, columns).where(table.c.scope_id.in_(owners))):
             for content in filter(None, row):
-                yield from {content, content.removeprefix(FORGET)}
+                yield from {content, content.removeprefix(FORGET_PREFIX)}
     ordered = select_turns().where(turns.c.scope_id.in_(owners))
     rows = connection.execute(ordered.order_by(turns.c.scope_id, turns.c.thread_id, turns.c.seq))
     variants = [as_embedded(to_turn(row)) for row in rows]

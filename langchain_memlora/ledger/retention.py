@@ -18,7 +18,7 @@ from langchain_memlora.ledger import erasure, lexical
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, chunks, note_changes, said, said_after, stamp
 from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
 from langchain_memlora.ledger.turns import get_turns, previous
-from langchain_memlora.types import MemoryState
+from langchain_memlora.types import FORGET_PREFIX, MemoryState
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def _embedded(
     for row in _rows(connection, memories, old):
         yield row.text
         for entry in connection.execute(select(operations).where(operations.c.memory_id == row.id)):
-            yield from filter(None, (entry.before, entry.after, entry.fact, entry.fact.removeprefix(erasure.FORGET)))
+            yield from filter(None, (entry.before, entry.after, entry.fact, entry.fact.removeprefix(FORGET_PREFIX)))
     found = get_turns(connection, [*gone, *after])
     before = previous(connection, list(found))
     for key, turn in found.items():

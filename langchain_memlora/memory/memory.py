@@ -19,9 +19,10 @@ from langchain_memlora.bundles import DEFAULT_BUNDLE, Bundle
 from langchain_memlora.engines.base import Engine
 from langchain_memlora.errors import InvalidImageError, InvalidInputError, NotFoundError
 from langchain_memlora.experts import Captioner
-from langchain_memlora.graph import build_memory_graph, build_respond_graph, compile_quietly
+from langchain_memlora.graph import build_memory_graph, build_respond_graph, compile_without_checkpointer
 from langchain_memlora.graph.answer import is_known
 from langchain_memlora.graph.answer_from_image import SHOWN
+from langchain_memlora.graph.state import RespondInput
 from langchain_memlora.indexes import Index
 from langchain_memlora.indexes.sync import forget_index
 from langchain_memlora.intake import as_picture, read_picture
@@ -107,7 +108,7 @@ class MemLoRAMemory:
         self.ledger, self.embeddings, self.services = components.ledger, components.embeddings, components.services
         self._retention, self._redact = retention, redact
         self._writer = Writer(self.services, retention)
-        self._respond = compile_quietly(build_respond_graph(self.services), "respond")
+        self._respond = compile_without_checkpointer(build_respond_graph(self.services), "respond")
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -396,7 +397,7 @@ class MemLoRAMemory:
         self._check_open()
         check_text(question, "question")
         _check_choice(k, include, filters)
-        state = {
+        state: RespondInput = {
             "scope": to_scope(user_id, agent_id, run_id),
             "question": question,
             "k": k,
@@ -413,7 +414,7 @@ class MemLoRAMemory:
             context=out["context"],
             usage=tuple(out["usage"]),
             seconds=time.perf_counter() - start,
-            images=tuple(out.get("looked", ())),
+            images=tuple(out.get("used_images", ())),
         )
 
     def picture(self, reference: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> bytes:
@@ -475,7 +476,7 @@ class MemLoRAMemory:
     @functools.cached_property
     def graph(self) -> CompiledStateGraph[Any, Any, Any, Any]:
         """The compiled LangGraph graph that remembers and responds."""
-        return compile_quietly(build_memory_graph(self.services), "memlora")
+        return compile_without_checkpointer(build_memory_graph(self.services), "memlora")
 
     def for_user(self, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> UserMemory:
         """Make a view bound to one user, for code that must not reach other users."""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from langchain_memlora.graph import Services, build_remember_graph, compile_quietly
+from langchain_memlora.graph import Services, build_remember_graph, compile_without_checkpointer
 from langchain_memlora.graph.extract import ATTEMPTS
+from langchain_memlora.graph.state import RememberInput
 from langchain_memlora.intake.messages import Given
 from langchain_memlora.ledger import Job, NewOperation, Retention, new_id, now
 from langchain_memlora.logs import loggable_error
@@ -27,7 +28,7 @@ class Writer:
     def __init__(self, services: Services, retention: Retention | None = None) -> None:
         self._services = services
         self._retention = retention
-        self._graph = compile_quietly(build_remember_graph(services), "remember")
+        self._graph = compile_without_checkpointer(build_remember_graph(services), "remember")
         self._left_over: list[Job] = services.ledger.jobs("pending")
         if services.ledger.erasure_is_unfinished():
             self._sweep()
@@ -164,7 +165,7 @@ class Writer:
         if self._retention:
             self._services.ledger.expire(self._retention, scope)
 
-    def _invoke(self, state: dict[str, Any]) -> dict[str, Any]:
+    def _invoke(self, state: RememberInput) -> dict[str, Any]:
         return self._graph.invoke(state, {"recursion_limit": STEPS})
 
 

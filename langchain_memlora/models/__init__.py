@@ -1,4 +1,4 @@
-"""Where base models and embedders come from: pinned by hash, fetched once, kept in a cache."""
+"""Base models and embedders: pinned by hash, fetched once, kept in a cache."""
 
 from langchain_memlora.models.base_model import BaseModel, resolve_base_model
 from langchain_memlora.models.cache import cache_dir

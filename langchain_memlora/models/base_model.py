@@ -1,4 +1,4 @@
-"""The base model: which folder holds its weights, and how the pinned GGUF file becomes safetensors once."""
+"""The base model: the folder of its weights, and the one-time conversion of the pinned GGUF file to safetensors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.errors import ModelMismatchError, ModelNotFoundError
 from langchain_memlora.models.cache import cache_dir, filling, sha256_of
@@ -25,9 +25,9 @@ class BaseModel:
     """A base model that can be loaded.
 
     Attributes:
-        name: As asked for: the default's name, a hub id, or a path.
-        source: What `from_pretrained` takes: a folder or a hub id.
-        sha256: Of the converted weights, as `tensors_sha256` hashes them; `None` where they are not ours to pin.
+        name: The requested name: the default's, a hub id, or a path.
+        source: The argument of `from_pretrained`: a folder or a hub id.
+        sha256: Of the converted weights, by `tensors_sha256`; `None` for a base that is not pinned.
     """
 
     name: str
@@ -64,7 +64,7 @@ def resolve_base_model(name: str = DEFAULT_BASE, *, wheel: Path | None = None) -
 
 
 def converted_dir() -> Path:
-    """The cache folder of the default base model's safetensors."""
+    """Return the cache folder of the default base model's safetensors."""
     return cache_dir() / "base" / f"{DEFAULT_BASE}-{PINS[DEFAULT_BASE].sha256[:12]}"
 
 
@@ -90,7 +90,7 @@ def _default(wheel: Path | None) -> BaseModel:
 
 
 def check_manifest(folder: Path, *, deep: bool = False) -> None:
-    """Check a converted model against the sizes (and with `deep` the hashes) written when it was made.
+    """Check a converted model against the sizes (and with `deep` the hashes) recorded at its conversion.
 
     Raises:
         ModelMismatchError: A file is missing, truncated or altered; the message names it.
@@ -111,7 +111,7 @@ def check_manifest(folder: Path, *, deep: bool = False) -> None:
 def _convert(gguf: Path, folder: Path) -> None:
     """Write a GGUF file's weights as a plain bf16 checkpoint.
 
-    `save_pretrained` refuses a model read from GGUF, so the tensors move into a fresh model of the same config.
+    `save_pretrained` refuses a model read from GGUF, so the tensors are copied to a new model of the same config.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -128,7 +128,7 @@ def _convert(gguf: Path, folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
 
 
-def _plain_config(model: PreTrainedModel) -> dict[str, object]:
+def _plain_config(model: PreTrainedModel) -> dict[str, Any]:
     config = model.config.to_dict()
     for key in ("quantization_config", "_name_or_path", "dtype"):
         config.pop(key, None)
@@ -136,7 +136,7 @@ def _plain_config(model: PreTrainedModel) -> dict[str, object]:
 
 
 def tensors_sha256(model: PreTrainedModel) -> str:
-    """Hash a model's weights: names, shapes and bf16 values in name order, whatever file they came from."""
+    """Hash a model's weights: names, shapes and bf16 values in name order, independent of the file."""
     import torch
 
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""The model cache: folders that are either whole or absent, also when two processes fill them at once."""
+"""The model cache: folders are either complete or absent, even if two processes fill them at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from langchain_memlora.errors import ModelError, ModelMismatchError
 
 
 def cache_dir() -> Path:
-    """The folder that holds fetched models.
+    """Return the folder of fetched models.
 
     `MEMLORA_CACHE` if set, else the platform's user cache folder (`~/.cache/langchain-memlora` on Linux).
 
@@ -32,7 +32,7 @@ def cache_dir() -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
+    """Return the hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -41,7 +41,7 @@ def verify(path: Path, expected: str) -> None:
     """Check a file against its pin.
 
     Raises:
-        ModelMismatchError: The file has another hash. It is left where it is.
+        ModelMismatchError: The file has another hash. It is not deleted.
     """
     actual = sha256_of(path)
     if actual != expected:
@@ -54,12 +54,12 @@ def verify(path: Path, expected: str) -> None:
 
 @contextlib.contextmanager
 def filling(target: Path, whole: str) -> Iterator[Path]:
-    """Give an empty folder beside `target` to fill; rename it into place when the block succeeds.
+    """Yield an empty folder beside `target` to fill; rename it into place when the block succeeds.
 
-    If another process put `target` there meanwhile, its copy is kept and ours is thrown away.
+    If another process created `target` meanwhile, its copy is kept and ours is deleted.
 
     Args:
-        whole: A file that every whole `target` has; a folder without it is replaced.
+        whole: A file that every complete `target` has; a folder without it is replaced.
 
     Raises:
         ModelError: The cache can't be written.
@@ -68,7 +68,7 @@ def filling(target: Path, whole: str) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
-        msg = f"The model cache {target.parent} can't be written ({error}). Set MEMLORA_CACHE to a folder that can."
+        msg = f"The model cache {target.parent} can't be written ({error}). Set MEMLORA_CACHE to a writable folder."
         raise ModelError(msg) from error
     try:
         yield draft

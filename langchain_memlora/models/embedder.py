@@ -42,7 +42,7 @@ def default_embeddings(name: str = DEFAULT_EMBEDDER, *, wheel: Path | None = Non
 
 
 def embedder_id(embeddings: Any) -> str:
-    """A name for an embedder, stable across runs: recorded with every vector and checked when a store is opened."""
+    """Return an embedder's name, stable across runs: recorded with every vector and checked when a store is opened."""
     known = getattr(embeddings, "__dict__", {}).get("memlora_id")
     label = known or getattr(embeddings, "model_name", None) or getattr(embeddings, "model", None)
     return str(label or f"{type(embeddings).__module__}.{type(embeddings).__qualname__}")

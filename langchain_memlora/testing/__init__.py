@@ -1,4 +1,4 @@
-"""For tests of code that uses this package: an engine that needs no model."""
+"""Test doubles and conformance suites for code that uses this package."""
 
 from langchain_memlora.testing.scripted import Script, ScriptedEngine
 

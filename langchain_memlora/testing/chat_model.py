@@ -1,4 +1,4 @@
-"""A chat model that says what it was told to say: a teacher for tests, that costs nothing and needs no network."""
+"""A chat model with scripted replies: a teacher for tests that costs nothing and needs no network."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict
 from langchain_memlora.errors import EngineError, InvalidInputError
 
 
-class Line(BaseModel):
-    """What is said to prompts in which a regular expression is found.
+class ScriptedReply(BaseModel):
+    """A reply to prompts that match a regular expression.
 
     Attributes:
-        when: The expression; its `.` also stands for line breaks.
-        say: The reply; `<1>` in it stands for the first group of the expression.
+        when: The expression; its `.` also matches line breaks.
+        say: The reply; `<1>` in it is replaced by the first group of the expression.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -31,36 +31,36 @@ class Line(BaseModel):
     say: str
 
     def reply(self, prompt: str) -> str | None:
-        """The reply to a prompt, or `None` if this line is for others."""
+        """Return the reply to a prompt, or `None` if the expression does not match."""
         found = re.search(self.when, prompt, re.DOTALL)
         return re.sub(r"<(\d)>", lambda slot: found[int(slot[1])], self.say) if found else None
 
 
 class ScriptedChatModel(BaseChatModel):
-    """Answers each prompt with the first line that fits it. Tokens are counted as words.
+    """Replies to each prompt by the first line that matches it. Tokens are counted as words.
 
     Example:
         ```python
-        from langchain_memlora.testing.chat_model import Line, ScriptedChatModel
+        from langchain_memlora.testing.chat_model import ScriptedChatModel, ScriptedReply
 
-        model = ScriptedChatModel(lines=[Line(when="live", say="Rome")])
+        model = ScriptedChatModel(lines=[ScriptedReply(when="live", say="Rome")])
         assert model.invoke("Where do I live?").text == "Rome"
         ```
     """
 
-    lines: Sequence[Line]
+    lines: Sequence[ScriptedReply]
 
     @classmethod
     def from_file(cls, path: Path) -> ScriptedChatModel:
         """Read JSON lines of `{"when": "...", "say": "..."}`.
 
         Raises:
-            InvalidInputError: A line is not like that, or the file can't be read.
+            InvalidInputError: A line has another form, or the file can't be read.
         """
-        lines: list[Line] = []
+        lines: list[ScriptedReply] = []
         try:
-            given = path.read_text(encoding="utf-8").split("\n")
-            lines += (Line.model_validate(json.loads(line)) for line in given if line.strip())
+            raw = path.read_text(encoding="utf-8").split("\n")
+            lines += (ScriptedReply.model_validate(json.loads(line)) for line in raw if line.strip())
         except (OSError, ValueError) as error:
             msg = f'{path}, line {len(lines) + 1} of a script: {error}. Write {{"when": "...", "say": "..."}}.'
             raise InvalidInputError(msg) from error
@@ -78,10 +78,10 @@ class ScriptedChatModel(BaseChatModel):
         **options: Any,
     ) -> ChatResult:
         prompt = "\n".join(message.text for message in messages)
-        said = next((reply for line in self.lines if (reply := line.reply(prompt)) is not None), None)
-        if said is None:
-            msg = f"None of {len(self.lines)} scripted lines fits the prompt that ends {prompt[-200:]!r}. Script one more."
+        text = next((reply for line in self.lines if (reply := line.reply(prompt)) is not None), None)
+        if text is None:
+            msg = f"None of {len(self.lines)} scripted lines matches the prompt that ends {prompt[-200:]!r}. Script one more."
             raise EngineError(msg)
-        words = len(prompt.split()), len(said.split())
+        words = len(prompt.split()), len(text.split())
         usage = {"input_tokens": words[0], "output_tokens": words[1], "total_tokens": sum(words)}
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(said, usage_metadata=usage))])
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(text, usage_metadata=usage))])

@@ -1,4 +1,4 @@
-"""An engine that says what it was told to say. It needs no model and no torch."""
+"""An engine that returns scripted answers. It needs no model and no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from langchain_memlora.engines.base import Completion, Engine, Request
-from langchain_memlora.engines.chat import ChatRequest, Ending, Say
+from langchain_memlora.engines.chat import ChatRequest, ChunkCallback, StopFilter
 from langchain_memlora.errors import EngineError
 
 Answer = str | Mapping[str, float]
@@ -18,24 +18,23 @@ CERTAIN = 0.97
 class ScriptedEngine(Engine):
     """Answers each role's requests from a script, in order, or by a function of the prompt.
 
-    A request with choices must be answered with one of them, which then gets a probability of 0.97 while the others
-    share the rest, or with a mapping from choices to probabilities, which are scaled to sum to 1. Tokens are counted as
-    words.
+    The answer to a request with choices is one of them, which then gets a probability of 0.97 while the others share the
+    rest, or a mapping from choices to probabilities, which are scaled to sum to 1. Tokens are counted as words.
 
-    Requests are matched by their role. Experts ask with role `None` where a bundle has no adapter for a role; nothing is
-    scripted for those, so use a bundle that has it.
+    Requests are matched by role. Experts use role `None` if a bundle has no adapter for a role; nothing can be scripted
+    for it, so use a bundle that has one.
 
-    In a chat every word is a token, and a function is given the messages as lines like `user: Hello`.
+    In a chat every word is a token, and a function gets the messages as lines like `user: Hello`.
 
     Args:
-        extraction: What the extraction expert says.
-        memory_update: What the memory_update expert says.
-        generation: What the generation expert says.
-        vision: What the vision expert says.
-        chat: What the base model says in a chat.
+        extraction: Answers of the extraction expert.
+        memory_update: Answers of the memory_update expert.
+        generation: Answers of the generation expert.
+        vision: Answers of the vision expert.
+        chat: Replies of the base model in a chat.
 
     Attributes:
-        calls: Every request that was answered, in order; a failed one leaves no trace.
+        calls: Every answered request, in order; failed ones are not recorded.
         chats: The same for chats.
 
     Example:
@@ -73,7 +72,7 @@ class ScriptedEngine(Engine):
         self._used: Counter[str] = Counter()
 
     def compute(self, requests: Sequence[Request]) -> list[Completion]:
-        """Answer from the scripts, all or nothing: a failed call uses nothing up.
+        """Answer from the scripts; a failed call uses no answer up.
 
         Raises:
             EngineError: A role's script ran out or is missing, or an answer is not among the choices.
@@ -87,8 +86,8 @@ class ScriptedEngine(Engine):
         self.calls += requests
         return completions
 
-    def write(self, request: ChatRequest, say: Say) -> Completion:
-        """Say a scripted text word by word.
+    def write(self, request: ChatRequest, on_chunk: ChunkCallback) -> Completion:
+        """Stream a scripted text word by word.
 
         Raises:
             EngineError: The script ran out or is missing, or its answer is not a text.
@@ -105,15 +104,15 @@ class ScriptedEngine(Engine):
             raise EngineError(msg)
         self.chats.append(request)
         words = re.findall(r"\s*\S+|\s+$", answer)
-        ending, whole, spent, wanted = Ending(request.stop), "", 0, True
-        while wanted and not ending.reached and spent < min(len(words), request.max_tokens):
+        stop_filter, whole, spent, wanted = StopFilter(request.stop), "", 0, True
+        while wanted and not stop_filter.reached and spent < min(len(words), request.max_tokens):
             whole += words[spent]
             spent += 1
-            wanted = say(ending.read(whole))
+            wanted = on_chunk(stop_filter.read(whole))
         if wanted:
-            say(ending.read(whole, last=True))
-        finished = ending.reached or (wanted and spent == len(words))
-        return Completion(ending.text, (), count, spent, adapter=role, finished=finished)
+            on_chunk(stop_filter.read(whole, last=True))
+        finished = stop_filter.reached or (wanted and spent == len(words))
+        return Completion(stop_filter.text, (), count, spent, adapter=role, finished=finished)
 
     def _script(self, role: str | None) -> Script:
         script = self._scripts.get(role or "")
@@ -145,18 +144,18 @@ def _completion(request: Request, answer: Answer) -> Completion:
     words = len(request.prompt.split())
     if not request.choices and isinstance(answer, str):
         return Completion(answer, (), words, len(answer.split()), adapter=role)
-    chances = _chances(request, answer)
-    best = max(range(len(chances)), key=chances.__getitem__)
-    return Completion(request.choices[best], chances, words, 1, adapter=role)
+    probabilities = _probabilities(request, answer)
+    best = max(range(len(probabilities)), key=probabilities.__getitem__)
+    return Completion(request.choices[best], probabilities, words, 1, adapter=role)
 
 
-def _chances(request: Request, answer: Answer) -> tuple[float, ...]:
-    """The probability of each choice."""
+def _probabilities(request: Request, answer: Answer) -> tuple[float, ...]:
+    """Return the probability of each choice."""
     given = [answer] if isinstance(answer, str) else list(answer)
     total = 1.0 if isinstance(answer, str) else sum(answer.values())
     if total <= 0 or not set(given) <= set(request.choices):
-        offered = ", ".join(map(repr, request.choices)) or "no choices, so it wants a text"
-        msg = f"{request.role} was scripted to answer {answer!r}, but it is offered {offered}. Correct the script."
+        offered = ", ".join(map(repr, request.choices)) or "no choices, so it needs a text"
+        msg = f"{request.role} was scripted to answer {answer!r}, but its choices are {offered}. Correct the script."
         raise EngineError(msg)
     if not isinstance(answer, str):
         return tuple(answer.get(choice, 0.0) / total for choice in request.choices)

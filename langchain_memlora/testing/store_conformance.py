@@ -1,8 +1,8 @@
-"""What every index must do, as tests to inherit or as one function that gives a report.
+"""A test suite for indexes, as tests to inherit or as one function that returns a report.
 
-The checks go through `VectorStoreIndex`, so they judge a LangChain `VectorStore` as the memory uses it. Each check works for
-users of its own, who exist for it only. `check_store` removes what they wrote in the end, so that a store that is in use may be
-checked too; the tests do not, so give them a store to throw away.
+The checks go through `VectorStoreIndex`, so they test a LangChain `VectorStore` as the memory uses it. Each check has users
+of its own. `check_store` finally removes what they wrote, so that a store in use can be checked too; the tests do not, so
+use them with a temporary store.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Owners:
         self.written: set[str] = set()
 
     def name(self, user: str) -> str:
-        """A user's id, which no other check has."""
+        """Return a user's id that no other check has."""
         return f"{user} {self.mark}"
 
     def entry(self, user: str, key: str, text: str, kind: Kind = Kind.MEMORY) -> Entry:
-        """An entry of a user; keys are unique in one check, whoever's they are."""
+        """Return an entry of a user; keys are unique in one check, across users."""
         return Entry(kind, f"{key}-{self.mark}", text, Scope(self.name(user)), MOMENT)
 
     def write(self, *entries: Entry) -> None:
@@ -63,7 +63,7 @@ class Owners:
         self.written |= {entry.id for entry in entries}
 
     def nearest(self, user: str, query: str, k: int = 5, kind: Kind = Kind.MEMORY) -> list[str]:
-        """The keys found for a user."""
+        """Return the keys found for a user."""
         found = self.index.nearest(query, self.name(user), kind, k)
         return [item.removesuffix(f"-{self.mark}") for item in found]
 
@@ -74,12 +74,12 @@ class Owners:
 
 
 class StoreConformance:
-    """Inherit from it in a test class of pytest and give it a fixture `index`: an `Index`, or a `VectorStoreIndex`.
+    """A base class for a pytest class with a fixture `index`: an `Index`, or a `VectorStoreIndex`.
 
-    Any deterministic embedder will do, for instance LangChain's `DeterministicFakeEmbedding`.
+    Any deterministic embedder works, for instance LangChain's `DeterministicFakeEmbedding`.
 
     Attributes:
-        many: How many entries the largest check writes.
+        many: Number of entries that the largest check writes.
 
     Example:
         ```python
@@ -99,7 +99,7 @@ class StoreConformance:
     many = MANY
 
     def _owners(self, index: Index) -> Owners:
-        """Users who exist for one check only."""
+        """Return users that exist for one check only."""
         return Owners(index)
 
     def test_the_same_words_are_nearest(self, index: Index) -> None:
@@ -113,7 +113,7 @@ class StoreConformance:
         assert len(owners.nearest("ana", "Ana lives in Porto", 2)) == 2
 
     def test_users_are_apart(self, index: Index) -> None:
-        """Nobody finds what is another's, and who has nothing finds nothing."""
+        """A user does not find another user's entries, and a user without entries finds none."""
         owners = self._owners(index)
         owners.write(owners.entry("ana", "1", "green tea"), owners.entry("ben", "2", "green tea"))
         assert owners.nearest("ana", "green tea") == ["1"]
@@ -128,14 +128,14 @@ class StoreConformance:
             assert owners.nearest("ana", "a memory", 5, kind) == ["1"]
 
     def test_one_is_found_among_many_of_others(self, index: Index) -> None:
-        """A filter works inside the search: what is far behind others' entries is found all the same."""
+        """A filter works inside the search: an entry ranked behind many of other users is found."""
         owners = self._owners(index)
         owners.write(*(owners.entry("ben", f"b{i}", f"green tea {i}") for i in range(200)))
         owners.write(owners.entry("ana", "1", "a ride through the mountains"))
         assert owners.nearest("ana", "green tea") == ["1"], "hidden behind 200 entries of another user"
 
     def test_writing_again_replaces(self, index: Index) -> None:
-        """An id is held once, with the text and the owner that were written last."""
+        """An id exists once, with the text and the owner written last."""
         owners = self._owners(index)
         owners.write(owners.entry("ana", "1", "lives in Porto"), owners.entry("ana", "2", "has a dog"))
         for _ in range(2):
@@ -146,13 +146,13 @@ class StoreConformance:
         assert owners.nearest("ana", "lives in Berlin") == ["2"], "the old owner still has it"
 
     def test_equal_texts_are_entries_of_their_own(self, index: Index) -> None:
-        """An entry is known by its id, not by its text."""
+        """An entry is identified by its id, not by its text."""
         owners = self._owners(index)
         owners.write(*(owners.entry("ana", str(i), "green tea") for i in range(3)))
         assert sorted(owners.nearest("ana", "green tea")) == ["0", "1", "2"]
 
     def test_what_is_removed_is_gone(self, index: Index) -> None:
-        """Removing is by id, may be repeated, and ignores what is not there."""
+        """Entries are removed by id; unknown ids and repeated removals are ignored."""
         owners = self._owners(index)
         first, second = owners.entry("ana", "1", "green tea"), owners.entry("ana", "2", "black tea")
         owners.write(first, second)
@@ -164,11 +164,11 @@ class StoreConformance:
         assert owners.nearest("ana", "green tea") == ["1", "2"]
 
     def test_ids_can_be_asked_for(self, index: Index) -> None:
-        """`held` counts what is there; an index that can't be asked says so."""
+        """`held` counts the ids that exist; an index without that query raises NotImplementedError."""
         owners = self._owners(index)
-        there = [owners.entry("ana", str(i), f"tea number {i}") for i in range(3)]
-        owners.write(*there)
-        ids = [entry.id for entry in (*there, owners.entry("ana", "never", ""))]
+        entries = [owners.entry("ana", str(i), f"tea number {i}") for i in range(3)]
+        owners.write(*entries)
+        ids = [entry.id for entry in (*entries, owners.entry("ana", "never", ""))]
         try:
             assert index.held(ids) == 3
             index.write([], ids[:1])
@@ -177,7 +177,7 @@ class StoreConformance:
             return
 
     def test_unicode(self, index: Index) -> None:
-        """Any text and any name; what looks like a query is only words."""
+        """Any text and any name work; query syntax is plain text."""
         owners = self._owners(index)
         owners.write(*(owners.entry("ana", str(i), text) for i, text in enumerate(UNICODE)))
         for i, text in enumerate(UNICODE):
@@ -193,7 +193,7 @@ class StoreConformance:
         assert sorted(owners.nearest("ana", "tea")) == ["long", "nul"]
 
     def test_many(self, index: Index) -> None:
-        """Among many, the same words are still found, and still only one's own."""
+        """Among many entries, the same words are still found, and only the user's own."""
         owners = self._owners(index)
         users = ("ana", "ben", "cleo", "dan")
         everything = [(users[i % 4], str(i), f"note {i} about {i * 7919 % 10007}") for i in range(self.many)]
@@ -207,7 +207,7 @@ class StoreConformance:
         assert first >= RECALL * len(sample), f"{first} of {len(sample)} texts found themselves first"
 
     def test_concurrent_writers(self, index: Index) -> None:
-        """Writers with ids of their own and with one in common, and readers meanwhile: all is there, and once."""
+        """Concurrent writers with ids of their own and one shared id, and readers: every entry exists once."""
         owners = self._owners(index)
         keys = [[f"{w}.{i}" for i in range(10)] for w in range(WRITERS)]
 
@@ -225,10 +225,10 @@ class StoreConformance:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check's outcome.
+    """The outcome of one check.
 
     Attributes:
-        problem: What is wrong; empty where the check passed.
+        problem: The error; empty if the check passed.
     """
 
     check: str
@@ -238,7 +238,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What `check_store` found; `str` gives it as plain lines."""
+    """The result of `check_store`; `str` returns it as plain lines."""
 
     store: str
     findings: tuple[Finding, ...]
@@ -258,11 +258,11 @@ class Report:
 
 
 def check_store(store: VectorStore | Index, *, many: int = MANY) -> Report:
-    """Run all checks on one store and report; what they write is removed again.
+    """Run all checks on one store and report; entries they write are removed again.
 
     Args:
-        store: A store, or an index made of it (with a `make_filter`, for instance).
-        many: How many entries the largest check writes.
+        store: A store, or an index on it (with a `make_filter`, for instance).
+        many: Number of entries that the largest check writes.
 
     Example:
         ```python
@@ -285,7 +285,7 @@ def check_store(store: VectorStore | Index, *, many: int = MANY) -> Report:
 
 
 class _Recording(StoreConformance):
-    """Knows what its checks wrote."""
+    """A suite that records what its checks wrote."""
 
     def __init__(self) -> None:
         self._made: list[Owners] = []
@@ -296,7 +296,7 @@ class _Recording(StoreConformance):
 
     def remove(self) -> None:
         for owners in self._made:
-            with contextlib.suppress(Exception):  # a store that is down has been reported
+            with contextlib.suppress(Exception):  # an unreachable store has been reported
                 owners.remove()
 
 
@@ -307,7 +307,7 @@ def _find(suite: StoreConformance, name: str, index: Index) -> Finding:
         check(index)
     except Exception as error:  # a store may fail in any way, and the report must go on
         kind = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
-        words = str(error).strip().splitlines() or [f"not so: {check.__doc__}"]
+        words = str(error).strip().splitlines() or [f"failed: {check.__doc__}"]
         problem = f"{kind}{words[0]}"[:300]
     return Finding(name.removeprefix("test_").replace("_", " "), problem, time.perf_counter() - start)
 

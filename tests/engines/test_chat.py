@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_memlora.engines import ChatRequest
-from langchain_memlora.engines.chat import Ending
+from langchain_memlora.engines.chat import StopFilter
 from langchain_memlora.errors import InvalidInputError
 
 
 @given(st.text("ab\ufffd", max_size=12), st.lists(st.text("ab", min_size=1, max_size=4), max_size=3))
 def test_streamed_pieces_exclude_stop_words(text: str, stop: list[str]) -> None:
-    ending = Ending(tuple(stop))
+    ending = StopFilter(tuple(stop))
     pieces = [ending.read(text[:length]) for length in range(1, len(text) + 1)]
     pieces.append(ending.read(text, last=True))
     shown = "".join(pieces)
@@ -23,7 +23,7 @@ def test_streamed_pieces_exclude_stop_words(text: str, stop: list[str]) -> None:
 
 
 def test_possible_stop_word_is_withheld() -> None:
-    ending = Ending(("END",))
+    ending = StopFilter(("END",))
     assert ending.read("the E") == "the "
     assert ending.read("the EN") == ""
     assert ending.read("the ENT") == "ENT"

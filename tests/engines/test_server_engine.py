@@ -143,10 +143,10 @@ def test_busy_server_is_retried(engine: ServerEngine, server: Server) -> None:
 @pytest.mark.parametrize(
     ("status", "answer", "message"),
     [
-        (500, "broken", r"does not answer \(status 500: broken\), asked 3 time\(s\)\. Start the server"),
+        (500, "broken", r"does not respond \(status 500: broken\), tried 3 time\(s\)\. Start the server"),
         (401, "who are you", r"refused \(status 401: who are you\)"),
-        (200, "<html>", r"answered '<html>', which can't be read"),
-        (200, "{}", r"answered '\{\}', which can't be read"),
+        (200, "<html>", r"sent '<html>', which can't be read"),
+        (200, "{}", r"sent '\{\}', which can't be read"),
         (200, '{"choices": []}', "which can't be read"),
         (200, '{"choices": [{"text": "hi"}], "usage": {"completion_tokens": null}}', "which can't be read"),
         (404, "nothing here", "refused"),
@@ -170,7 +170,7 @@ def test_missing_server_or_adapter_raises(tiny: Any, monkeypatch: pytest.MonkeyP
             pytest.raises(EngineError, match=r"has no adapter .*export-adapters"),
         ):
             engine.warm()
-    with ServerEngine(tiny.bundle, poor.url) as engine, pytest.raises(EngineError, match="does not answer"):
+    with ServerEngine(tiny.bundle, poor.url) as engine, pytest.raises(EngineError, match="does not respond"):
         engine.warm()
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
+from langchain_memlora.engines.loading import tokenizer_sha256
 from langchain_memlora.engines.tensors import TensorFiles
 from langchain_memlora.engines.tokens import ChatTokens
-from langchain_memlora.engines.transformers import tokenizer_sha256
 from langchain_memlora.errors import BundleError
 
 WORDS = st.sampled_from(

@@ -9,7 +9,7 @@ from support import ANA, MAY_8
 
 from langchain_memlora.bundles import Bundle, Role
 from langchain_memlora.errors import ExpertOutputError, VisionNotConfiguredError
-from langchain_memlora.experts import Experts, Question
+from langchain_memlora.experts import Experts, UpdateQuestion
 from langchain_memlora.testing import ScriptedEngine
 from langchain_memlora.types import Decision, Event, Fact, Memory
 
@@ -20,7 +20,7 @@ RETRACTION = Fact("Ana lives in Porto", "t", MAY_8, retracts=True)
 
 def decide(bundle: Bundle, fact: Fact, chances: dict[str, float]) -> Decision:
     with ScriptedEngine(memory_update=[chances]) as engine:
-        answers, usage = Experts(bundle, engine).decide([Question(fact, (OLD,))])
+        answers, usage, _ = Experts(bundle, engine).decide([UpdateQuestion(fact, (OLD,))])
     assert usage.calls == 1
     assert isinstance(answers[0], Decision)
     return answers[0]
@@ -51,7 +51,7 @@ def test_decide_is_cautious(
 
 def test_update_without_candidates_skips_engine(bundle: Bundle) -> None:
     with ScriptedEngine() as engine:
-        answers, usage = Experts(bundle, engine).decide([Question(NEWS, ()), Question(RETRACTION, ())])
+        answers, usage, _ = Experts(bundle, engine).decide([UpdateQuestion(NEWS, ()), UpdateQuestion(RETRACTION, ())])
     assert [answer.event for answer in answers if isinstance(answer, Decision)] == [Event.ADD, Event.NONE]
     assert usage.calls == 0
     assert engine.calls == []
@@ -62,7 +62,7 @@ def test_unreadable_update_keeps_other_decisions(bundle: Bundle) -> None:
     card = bundle.card.model_copy(update={"dialect": "json"})
     with ScriptedEngine(memory_update=spoken) as engine:
         experts = Experts(dataclasses.replace(bundle, card=card), engine)
-        answers, _ = experts.decide([Question(NEWS, (OLD,)), Question(NEWS, (OLD,))])
+        answers, _, _ = experts.decide([UpdateQuestion(NEWS, (OLD,)), UpdateQuestion(NEWS, (OLD,))])
     assert isinstance(answers[0], ExpertOutputError)
     assert isinstance(answers[1], Decision)
     assert answers[1].event is Event.NONE
@@ -84,4 +84,4 @@ def test_role_without_adapter_uses_base(bundle: Bundle) -> None:
 
 def test_images_require_vision_expert(bundle: Bundle) -> None:
     with ScriptedEngine() as engine, pytest.raises(VisionNotConfiguredError, match=r"1 image.*captioner="):
-        Experts(bundle, engine).see([b"x"])
+        Experts(bundle, engine).caption([b"x"])

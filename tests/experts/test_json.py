@@ -13,7 +13,7 @@ from support import ANA, MAY_8, turn
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts import cut_windows
-from langchain_memlora.experts.dialects import Json, Reading
+from langchain_memlora.experts.dialects import Json, ParsedExtraction
 from langchain_memlora.types import Decision, Event, Fact, Memory
 
 JSON = Json()
@@ -27,7 +27,7 @@ ANY_JSON = st.recursive(
 )
 
 
-def read(text: str) -> Reading:
+def read(text: str) -> ParsedExtraction:
     return JSON.read_extraction(Completion(text), WINDOW)
 
 
@@ -47,7 +47,7 @@ def test_facts_are_parsed_inside_prose(wrap: str) -> None:
 
 
 def test_empty_list_has_no_facts() -> None:
-    assert read('{"facts": []}') == Reading((), ())
+    assert read('{"facts": []}') == ParsedExtraction((), ())
 
 
 @pytest.mark.parametrize(

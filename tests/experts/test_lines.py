@@ -10,7 +10,7 @@ from support import ANA, MAY_8, turn
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts import Line, Window, cut_windows
-from langchain_memlora.experts.dialects import Lines, Reading
+from langchain_memlora.experts.dialects import Lines, ParsedExtraction
 from langchain_memlora.experts.dialects.lines import fact_row, read_fact
 from langchain_memlora.types import Decision, Event, Fact, Memory
 
@@ -24,7 +24,7 @@ SAID = [
 WINDOW = cut_windows(SAID[1:], SAID[:1])[0]
 
 
-def read(text: str, *, finished: bool = True) -> Reading:
+def read(text: str, *, finished: bool = True) -> ParsedExtraction:
     return LINES.read_extraction(Completion(text, finished=finished), WINDOW)
 
 
@@ -56,7 +56,7 @@ def test_echoed_rows_are_dropped() -> None:
 
 
 def test_none_is_not_an_error() -> None:
-    assert read("none") == read(" None \n") == Reading((), ())
+    assert read("none") == read(" None \n") == ParsedExtraction((), ())
 
 
 def test_row_can_retract() -> None:

@@ -57,7 +57,7 @@ def test_caption_is_read_with_text(make_memory: Make) -> None:
     kept = memory.turns([done.operations[0].turn_id], user_id="ana")[0]
     assert (kept.text, kept.captions, len(kept.images)) == ("I walked Bruno", ("a brown dog on a beach",), 1)
     assert memory.picture(kept.images[0], user_id="ana") == as_picture(DOG)
-    assert "see" in [usage.stage for usage in done.usage]
+    assert "caption" in [usage.stage for usage in done.usage]
 
 
 def test_image_only_message_is_found(make_memory: Make) -> None:

@@ -14,7 +14,7 @@ from support import ANA, MAY_8, MAY_15, add, judge, pair, tell, texts, turn
 from langchain_memlora import MemLoRAMemory, Services, build_remember_graph
 from langchain_memlora.errors import ConflictError, EngineError
 from langchain_memlora.graph.commit import make_commit
-from langchain_memlora.graph.state import Read, RememberState
+from langchain_memlora.graph.state import PendingFact, RememberState
 from langchain_memlora.types import Decision, Event, Fact, Scope
 
 Make = Callable[..., MemLoRAMemory]
@@ -234,8 +234,8 @@ def test_retraction_of_undecided_fact(make_memory: Make) -> None:
     memory = make_memory()
     jobs = [memory.ledger.append(ANA, [turn(text)], lambda n, b: [(b, n)])[1][0] for text in ("tea", "forget tea")]
     reads = [
-        Read(Fact("tea", jobs[0].turns[0], MAY_8), jobs[0].id, "new-1"),
-        Read(Fact("tea", jobs[1].turns[0], MAY_8, retracts=True), jobs[1].id, "new-2"),
+        PendingFact(Fact("tea", jobs[0].turns[0], MAY_8), jobs[0].id, "new-1"),
+        PendingFact(Fact("tea", jobs[1].turns[0], MAY_8, retracts=True), jobs[1].id, "new-2"),
     ]
     state = {
         "scope": ANA,

@@ -59,7 +59,17 @@ def test_drawn_graph_shows_both_halves(memory: MemLoRAMemory) -> None:
     picture = graph.get_graph(xray=True).draw_mermaid()
     assert all(
         name in picture
-        for name in ("remember", "respond", "record", "see", "look", "extract", "match", "update", "answer")
+        for name in (
+            "remember",
+            "respond",
+            "record",
+            "caption",
+            "answer_from_image",
+            "extract",
+            "match",
+            "update",
+            "answer",
+        )
     )
 
 

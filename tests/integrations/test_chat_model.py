@@ -19,7 +19,7 @@ from support import judge, tell
 
 from langchain_memlora import ChatMemLoRA, MemLoRAMemory, TransformersEngine, load_bundle
 from langchain_memlora.engines import ChatRequest, Completion, Engine, Request
-from langchain_memlora.engines.chat import Say
+from langchain_memlora.engines.chat import ChunkCallback
 from langchain_memlora.errors import EngineError, InvalidInputError, PromptTooLongError
 from langchain_memlora.testing import ScriptedEngine
 
@@ -207,7 +207,7 @@ class Endless(Engine):
     def compute(self, requests: Any) -> list[Completion]:
         return [Completion("") for _ in requests]
 
-    def write(self, request: ChatRequest, say: Say) -> Completion:
+    def write(self, request: ChatRequest, say: ChunkCallback) -> Completion:
         self.done.clear()
         self.said = 1
         while say("x") and self.said < 10_000:

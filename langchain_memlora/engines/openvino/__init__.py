@@ -3,7 +3,7 @@
 from langchain_memlora.errors import MissingExtraError
 
 try:
-    import openvino as _openvino  # noqa: F401 - the parts of this package need it
+    import openvino as _openvino  # noqa: F401 - the modules of this package need it
 except ImportError as error:
     msg = "OpenVINOEngine needs the package openvino. Run `pip install langchain-memlora[openvino]`."
     raise MissingExtraError(msg) from error

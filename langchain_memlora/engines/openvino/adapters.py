@@ -1,4 +1,4 @@
-"""Reads a bundle's LoRA adapters as the inputs that the graph takes for them."""
+"""Conversion of a bundle's LoRA adapters to the graph's inputs."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Factors = dict[str, Tensor]
 """The two factors of each fused projection's LoRA: `<projection>.a` is (rank, in), `<projection>.b` is (out, rank)."""
 
 
-def load_adapters(bundle: Bundle, shape: Shape, kind: Type) -> dict[str | None, Factors]:
-    """Read every adapter of a bundle, by role, and one that adds nothing, under `None`.
+def load_adapters(bundle: Bundle, shape: Shape, dtype: Type) -> dict[str | None, Factors]:
+    """Read every adapter of a bundle, by role, and one of zeros under `None`.
 
     Args:
-        kind: What the graph takes, float32 or bfloat16.
+        dtype: Of the graph's inputs, float32 or bfloat16.
 
     Raises:
-        BundleError: An adapter can't be read, or has parts that only PEFT can run.
+        BundleError: An adapter can't be read, or has features that only PEFT can run.
         BundleMismatchError: An adapter was made for a base model of another shape.
     """
-    found: dict[str | None, Factors] = {None: _factors(PlainLoRA({}, alpha=1, root=False), shape, kind)}
+    found: dict[str | None, Factors] = {None: _factors(PlainLoRA({}, alpha=1, root=False), shape, dtype)}
     for role, folder in bundle.adapters.items():
         adapter = read_plain_lora(role, folder)
         try:
-            found[str(role)] = _factors(adapter, shape, kind)
+            found[str(role)] = _factors(adapter, shape, dtype)
         except ValueError as error:
             msg = (
                 f"The {role} adapter in {folder} does not fit a llama of hidden size {shape.hidden} and {shape.layers} "
@@ -39,24 +39,24 @@ def load_adapters(bundle: Bundle, shape: Shape, kind: Type) -> dict[str | None, 
     return found
 
 
-def _factors(adapter: PlainLoRA, shape: Shape, kind: Type) -> Factors:
-    left = set(adapter.modules)
+def _factors(adapter: PlainLoRA, shape: Shape, dtype: Type) -> Factors:
+    unused = set(adapter.modules)
     factors: Factors = {}
     for layer in range(shape.layers):
         for fused, modules in shape.fused.items():
             pairs = [_pair(adapter, f"model.layers.{layer}.{module}", shape.size(module)) for module in modules]
-            left.difference_update(f"model.layers.{layer}.{module}" for module in modules)
+            unused.difference_update(f"model.layers.{layer}.{module}" for module in modules)
             name = f"model.layers.{layer}.{fused}"
-            factors[f"{name}.a"] = _tensor(_padded(np.concatenate([a for a, _ in pairs]), axis=0), kind)
-            factors[f"{name}.b"] = _tensor(_padded(_diagonal([b for _, b in pairs]), axis=1), kind)
-    if left:
-        msg = f"{len(left)} of its modules have no place there, {min(left)} first"
+            factors[f"{name}.a"] = _tensor(_padded(np.concatenate([a for a, _ in pairs]), axis=0), dtype)
+            factors[f"{name}.b"] = _tensor(_padded(_diagonal([b for _, b in pairs]), axis=1), dtype)
+    if unused:
+        msg = f"{len(unused)} of its modules do not exist there, {min(unused)} first"
         raise ValueError(msg)
     return factors
 
 
 def _pair(adapter: PlainLoRA, module: str, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The factors of one module with PEFT's scale in the second; of rank 0 where it has no adapter."""
+    """Return the factors of one module, the second scaled as in PEFT; of rank 0 if it has no adapter."""
     out, width = size
     pair = adapter.factors(module)
     if not pair:
@@ -68,7 +68,7 @@ def _pair(adapter: PlainLoRA, module: str, size: tuple[int, int]) -> tuple[np.nd
 
 
 def _diagonal(blocks: list[np.ndarray]) -> np.ndarray:
-    """Matrices along the diagonal of one, zero elsewhere."""
+    """Return a block-diagonal matrix."""
     rows, columns = (np.cumsum([0] + [block.shape[axis] for block in blocks]) for axis in (0, 1))
     whole = np.zeros((rows[-1], columns[-1]), np.float32)
     for i, block in enumerate(blocks):
@@ -76,16 +76,16 @@ def _diagonal(blocks: list[np.ndarray]) -> np.ndarray:
     return whole
 
 
-def _tensor(factor: np.ndarray, kind: Type) -> Tensor:
-    if kind == Type.f32:
+def _tensor(factor: np.ndarray, dtype: Type) -> Tensor:
+    if dtype == Type.f32:
         return Tensor(factor, shared_memory=False)
-    made = Tensor(kind, factor.shape)
-    made.data.view(np.uint16)[...] = to_bfloat16(factor)  # numpy has no bfloat16 and sees its bits
+    made = Tensor(dtype, factor.shape)
+    made.data.view(np.uint16)[...] = to_bfloat16(factor)  # numpy has no bfloat16, only its bits
     return made
 
 
 def _padded(factor: np.ndarray, axis: int) -> np.ndarray:
-    """A factor of rank 0 as one of rank 1 that adds nothing: OpenVINO multiplies no empty matrices."""
+    """Pad a factor of rank 0 to rank 1 with zeros: OpenVINO can't multiply empty matrices."""
     if factor.shape[axis]:
         return factor
     return np.zeros((1, factor.shape[1]) if axis == 0 else (factor.shape[0], 1), np.float32)

@@ -1,4 +1,4 @@
-"""Feeds rows of tokens to a compiled graph and keeps count of what they have seen. It knows tokens and logits, no text."""
+"""Decoding with a compiled graph: feeds rows of tokens and tracks their attention mask. Tokens and logits, no text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from openvino import CompiledModel, Tensor
 from langchain_memlora.engines.openvino.adapters import Factors
 from langchain_memlora.engines.tensors import TensorFiles
 
-UNSEEN = np.float32(np.finfo(np.float16).min)  # an infinity would make NaN of rows that see nothing
+MASKED = np.float32(np.finfo(np.float16).min)  # infinity would make NaN of rows that attend to nothing
 
 
 class Decoder:
-    """A compiled graph with its state. Every feed adds columns to all rows; what must not be seen is masked.
+    """A compiled graph with its state. Every feed adds columns to all rows; padding and rejected tokens are masked.
 
     Args:
         compiled: The graph of `openvino.graph`.
@@ -27,63 +27,63 @@ class Decoder:
         self._request = compiled.create_infer_request()
         self._embeddings = embeddings
         self._frequencies = theta ** (-np.arange(0, head, 2) / head)
-        self._seen = np.zeros((0, 0), dtype=bool)
+        self._unmasked = np.zeros((0, 0), dtype=bool)
         self._factors: Factors | None = None
 
     @property
     def columns(self) -> int:
-        """How many columns the rows have, masked ones included."""
-        return self._seen.shape[1]
+        """The number of columns of the rows, masked ones included."""
+        return self._unmasked.shape[1]
 
     def choose(self, factors: Factors) -> None:
-        """From now on compute with this adapter."""
+        """Compute with this adapter from now on."""
         if factors is not self._factors:
-            self._factors = None  # should setting fail half-way, nobody may think it done
+            self._factors = None  # so that an adapter set half-way is not taken for set
             for name, factor in factors.items():
                 self._request.set_tensor(name, factor)
             self._factors = factors
 
     def start(self, rows: Sequence[Sequence[int]], pad: int) -> np.ndarray:
-        """Forget everything and read prompts; the logits after each, as (rows, vocabulary)."""
+        """Drop all rows and read prompts; returns the logits after each, as (rows, vocabulary)."""
         self.forget()
         longest = max(len(row) for row in rows)
-        self._seen = np.zeros((len(rows), 0), dtype=bool)
+        self._unmasked = np.zeros((len(rows), 0), dtype=bool)
         ids = np.array([[pad] * (longest - len(row)) + list(row) for row in rows])
         valid = np.array([[False] * (longest - len(row)) + [True] * len(row) for row in rows])
         return self._feed(ids, valid, np.arange(len(rows)), longest - 1)[:, 0]
 
     def step(self, tokens: Sequence[int], rows: Sequence[int]) -> np.ndarray:
-        """Give a token to each of the rows to go on with, by their present numbers; the logits after each."""
+        """Feed a token to each row to continue, by its present number; returns the logits after each."""
         ids = np.array(tokens)[:, None]
         return self._feed(ids, np.ones_like(ids, dtype=bool), np.array(rows), 0)[:, 0]
 
     def ahead(self, tokens: Sequence[int]) -> np.ndarray:
-        """Give several tokens to the only row; the logits after each of them, as (tokens, vocabulary)."""
+        """Feed several tokens to the only row; returns the logits after each of them, as (tokens, vocabulary)."""
         ids = np.array([tokens])
         return self._feed(ids, np.ones_like(ids, dtype=bool), np.zeros(1, dtype=int), 0)[0]
 
     def take_back(self, count: int) -> None:
         """Mask the last columns, as if they had never been fed."""
         if count:
-            self._seen[:, -count:] = False
+            self._unmasked[:, -count:] = False
 
     def forget(self) -> None:
         """Drop all rows."""
         self._request.reset_state()
-        self._seen = np.zeros((0, 0), dtype=bool)
+        self._unmasked = np.zeros((0, 0), dtype=bool)
 
     def _feed(self, ids: np.ndarray, valid: np.ndarray, rows: np.ndarray, first: int) -> np.ndarray:
-        before = self._seen[rows]
+        before = self._unmasked[rows]
         past, new = before.shape[1], ids.shape[1]
         positions = np.maximum(before.sum(1, keepdims=True) + valid.cumsum(1) - 1, 0)
-        self._seen = np.concatenate([before, valid], axis=1)
+        self._unmasked = np.concatenate([before, valid], axis=1)
         causal = np.tri(new, past + new, past, dtype=bool)
-        itself = np.eye(new, past + new, past, dtype=bool)  # so that padding, too, has something to look at
-        visible = (causal & self._seen[:, None]) | itself
+        itself = np.eye(new, past + new, past, dtype=bool)  # so that padding, too, attends to something
+        visible = (causal & self._unmasked[:, None]) | itself
         angles = np.tile(positions[..., None] * self._frequencies, 2)[:, None]
         inputs = {
             "embeddings": self._embeddings.rows("model.embed_tokens.weight", ids),
-            "mask": np.where(visible, np.float32(0), UNSEEN)[:, None],
+            "mask": np.where(visible, np.float32(0), MASKED)[:, None],
             "cos": np.cos(angles).astype(np.float32),
             "sin": np.sin(angles).astype(np.float32),
             "beams": rows.astype(np.int32),

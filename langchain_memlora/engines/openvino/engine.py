@@ -1,4 +1,4 @@
-"""The fast engine for CPUs: one 8-bit base model in OpenVINO, each expert's LoRA set as inputs, no torch anywhere."""
+"""The fast engine for CPUs: one 8-bit base model in OpenVINO, each expert's LoRA set as inputs, without torch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import openvino
 
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
-from langchain_memlora.engines.chat import ChatRequest, Ending, Say
+from langchain_memlora.engines.chat import ChatRequest, ChunkCallback, StopFilter
 from langchain_memlora.engines.openvino.adapters import Factors, load_adapters
 from langchain_memlora.engines.openvino.decoder import Decoder
 from langchain_memlora.engines.openvino.export import Weights, exported, keep_compiled, shape_of
 from langchain_memlora.engines.openvino.graph import factor_type
 from langchain_memlora.engines.openvino.lookup import look_ahead
 from langchain_memlora.engines.openvino.sampling import Choose, chooser, softmax
-from langchain_memlora.engines.prompting import Prompting, Row, check_base, in_batches
+from langchain_memlora.engines.prompting import PreparedRequest, Prompting, check_base, in_batches
 from langchain_memlora.engines.tensors import TensorFiles
 from langchain_memlora.engines.tokens import ChatTokens
 from langchain_memlora.errors import InvalidInputError, ModelError
@@ -32,8 +32,9 @@ GUESSES = 6
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """What `load` took: how prompts become tokens, what computes, and the factors of every role's adapter."""
+    """The tokenizer, the decoder and the factors of every role's adapter."""
 
+    tokens: ChatTokens
     prompting: Prompting
     decoder: Decoder
     adapters: dict[str | None, Factors]
@@ -43,18 +44,18 @@ class OpenVINOEngine(Engine):
     """Runs a bundle's experts on the CPU with OpenVINO, and without torch.
 
     The base model is exported once, with 8-bit weights, into the model cache; adapters are read as they are, stay in
-    memory and are switched from call to call. Requests of one role are computed together; a row that has ended leaves
-    its batch.
+    memory and are switched from call to call. Requests of one role are computed together; a finished row leaves its
+    batch.
 
-    It runs plain Llamas (SmolLM2 is one) and plain LoRA; for anything else `TransformersEngine` is there. Only the default
-    base model is compared with the weights that the bundle's card names; any base must have the right tokenizer.
+    It runs plain Llamas (SmolLM2 is one) and plain LoRA; use `TransformersEngine` for anything else. Only the default
+    base model is checked against the weights on the bundle's card; any base must have the right tokenizer.
 
     Args:
         bundle: The experts.
         base: Name or folder of the base model; by default the one the bundle was trained on.
-        weights: `int8` or `float32` for the base model. With `int8`, a processor that computes in bfloat16 does so, which
+        weights: `int8` or `float32` for the base model. With `int8`, a processor with bfloat16 arithmetic uses it, which
             halves the time of reading; with `float32` everything is exact.
-        threads: How many threads compute; 0 leaves the choice to OpenVINO.
+        threads: Number of threads; 0 leaves the choice to OpenVINO.
         batch: Rows generated at once; scoring takes up to four times as many.
         prompt_lookup: Speed up single rows by guessing that the model copies from its prompt.
 
@@ -95,13 +96,13 @@ class OpenVINOEngine(Engine):
         self._loaded: _Loaded | None = None
 
     def load(self) -> None:
-        """Export the base model if that was not done yet, compile it and read every adapter.
+        """Export the base model unless that is done already, compile it and read every adapter.
 
         Raises:
             ModelNotFoundError: There is no such base model.
-            ModelError: The base model can't be read, or is no plain Llama.
+            ModelError: The base model can't be read, or is not a plain Llama.
             BundleMismatchError: The bundle was trained on another base model or tokenizer.
-            BundleError: An adapter is corrupt or no plain LoRA, or nothing says how a message is wrapped.
+            BundleError: An adapter is corrupt or not plain LoRA, or there is no chat template.
         """
         base = resolve_base_model(self._base)
         folder = Path(base.source)
@@ -121,7 +122,7 @@ class OpenVINOEngine(Engine):
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "bf16" if quick else "f32",
             "KV_CACHE_PRECISION": "f32",
-            # A kernel is kept for each shape it meets: 5,000 of them, the default, are gigabytes, and save 3 % of the time.
+            # OpenVINO keeps a kernel for each shape: 5,000 of them, the default, are gigabytes, and save 3 % of the time.
             "CPU_RUNTIME_CACHE_CAPACITY": 100,
             **keep_compiled(),
         }
@@ -131,7 +132,7 @@ class OpenVINOEngine(Engine):
         rope = config.get("rope_parameters") or config
         decoder = Decoder(compiled, tensors, shape.head, rope.get("rope_theta", 10000.0))
         prompting = Prompting(self.bundle, tokens, config.get("max_position_embeddings"), self._base)
-        self._loaded = _Loaded(prompting, decoder, adapters)
+        self._loaded = _Loaded(tokens, prompting, decoder, adapters)
 
     def release(self) -> None:
         """Drop the model."""
@@ -145,9 +146,10 @@ class OpenVINOEngine(Engine):
             EngineError: A role has no adapter, or choices begin alike.
         """
         loaded = self._ready()
-        groups: dict[tuple[str | None, bool], list[Row]] = {}
+        groups: dict[tuple[str | None, bool], list[PreparedRequest]] = {}
         for index, request in enumerate(requests):
-            groups.setdefault((request.role, bool(request.choices)), []).append(loaded.prompting.row(index, request))
+            row = loaded.prompting.prepare(index, request)
+            groups.setdefault((request.role, bool(request.choices)), []).append(row)
         done: dict[int, Completion] = {}
         for (role, scoring), rows in groups.items():
             count = self._batch * (4 if scoring else 1)
@@ -159,7 +161,7 @@ class OpenVINOEngine(Engine):
                 done |= {row.index: replace(c, seconds=share) for row, c in zip(batch, found, strict=True)}
         return [done[index] for index in range(len(requests))]
 
-    def write(self, request: ChatRequest, say: Say) -> Completion:
+    def write(self, request: ChatRequest, on_chunk: ChunkCallback) -> Completion:
         """Reply to a chat.
 
         Raises:
@@ -167,26 +169,27 @@ class OpenVINOEngine(Engine):
             EngineError: A role has no adapter.
         """
         loaded = self._ready()
-        tokens = loaded.prompting.tokens
+        tokens = loaded.tokens
         ids = loaded.prompting.ids(request.role, request.messages, request.max_tokens)
         adapter = None if request.role is None else str(request.role)
         if request.max_tokens == 0:
             return Completion("", (), len(ids), adapter=adapter, finished=False)
         start = time.perf_counter()
-        ending, kept, written, ended, wanted = Ending(request.stop), [], 0, False, True
+        stop_filter, written, ended, wanted = StopFilter(request.stop), 0, False, True
+        kept: list[int] = []
         loaded.decoder.choose(loaded.adapters[adapter])
         for token in self._tokens(ids, chooser(request)):
             written, ended = written + 1, token == tokens.end
             kept += [] if ended else [token]
-            wanted = say(ending.read(tokens.text(kept)))
-            ended = ended or ending.reached
+            wanted = on_chunk(stop_filter.read(tokens.text(kept)))
+            ended = ended or stop_filter.reached
             if ended or not wanted or written == request.max_tokens:
                 break
-        rest = ending.read(tokens.text(kept), last=True)
+        rest = stop_filter.read(tokens.text(kept), last=True)
         if wanted:
-            say(rest)
+            on_chunk(rest)
         seconds = time.perf_counter() - start
-        return Completion(ending.text, (), len(ids), written, seconds=seconds, adapter=adapter, finished=ended)
+        return Completion(stop_filter.text, (), len(ids), written, seconds=seconds, adapter=adapter, finished=ended)
 
     def _ready(self) -> _Loaded:
         if self._loaded is None:
@@ -194,18 +197,19 @@ class OpenVINOEngine(Engine):
         assert self._loaded is not None
         return self._loaded
 
-    def _score(self, rows: Sequence[Row]) -> list[Completion]:
+    def _score(self, rows: Sequence[PreparedRequest]) -> list[Completion]:
         loaded = self._ready()
-        logits = loaded.decoder.start([row.ids for row in rows], loaded.prompting.tokens.pad)
+        logits = loaded.decoder.start([row.ids for row in rows], loaded.tokens.pad)
         found = []
         for row, last in zip(rows, logits, strict=True):
-            chances = softmax(last[row.firsts]).tolist()
-            best = max(range(len(chances)), key=chances.__getitem__)
-            found.append(Completion(row.request.choices[best], tuple(chances), len(row.ids), 1, adapter=row.adapter))
+            probabilities = softmax(last[row.firsts]).tolist()
+            best = max(range(len(probabilities)), key=probabilities.__getitem__)
+            choice = row.request.choices[best]
+            found.append(Completion(choice, tuple(probabilities), len(row.ids), 1, adapter=row.adapter))
         return found
 
-    def _generate(self, rows: Sequence[Row]) -> list[Completion]:
-        tokens = self._ready().prompting.tokens
+    def _generate(self, rows: Sequence[PreparedRequest]) -> list[Completion]:
+        tokens = self._ready().tokens
         written = [self._alone(rows[0])] if len(rows) == 1 else self._together(rows)
         found = []
         for row, ids in zip(rows, written, strict=True):
@@ -214,9 +218,9 @@ class OpenVINOEngine(Engine):
             found.append(Completion(text, (), len(row.ids), len(ids), adapter=row.adapter, finished=finished))
         return found
 
-    def _alone(self, row: Row) -> list[int]:
-        """What is written for one row, its end token included."""
-        end = self._ready().prompting.tokens.end
+    def _alone(self, row: PreparedRequest) -> list[int]:
+        """Return the tokens written for one row, its end token included."""
+        end = self._ready().tokens.end
         written: list[int] = []
         for token in self._tokens(row.ids) if row.request.max_tokens else ():
             written.append(token)
@@ -224,30 +228,30 @@ class OpenVINOEngine(Engine):
                 break
         return written
 
-    def _together(self, rows: Sequence[Row]) -> list[list[int]]:
-        """The same for several rows at once."""
+    def _together(self, rows: Sequence[PreparedRequest]) -> list[list[int]]:
+        """Return the tokens written for several rows at once, end tokens included."""
         loaded = self._ready()
-        end = loaded.prompting.tokens.end
+        end = loaded.tokens.end
         written: list[list[int]] = [[] for _ in rows]
-        logits = loaded.decoder.start([row.ids for row in rows], loaded.prompting.tokens.pad)
+        logits = loaded.decoder.start([row.ids for row in rows], loaded.tokens.pad)
         live = list(range(len(rows)))
         while True:
-            going_on = []
+            continuing = []
             for place, (number, token) in enumerate(zip(live, logits.argmax(-1).tolist(), strict=True)):
                 if len(written[number]) < rows[number].request.max_tokens:
                     written[number].append(token)
                     if token != end and len(written[number]) < rows[number].request.max_tokens:
-                        going_on.append(place)
-            if not going_on:
+                        continuing.append(place)
+            if not continuing:
                 return written
-            live = [live[place] for place in going_on]
-            logits = loaded.decoder.step([written[number][-1] for number in live], going_on)
+            live = [live[place] for place in continuing]
+            logits = loaded.decoder.step([written[number][-1] for number in live], continuing)
 
     def _tokens(self, ids: list[int], choose: Choose | None = None) -> Iterator[int]:
-        """Tokens for one row, one after the other and without end."""
+        """Yield tokens for one row, without end."""
         loaded = self._ready()
         decoder = loaded.decoder
-        logits = decoder.start([ids], loaded.prompting.tokens.pad)[0]
+        logits = decoder.start([ids], loaded.tokens.pad)[0]
         if choose is None and self._prompt_lookup:
             yield from look_ahead(int(logits.argmax()), ids, decoder.ahead, decoder.take_back, GUESSES)
             return

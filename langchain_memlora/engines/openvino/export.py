@@ -1,4 +1,4 @@
-"""A base model in OpenVINO's form: made once from its checkpoint, kept in the model cache under the hash of its weights."""
+"""Export of a base model to OpenVINO: made once from its checkpoint, cached under the hash of its weights."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from langchain_memlora.models.cache import cache_dir, filling, sha256_of
 
 Weights = Literal["int8", "float32"]
 FORMAT = 4
-"""Raised with every change to the graph, so that older exports are not used."""
+"""Increase with every change to the graph, so that older exports are not used."""
 
 
 def exported(base: BaseModel, folder: Path, shape: Shape, weights: Weights) -> Path:
-    """The model file of a base, written first if it is not in the cache.
+    """Return the model file of a base, writing it first if it is not in the cache.
 
     Args:
         folder: Of its checkpoint.
@@ -46,10 +46,10 @@ def exported(base: BaseModel, folder: Path, shape: Shape, weights: Weights) -> P
 
 
 def keep_compiled() -> dict[str, str]:
-    """The option that keeps what was compiled for this processor: compiling takes longer than all the rest of starting.
+    """Return the option that caches compiled models: compiling takes longer than the rest of starting.
 
-    Nothing where the cache can't be written. OpenVINO compiles anew after a change of its version, of the model or of the
-    processor, and where the file is cut off.
+    Empty if the cache can't be written. OpenVINO compiles again after a change of its version, of the model or of the
+    processor, and if the file is truncated.
     """
     folder = cache_dir() / "openvino" / "compiled"
     try:
@@ -60,7 +60,7 @@ def keep_compiled() -> dict[str, str]:
 
 
 def shape_of(config: dict[str, Any], name: str) -> Shape:
-    """The shape of a Llama, from its `config.json`.
+    """Return the shape of a Llama, from its `config.json`.
 
     Raises:
         ModelError: It is another architecture.

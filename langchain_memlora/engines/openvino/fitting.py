@@ -1,4 +1,4 @@
-"""Whether a bundle and its base model are of the kind that the OpenVINO engine runs."""
+"""A check that the OpenVINO engine can run a bundle and its base model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from langchain_memlora.models.base_model import resolve_base_model
 
 
 def can_run(bundle: Bundle) -> bool:
-    """Whether the base is a local plain Llama and all adapters are plain LoRA; looks at their configurations only."""
+    """Return whether the base is a local plain Llama and all adapters are plain LoRA, by their configurations."""
     try:
         base = resolve_base_model(bundle.card.base.name)
         shape_of(json.loads((Path(base.source) / "config.json").read_text(encoding="utf-8")), base.name)

@@ -1,18 +1,18 @@
-"""A Llama written down in OpenVINO's operations: integer weights, LoRA as inputs, keys and values as state.
+"""A Llama in OpenVINO's operations: integer weights, LoRA as inputs, keys and values as state.
 
-The graph is built here rather than converted from torch, so that neither making nor running it needs torch. Projections
-that read the same input are one matrix (query, key and value; gate and up), because at this size a step costs as many
-microseconds as it has operations. One graph serves every expert: the two factors of each LoRA are inputs, which an
-inference request keeps from call to call, so that to choose an expert is to set them.
+The graph is built here rather than converted from torch, so that neither building nor running it needs torch. Projections
+of the same input are one matrix (query, key and value; gate and up), because at this size the time of a step grows with the
+number of operations. One graph serves every expert: the two factors of each LoRA are inputs, which an inference request
+keeps from call to call, so that choosing an expert is setting them.
 
 Inputs, for a batch of B rows of S new tokens after P old ones, hidden size D, head size H:
 
-| name | shape | what |
+| name | shape | content |
 |---|---|---|
 | `embeddings` | B, S, D | the embeddings of the new tokens |
-| `mask` | B, 1, S, P+S | 0 where a token sees another, else a large negative number |
+| `mask` | B, 1, S, P+S | 0 where a token attends to another, else a large negative number |
 | `cos`, `sin` | B, 1, S, H | rotation of the positions |
-| `beams` | B | which row of the state each row goes on from |
+| `beams` | B | the row of the state that each row continues |
 | `first` | 1 | logits are computed from this new token on |
 | `<projection>.a`, `<projection>.b` | R, in and out, R | LoRA of rank R, its scale in `b` |
 
@@ -35,7 +35,7 @@ Tensors = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What of a Llama's configuration decides its graph."""
+    """The part of a Llama's configuration that determines its graph."""
 
     layers: int
     hidden: int
@@ -48,7 +48,7 @@ class Shape:
 
     @property
     def fused(self) -> dict[str, tuple[str, ...]]:
-        """The fused projections of a layer, by name, and the modules each is made of, in order."""
+        """The fused projections of a layer, by name, with the modules of each, in order."""
         return {
             "self_attn.qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
             "self_attn.o": ("self_attn.o_proj",),
@@ -57,7 +57,7 @@ class Shape:
         }
 
     def size(self, module: str) -> tuple[int, int]:
-        """How many outputs and inputs a projection has."""
+        """Return the number of outputs and of inputs of a projection."""
         queries, keys = self.heads * self.head, self.kv_heads * self.head
         return {
             "self_attn.q_proj": (queries, self.hidden),
@@ -71,7 +71,7 @@ class Shape:
 
 
 def build(tensors: Tensors, shape: Shape, *, quantize: bool) -> Model:
-    """Write a Llama's graph.
+    """Build a Llama's graph.
 
     Args:
         tensors: Weights by their names in a Hugging Face checkpoint.
@@ -108,8 +108,8 @@ class _Builder:
         logits.output(0).set_names({"logits"})
         return Model([ops.result(logits)], self.sinks, self.inputs, "llama")
 
-    def input(self, name: str, shape: list[int], kind: Type = Type.f32) -> Any:
-        made = ops.parameter(PartialShape(shape), kind, name)
+    def input(self, name: str, shape: list[int], dtype: Type = Type.f32) -> Any:
+        made = ops.parameter(PartialShape(shape), dtype, name)
         made.output(0).set_names({name})
         self.inputs.append(made)
         return made
@@ -161,7 +161,7 @@ class _Builder:
         return ops.broadcast(np.float32(0), shape)
 
     def remembered(self, new: Any, name: str) -> Node:
-        """All keys or values so far, the new ones at the end, kept as state."""
+        """Return all keys or values so far, the new ones last, and keep them as state."""
         shape = PartialShape([-1, self.shape.kv_heads, -1, self.shape.head])
         past = ops.read_value(self.empty, name, Type.f32, shape)
         whole = ops.concat([ops.gather(past, self.beams, _ints(0)[0]), new], 2)
@@ -169,7 +169,7 @@ class _Builder:
         return whole
 
     def repeated(self, x: Node) -> Node:
-        """Each head of keys or values as often as there are query heads for it."""
+        """Repeat each head of keys or values for each of its query heads."""
         s = self.shape
         if (times := s.heads // s.kv_heads) == 1:
             return x
@@ -188,15 +188,15 @@ class _Builder:
 
 
 def factor_type(*, quantize: bool) -> Type:
-    """How LoRA comes in: beside 8-bit weights in bfloat16, since converting it at each step costs as much again."""
+    """Return the dtype of LoRA inputs: bfloat16 beside 8-bit weights, since converting it at each step costs as much."""
     return Type.bf16 if quantize else Type.f32
 
 
 def quantized(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A matrix as 8-bit integers in blocks along its rows: integers, and for each block its zero and its scale.
+    """Quantize a matrix to 8-bit integers in blocks along its rows: integers, and the zero and the scale of each block.
 
-    The blocks are those of GGUF and the zeros no integers, so that a base which was stored with 4 bits a weight stays what
-    it was: 255 steps are 17 for each of its 15.
+    The blocks are those of GGUF and the zeros are not integers, so that a base stored with 4 bits a weight is unchanged:
+    255 steps are 17 for each of its 15.
     """
     out, width = matrix.shape
     blocks = matrix.reshape(out, -1, BLOCK if width % BLOCK == 0 else width)

@@ -1,4 +1,4 @@
-"""Prompt lookup: much of what an expert writes stands in its prompt, so what comes next can be guessed from there."""
+"""Prompt lookup: much of what an expert writes is in its prompt, so the next tokens can be guessed from there."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ NGRAM = 2
 
 
 def guess(ids: Sequence[int], count: int) -> list[int]:
-    """What followed the last two tokens where they stood before; nothing if they never did.
+    """Return the tokens that followed an earlier occurrence of the last two; none if there was none.
 
     Args:
-        count: At most so many tokens.
+        count: Up to this many tokens.
 
     Example:
         ```python
@@ -36,22 +36,22 @@ def look_ahead(
     take_back: Callable[[int], None],
     count: int,
 ) -> Iterator[int]:
-    """The tokens that greedy decoding writes, several at a step where guesses hold.
+    """Yield the tokens of greedy decoding, several at a step if guesses are right.
 
     Args:
         token: The first token written.
         ids: The prompt before it.
-        ahead: Feeds tokens; gives the logits after each.
+        ahead: Feeds tokens; returns the logits after each.
         take_back: Undoes the feeding of the last tokens.
-        count: Guess at most so many, and only two more than were right the last time: a wrong guess costs, too.
+        count: Guess up to this many, and only two more than were right the last time: wrong guesses cost time.
     """
-    whole, bold = [*ids, token], count
+    whole, most = [*ids, token], count
     yield token
     while True:
-        guessed = guess(whole, bold)
+        guessed = guess(whole, most)
         chosen = ahead([whole[-1], *guessed]).argmax(-1).tolist()
         right = next((i for i, token in enumerate(guessed) if token != chosen[i]), len(guessed))
         take_back(len(guessed) - right)
-        bold = min(count, right + 2)
+        most = min(count, right + 2)
         whole += chosen[: right + 1]
         yield from chosen[: right + 1]

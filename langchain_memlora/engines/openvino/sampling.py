@@ -1,4 +1,4 @@
-"""Chooses a token by its logits: the most probable one, or by chance."""
+"""Choice of a token from its logits: the most probable one, or by sampling."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Choose = Callable[[np.ndarray], int]
 
 
 def chooser(request: ChatRequest) -> Choose | None:
-    """How a chat wants its tokens drawn; `None` for the most probable each time."""
+    """Return the sampling function of a chat; `None` for the most probable token each time."""
     if request.temperature == 0:
         return None
-    chance = np.random.default_rng(request.seed)
+    rng = np.random.default_rng(request.seed)
 
     def draw(logits: np.ndarray) -> int:
-        chances = softmax(logits / request.temperature)
-        order = np.argsort(-chances, kind="stable")
-        # The first token that reaches top_p still belongs to those drawn from.
-        kept = order[: 1 + int(np.searchsorted(chances[order].cumsum(), request.top_p))]
-        return int(chance.choice(kept, p=chances[kept] / chances[kept].sum()))
+        probabilities = softmax(logits / request.temperature)
+        order = np.argsort(-probabilities, kind="stable")
+        # The token that reaches top_p is still among those sampled from.
+        kept = order[: 1 + int(np.searchsorted(probabilities[order].cumsum(), request.top_p))]
+        return int(rng.choice(kept, p=probabilities[kept] / probabilities[kept].sum()))
 
     return draw
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities in float64 from the logits of one position."""
+    """Return probabilities in float64 from the logits of one position."""
     powers = np.exp(logits.astype(np.float64) - logits.max())
     return powers / powers.sum()

@@ -1,4 +1,4 @@
-"""The engine whose experts run on a server that speaks OpenAI's protocol."""
+"""The engine for experts on a server with OpenAI's protocol."""
 
 from langchain_memlora.engines.server.engine import ServerEngine
 

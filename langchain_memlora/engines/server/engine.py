@@ -13,22 +13,23 @@ from pathlib import Path
 
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
-from langchain_memlora.engines.prompting import Prompting, Row
-from langchain_memlora.engines.server.wire import Fields, Wire, nonsense
+from langchain_memlora.engines.prompting import PreparedRequest, Prompting
+from langchain_memlora.engines.server.wire import Fields, Wire, invalid_response
 from langchain_memlora.engines.tokens import ChatTokens
 from langchain_memlora.errors import EngineError, InvalidInputError, ModelError
 from langchain_memlora.models.base_model import resolve_base_model
 
 SHOWN_CHOICES = 20
-"""How many of the most probable tokens a server is asked for, the most that vLLM gives unless told otherwise."""
+"""Number of most probable tokens a server is asked for, the maximum of vLLM by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Connected:
-    """What `load` found: how prompts become tokens, and what a request carries to reach each role's adapter."""
+    """The tokenizer, and the fields of a request that select each role's adapter."""
 
+    tokens: ChatTokens
     prompting: Prompting
-    reach: dict[str | None, Fields]
+    adapters: dict[str | None, Fields]
 
 
 class ServerEngine(Engine):
@@ -36,21 +37,21 @@ class ServerEngine(Engine):
 
     Prompts become tokens here, so the server needs no chat template, only the base model that the bundle was trained on and
     its adapters, each under the name of its role: on vLLM as models (`--enable-lora --lora-modules extraction=FOLDER ...`), on
-    llama.cpp as files (`--lora extraction.gguf ...`). `memlora export-adapters` writes both. Which weights a server
-    really holds can't be asked.
+    llama.cpp as files (`--lora extraction.gguf ...`). `memlora export-adapters` writes both. The weights that a server
+    really holds can't be checked.
 
     Requests of all callers are sent as they come, so a server that batches continuously is kept busy. A closed choice is read
-    from the most probable tokens the server names; a choice that is not among them gets the probability 0, and where none
+    from the most probable tokens the server returns; a choice that is not among them gets the probability 0, and if none
     is, all are equally probable.
 
     Args:
         bundle: The experts the server holds.
-        url: Of its API, ending in `/v1`.
+        url: Of the server's API, ending in `/v1`.
         base: Name or folder with the tokenizer of the base model; by default of the one the bundle was trained on.
-        api_key: If the server wants one.
-        timeout: Seconds to wait for one answer.
-        tries: How often a request is sent before the server counts as down.
-        at_once: How many requests may be under way.
+        api_key: If the server requires one.
+        timeout: Seconds to wait for one response.
+        tries: Number of attempts at a request before the server counts as down.
+        at_once: Number of requests in flight.
 
     Raises:
         InvalidInputError: An argument can't be used.
@@ -60,7 +61,7 @@ class ServerEngine(Engine):
         from langchain_memlora.engines.server import ServerEngine
         from langchain_memlora.bundles import load_bundle
 
-        engine = ServerEngine(load_bundle(), "http://127.0.0.1:8000/v1")  # asks nothing until it is used
+        engine = ServerEngine(load_bundle(), "http://127.0.0.1:8000/v1")  # connects at the first request
         engine.close()
         ```
     """
@@ -79,7 +80,7 @@ class ServerEngine(Engine):
         if not url.startswith(("http://", "https://")) or tries < 1 or at_once < 1 or timeout <= 0:
             msg = (
                 f"url={url!r}, timeout={timeout}, tries={tries}, at_once={at_once} can't be used. Pass an address that begins "
-                "with http:// or https://, a timeout above 0, and at least 1 of the others."
+                "with http:// or https://, a timeout above 0, and tries and at_once of at least 1."
             )
             raise InvalidInputError(msg)
         self.bundle = bundle
@@ -91,12 +92,12 @@ class ServerEngine(Engine):
         self._connected: _Connected | None = None
 
     def load(self) -> None:
-        """Read the tokenizer and ask the server what it holds.
+        """Read the tokenizer and ask the server for its adapters.
 
         Raises:
             ModelNotFoundError: There is no such base model.
             ModelError: Its tokenizer can't be read.
-            EngineError: The server is down, answers nonsense, or lacks an adapter.
+            EngineError: The server is down, sends an invalid response, or lacks an adapter.
         """
         base = resolve_base_model(self._base)
         folder = Path(base.source)
@@ -108,16 +109,20 @@ class ServerEngine(Engine):
             raise ModelError(msg) from error
         bare, adapters = self._wire.adapters()
         if missing := sorted(set(map(str, self.bundle.adapters)) - set(adapters)):
-            there = ", ".join(adapters) or "none"
+            available = ", ".join(adapters) or "none"
             msg = (
-                f"The server at {self._wire.url} has no adapter {', '.join(missing)} (it has: {there}). "
+                f"The server at {self._wire.url} has no adapter {', '.join(missing)} (it has: {available}). "
                 "Start it with the adapters that `memlora export-adapters` writes, each under the name of its role."
             )
             raise EngineError(msg)
-        self._connected = _Connected(Prompting(self.bundle, tokens, limit, self._base), {None: bare, **adapters})
+        prompting = Prompting(self.bundle, tokens, limit, self._base)
+        by_role: dict[str | None, Fields] = {None: bare}
+        for name, fields in adapters.items():
+            by_role[name] = fields
+        self._connected = _Connected(tokens, prompting, by_role)
 
     def submit(self, requests: Sequence[Request]) -> Future[list[Completion]]:
-        """Send requests and return at once: a server needs no queue, so nobody waits for another caller's."""
+        """Send requests and return at once: a server needs no queue, so no caller waits for another."""
         try:
             return self._callers.submit(self.compute, tuple(requests))
         except RuntimeError as error:
@@ -129,13 +134,13 @@ class ServerEngine(Engine):
 
         Raises:
             PromptTooLongError: A prompt and what may be written do not fit into the model.
-            EngineError: The server is down or answers nonsense, a role has no adapter, or choices begin alike.
+            EngineError: The server is down or sends an invalid response, a role has no adapter, or choices begin alike.
         """
         with self._loading:
             if self._connected is None:
                 self.load()
         assert self._connected is not None
-        rows = [self._connected.prompting.row(index, request) for index, request in enumerate(requests)]
+        rows = [self._connected.prompting.prepare(index, request) for index, request in enumerate(requests)]
         return list(self._senders.map(self._ask, rows))
 
     def close(self) -> None:
@@ -145,32 +150,32 @@ class ServerEngine(Engine):
         self._wire.close()
         super().close()
 
-    def _ask(self, row: Row) -> Completion:
+    def _ask(self, row: PreparedRequest) -> Completion:
         assert self._connected is not None
         start = time.perf_counter()
-        fields = {"prompt": row.ids, "max_tokens": row.request.max_tokens, "temperature": 0}
+        fields: Fields = {"prompt": row.ids, "max_tokens": row.request.max_tokens, "temperature": 0}
         if row.request.choices:
             fields |= {"max_tokens": 1, "logprobs": SHOWN_CHOICES}
-        answer = self._wire.complete(fields | self._connected.reach[row.adapter])
+        response = self._wire.complete(fields | self._connected.adapters[row.adapter])
         try:
-            choice, written = answer["choices"][0], int(answer["usage"]["completion_tokens"])
-            found = self._chances(row, choice["logprobs"]) if row.request.choices else ()
+            choice, written = response["choices"][0], int(response["usage"]["completion_tokens"])
+            found = self._probabilities(row, choice["logprobs"]) if row.request.choices else ()
             best = max(range(len(found)), key=found.__getitem__) if found else None
             text = str(choice["text"]) if best is None else row.request.choices[best]
             finished = choice["finish_reason"] == "stop" or bool(found)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise nonsense(self._wire.url, answer) from error
+            raise invalid_response(self._wire.url, response) from error
         seconds = time.perf_counter() - start
         return Completion(text, found, len(row.ids), written, seconds, row.adapter, finished)
 
-    def _chances(self, row: Row, logprobs: Fields) -> tuple[float, ...]:
-        """The probability of each choice, from what the server tells of the first token in OpenAI's older or newer form."""
+    def _probabilities(self, row: PreparedRequest, logprobs: Fields) -> tuple[float, ...]:
+        """Return the probability of each choice, from the first token's logprobs in OpenAI's older or newer form."""
         assert self._connected is not None
         if "content" in logprobs:
-            told = {entry["token"]: entry["logprob"] for entry in logprobs["content"][0]["top_logprobs"]}
+            by_token = {entry["token"]: entry["logprob"] for entry in logprobs["content"][0]["top_logprobs"]}
         else:
-            told = logprobs["top_logprobs"][0]
-        firsts = [self._connected.prompting.tokens.text([first]) for first in row.firsts]
-        weights = [math.exp(told[first]) if first in told else 0.0 for first in firsts]
+            by_token = logprobs["top_logprobs"][0]
+        firsts = [self._connected.tokens.text([first]) for first in row.firsts]
+        weights = [math.exp(by_token[first]) if first in by_token else 0.0 for first in firsts]
         total = sum(weights)
         return tuple(weight / total if total else 1 / len(weights) for weight in weights)

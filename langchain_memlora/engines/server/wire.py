@@ -1,4 +1,4 @@
-"""What goes over the wire: one connection pool, bounded retries, and answers that are checked before anybody reads them."""
+"""HTTP client of a model server: one connection pool, bounded retries, and checked responses."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Fields = dict[str, Any]
 
 
 class Wire:
-    """Talks to one server.
+    """A client of one server.
 
     Args:
         url: Of its API, ending in `/v1`.
         api_key: Sent as a bearer token, if given.
-        timeout: Seconds to wait for an answer.
-        tries: How often a request is sent before the server counts as down.
-        connections: How many requests may be under way at once.
+        timeout: Seconds to wait for a response.
+        tries: Number of attempts at a request before the server counts as down.
+        connections: Number of requests in flight.
     """
 
     def __init__(self, url: str, *, api_key: str | None, timeout: float, tries: int, connections: int) -> None:
@@ -37,18 +37,18 @@ class Wire:
         )
 
     def complete(self, fields: Fields) -> Fields:
-        """Send one request to `/completions`; gives the answer."""
-        answer = self._send("POST", f"{self.url}/completions", json=fields)
-        if answer is None:
-            msg = f"{self.url} has no /completions. Pass the address of an API that has, ending in /v1."
+        """Send one request to `/completions` and return the response."""
+        response = self._send("POST", f"{self.url}/completions", json=fields)
+        if response is None:
+            msg = f"{self.url} has no /completions. Pass the address of an API that has it, ending in /v1."
             raise EngineError(msg)
-        return answer
+        return response
 
     def adapters(self) -> tuple[Fields, dict[str, Fields]]:
-        """What a request must carry to reach the base model, and what to reach each adapter, by the adapter's name.
+        """Return the fields of a request that select the base model, and those that select each adapter, by its name.
 
-        llama.cpp lists its adapter files in `/lora-adapters`, and is told with each request how much of each to apply.
-        Other servers, vLLM among them, list an adapter as a model of its own, whose parent is the base.
+        llama.cpp lists its adapter files in `/lora-adapters`, and takes the scale of each with every request. Other
+        servers, vLLM among them, list an adapter as a model of its own, whose parent is the base.
         """
         files = self._send("GET", f"{self.url.removesuffix('/v1')}/lora-adapters")
         if isinstance(files, list):
@@ -64,49 +64,52 @@ class Wire:
         self._client.close()
 
     def _send(self, method: str, url: str, **options: Any) -> Any:
-        """The server's JSON; `None` if there is no such page.
+        """Return the server's JSON; `None` if there is no such page.
 
         Raises:
-            EngineError: The server is down, refuses, or answers something else than JSON.
+            EngineError: The server is down, refuses, or does not respond with JSON.
         """
         problem = ""
         for number in range(self._tries):
             if number:
                 time.sleep(PAUSE * 2 ** (number - 1))
             try:
-                answer = self._client.request(method, url, **options)
+                response = self._client.request(method, url, **options)
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 problem = f"{type(error).__name__}: {error}"
                 continue
-            if answer.status_code in BUSY:
-                problem = f"status {answer.status_code}: {answer.text[:SHOWN]}"
+            if response.status_code in BUSY:
+                problem = f"status {response.status_code}: {response.text[:SHOWN]}"
                 continue
-            if answer.status_code == httpx.codes.NOT_FOUND and method == "GET":
+            if response.status_code == httpx.codes.NOT_FOUND and method == "GET":
                 return None
-            if answer.is_error:
-                msg = f"{url} refused (status {answer.status_code}: {answer.text[:SHOWN]}). Check the key, and what it serves."
+            if response.is_error:
+                problem = f"status {response.status_code}: {response.text[:SHOWN]}"
+                msg = f"{url} refused ({problem}). Check the key, and the server's models."
                 raise EngineError(msg)
             try:
-                return answer.json()
+                return response.json()
             except ValueError as error:
-                raise nonsense(url, answer.text) from error
-        msg = f"{url} does not answer ({problem}), asked {self._tries} time(s). Start the server, or check its address."
+                raise invalid_response(url, response.text) from error
+        msg = (
+            f"{url} does not respond ({problem}), tried {self._tries} time(s). Start the server, or check its address."
+        )
         raise EngineError(msg)
 
 
-def nonsense(url: str, answer: object) -> EngineError:
-    """The error for an answer that is not what the protocol says."""
-    msg = f"{url} answered {str(answer)[:SHOWN]!r}, which can't be read. Check that it speaks OpenAI's completions protocol."
+def invalid_response(url: str, response: object) -> EngineError:
+    """Return the error for a response that breaks the protocol."""
+    msg = f"{url} sent {str(response)[:SHOWN]!r}, which can't be read. Check that it has OpenAI's completions protocol."
     return EngineError(msg)
 
 
 def _scales(ids: dict[str, int], wanted: str | None) -> Fields:
     scales = [{"id": key, "scale": float(name == wanted)} for name, key in ids.items()]
-    # Its cache of prompts does not heed which adapter read them, and would answer with another's.
+    # Its prompt cache ignores the adapter, and would return results of another one.
     return {"lora": scales, "cache_prompt": False}
 
 
 def _of(entry: Any, key: str) -> Any:
     if not isinstance(entry, dict) or key not in entry:
-        raise nonsense("The server", entry)
+        raise invalid_response("The server", entry)
     return entry[key]

@@ -1,9 +1,9 @@
-"""How experts are asked and read: the compact `lines` and the paper's `json`."""
+"""Dialects, in which experts are asked and answer: the compact `lines` and the paper's `json`."""
 
-from langchain_memlora.experts.dialects.base import Ask, Dialect, Reading
+from langchain_memlora.experts.dialects.base import Ask, Dialect, ParsedExtraction
 from langchain_memlora.experts.dialects.json import Json
 from langchain_memlora.experts.dialects.lines import Lines
 
 DIALECTS: dict[str, type[Dialect]] = {dialect.name: dialect for dialect in (Lines, Json)}
 
-__all__ = ["DIALECTS", "Ask", "Dialect", "Json", "Lines", "Reading"]
+__all__ = ["DIALECTS", "Ask", "Dialect", "Json", "Lines", "ParsedExtraction"]

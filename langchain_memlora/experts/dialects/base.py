@@ -1,4 +1,4 @@
-"""What a dialect is: how an expert is asked and how its text is read, side by side."""
+"""The interface of a dialect: the prompts an expert is asked, and the parser of what it writes, side by side."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from langchain_memlora.types import Decision, Fact, Memory
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What could be read in an extraction, and what could not.
+class ParsedExtraction:
+    """The facts of an extraction, and the rows that could not be parsed.
 
     Attributes:
-        rejected: One error for each row that could not be read. No facts and no errors means: nothing to remember.
+        rejected: One error for each row that could not be parsed. No facts and no errors means: nothing to remember.
     """
 
     facts: tuple[Fact, ...]
@@ -27,47 +27,47 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The slots of one prompt, and the closed choices if nothing is to be written."""
+    """The slots of one prompt, and the choices of a closed question."""
 
     slots: dict[str, str]
     choices: tuple[str, ...] = ()
 
 
 class Dialect(ABC):
-    """How prompts are filled and answers read. Knows text, not tensors."""
+    """Fills prompts and parses answers. Handles text, not tensors."""
 
     name: str
 
     @abstractmethod
     def ask_extraction(self, window: Window) -> Ask:
-        """The prompt's slots for one window."""
+        """Return the prompt's slots for one window."""
 
     @abstractmethod
-    def read_extraction(self, completion: Completion, window: Window) -> Reading:
-        """The facts in an extraction."""
+    def read_extraction(self, completion: Completion, window: Window) -> ParsedExtraction:
+        """Parse the facts of an extraction."""
 
     @abstractmethod
     def ask_update(self, fact: Fact, candidates: Sequence[Memory]) -> list[Ask]:
-        """The prompts that decide one fact."""
+        """Return the prompts that decide one fact."""
 
     @abstractmethod
     def read_update(self, completions: Sequence[Completion], fact: Fact, candidates: Sequence[Memory]) -> Decision:
-        """The decision in their completions.
+        """Parse the decision from their completions.
 
         Raises:
-            ExpertOutputError: The text can't be read, or names a memory that was not shown.
+            ExpertOutputError: The text can't be parsed, or names a memory that was not shown.
         """
 
     def read_vision(self, completion: Completion) -> str:
-        """What the vision expert says that a picture shows: all that it wrote.
+        """Parse the vision expert's answer; by default its whole text.
 
         Raises:
-            ExpertOutputError: The text can't be read.
+            ExpertOutputError: The text can't be parsed.
         """
         return completion.text.strip()
 
     def write_vision(self, answer: str, reason: str) -> str:
-        """What a vision expert is trained to write: the answer alone."""
+        """Return the target a vision expert is trained on; by default the answer alone."""
         return answer
 
 
@@ -76,9 +76,9 @@ _LIGHT = frozenset("a an and are been be had has have is s the was were".split()
 
 
 def without_echoes(facts: Iterable[Fact]) -> tuple[Fact, ...]:
-    """Facts, less those with no word that an earlier one of the same message lacks: greedy decoding repeats itself.
+    """Drop facts that add no word to an earlier one of the same message: greedy decoding repeats itself.
 
-    Nobody else catches them: `match` never weighs the facts of one message against each other, since both are true.
+    Nothing later catches them: `match` never compares facts of one message with each other, since both are true.
 
     Example:
         ```python
@@ -87,19 +87,19 @@ def without_echoes(facts: Iterable[Fact]) -> tuple[Fact, ...]:
         from langchain_memlora.types import Fact
 
         now = datetime.now(timezone.utc)
-        told = [Fact(text, "t1", now) for text in ("Ana has a dog named Rex", "Ana's dog is named Rex", "Ana has two dogs")]
-        assert [fact.text for fact in without_echoes(told)] == ["Ana has a dog named Rex", "Ana has two dogs"]
+        facts = [Fact(text, "t1", now) for text in ("Ana has a dog named Rex", "Ana's dog is named Rex", "Ana has two dogs")]
+        assert [fact.text for fact in without_echoes(facts)] == ["Ana has a dog named Rex", "Ana has two dogs"]
         ```
     """
     kept: list[tuple[Fact, set[str]]] = []
     for fact in facts:
         words = set(_WORD.findall(fact.text.casefold())) - _LIGHT
-        told = (seen for other, seen in kept if (other.turn_id, other.retracts) == (fact.turn_id, fact.retracts))
-        if not any(words <= seen for seen in told):
+        earlier = (seen for other, seen in kept if (other.turn_id, other.retracts) == (fact.turn_id, fact.retracts))
+        if not any(words <= seen for seen in earlier):
             kept.append((fact, words))
     return tuple(fact for fact, _ in kept)
 
 
 def written_fact(fact: Fact) -> str:
-    """A fact as the update expert sees it."""
+    """Return a fact as it is shown to the update expert."""
     return f"forget that {fact.text}" if fact.retracts else fact.text

@@ -13,7 +13,7 @@ from typing import Any
 
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
-from langchain_memlora.experts.dialects.base import Ask, Dialect, Reading, without_echoes, written_fact
+from langchain_memlora.experts.dialects.base import Ask, Dialect, ParsedExtraction, without_echoes, written_fact
 from langchain_memlora.experts.windows import Window, speaker_of
 from langchain_memlora.types import Decision, Event, Fact, Memory
 
@@ -21,7 +21,7 @@ _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
 class Json(Dialect):
-    """See the module."""
+    """The JSON dialect of the paper; see the module."""
 
     name = "json"
 
@@ -29,11 +29,11 @@ class Json(Dialect):
         dialogue = " ".join(f"{speaker_of(line.turn)}: {line.text}" for line in window.lines)
         return Ask({"dialogue": dialogue})
 
-    def read_extraction(self, completion: Completion, window: Window) -> Reading:
+    def read_extraction(self, completion: Completion, window: Window) -> ParsedExtraction:
         try:
             rows = _rows(completion.text, "facts")
         except ExpertOutputError as error:
-            return Reading((), (error,))
+            return ParsedExtraction((), (error,))
         facts, rejected = [], []
         last = window.turns[-1]
         for row in rows:
@@ -43,7 +43,7 @@ class Json(Dialect):
                 continue
             turn = next((turn for turn in window.turns if turn.speaker and text.startswith(turn.speaker)), last)
             facts.append(Fact(text, turn.id, turn.observed_at))
-        return Reading(without_echoes(facts), tuple(rejected))
+        return ParsedExtraction(without_echoes(facts), tuple(rejected))
 
     def ask_update(self, fact: Fact, candidates: Sequence[Memory]) -> list[Ask]:
         old = json.dumps(
@@ -89,7 +89,7 @@ def _rows(text: str, key: str) -> list[Any]:
 
 
 def _under(text: str, key: str) -> Any:
-    """What is under `key` in the JSON object of a model's text, code fences and chatter around it ignored."""
+    """Return the value of `key` in the JSON object of a model's text; code fences and text around it are ignored."""
     fenced = _FENCE.search(text)
     body = fenced[1] if fenced else text
     start = body.find("{")

@@ -1,7 +1,7 @@
 """The compact dialect: one fact a line, and one closed question for each pair of new fact and known memory.
 
-Extraction writes `NUMBER rest of the sentence`; the subject is the writer of that message and is put back in code, so
-speakers can't be swapped. `NUMBER forget: ...` asks to forget. `none` stands for nothing.
+Extraction writes `NUMBER rest of the sentence`; the subject is the writer of that message and is restored in code, so
+speakers can't be swapped. `NUMBER forget: ...` is a request to forget. `none` means no facts.
 
 Update writes nothing: for each candidate the probabilities of ADD (unrelated), NONE (same), UPDATE and DELETE are read
 off one position. Together they make one closed choice for the fact: the choice is ADD unless some candidate says otherwise.
@@ -15,14 +15,14 @@ from collections.abc import Sequence
 
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
-from langchain_memlora.experts.dialects.base import Ask, Dialect, Reading, without_echoes, written_fact
+from langchain_memlora.experts.dialects.base import Ask, Dialect, ParsedExtraction, without_echoes, written_fact
 from langchain_memlora.experts.windows import Window, speaker_of
-from langchain_memlora.types import Decision, Event, Fact, Memory, Turn
+from langchain_memlora.types import FORGET_PREFIX, Decision, Event, Fact, Memory, Turn
 
-NOTHING = "none"
-FORGET = "forget:"
-# "The same" and "changed" are hard to tell apart, and only one mistake loses something: NONE drops the new words, UPDATE
-# keeps both (the old ones in the history). So NONE must be at least this much likelier, in log odds; else it is an UPDATE.
+NO_FACTS = "none"
+_FORGET = FORGET_PREFIX.strip()
+# "The same" and "changed" are hard to distinguish, and only one mistake loses something: NONE drops the new words, UPDATE
+# keeps both (the old ones in the history). So NONE must be more likely by this much, in log odds; else it is an UPDATE.
 SURE_OF_SAME = math.log(2)
 LABELS = (Event.ADD, Event.NONE, Event.UPDATE, Event.DELETE)
 _LINE = re.compile(r"(\d{1,3})\s+(\S.*)")
@@ -30,7 +30,7 @@ _HAS_WORD = re.compile(r"\w")
 
 
 class Lines(Dialect):
-    """See the module."""
+    """The compact dialect; see the module."""
 
     name = "lines"
 
@@ -38,27 +38,27 @@ class Lines(Dialect):
         dialogue = "\n".join(f"{line.number or '-'} {speaker_of(line.turn)}: {line.text}" for line in window.lines)
         return Ask({"dialogue": dialogue})
 
-    def read_extraction(self, completion: Completion, window: Window) -> Reading:
+    def read_extraction(self, completion: Completion, window: Window) -> ParsedExtraction:
         facts: list[Fact] = []
         rejected: list[ExpertOutputError] = []
         lines = [line.strip() for line in completion.text.splitlines() if line.strip()]
         if not lines:
             rejected.append(ExpertOutputError("The extraction expert wrote nothing, not even 'none'."))
         cut = lines.pop() if lines and not completion.finished else None
-        # Greedy decoding that loops begins an earlier row again: cutting it off loses nothing.
+        # A loop of greedy decoding repeats an earlier row: cutting it off loses nothing.
         if cut and not any(line.startswith(cut) for line in lines):
             rejected.append(ExpertOutputError(f"The last row was cut off and is left out: {cut!r}"))
         for line in lines:
             match = _LINE.fullmatch(line)
             turn = window.sources.get(int(match[1])) if match else None
-            if line.lower() == NOTHING:
+            if line.lower() == NO_FACTS:
                 continue
-            if not match or not turn or not _HAS_WORD.search(match[2].removeprefix(FORGET)):
+            if not match or not turn or not _HAS_WORD.search(match[2].removeprefix(_FORGET)):
                 shown = ", ".join(map(str, window.sources))
                 rejected.append(ExpertOutputError(f"Row {line!r} does not begin with one of the numbers {shown}."))
                 continue
             facts.append(read_fact(match[2], turn))
-        return Reading(without_echoes(facts), tuple(rejected))
+        return ParsedExtraction(without_echoes(facts), tuple(rejected))
 
     def ask_update(self, fact: Fact, candidates: Sequence[Memory]) -> list[Ask]:
         new = written_fact(fact)
@@ -67,10 +67,10 @@ class Lines(Dialect):
     def read_update(self, completions: Sequence[Completion], fact: Fact, candidates: Sequence[Memory]) -> Decision:
         """Turn the pairwise answers into one distribution over {ADD, NONE i, UPDATE i, DELETE i}.
 
-        Each pair gives odds of its labels against ADD; the choices of all pairs compete on those odds. News concerns one of
-        the memories shown if any, however many are shown, so each pair has only its share of that chance; a request to
-        forget does concern one. The decision's probability is its event's, whichever the target: two memories that say
-        nearly the same must not halve it.
+        Each pair yields odds of its labels against ADD; the choices of all pairs compete on those odds. News concerns at
+        most one of the memories shown, however many are shown, so each pair gets only its share of that probability; a
+        request to forget does concern one. The decision's probability is its event's, whichever the target: two memories
+        that say nearly the same must not halve it.
         """
         share = 0.0 if fact.retracts else math.log(len(candidates))
         choices: list[tuple[float, Event, str | None]] = [(0.0, Event.ADD, None)]
@@ -88,14 +88,14 @@ class Lines(Dialect):
 
 
 def fact_row(number: int, sentence: str, *, retracts: bool = False) -> str:
-    """Write one row as the extraction expert should: `sentence` without its subject."""
-    return f"{number} {FORGET + ' ' if retracts else ''}{sentence}"
+    """Return the row that the extraction expert should write: `sentence` without its subject."""
+    return f"{number} {FORGET_PREFIX if retracts else ''}{sentence}"
 
 
 def read_fact(row: str, turn: Turn) -> Fact:
-    """Put the subject back in front of a row."""
-    retracts = row.startswith(FORGET)
-    rest = row.removeprefix(FORGET).strip()
+    """Return the fact of a row, with its subject restored."""
+    retracts = row.startswith(_FORGET)
+    rest = row.removeprefix(_FORGET).strip()
     subject = speaker_of(turn)
     subject = subject[:1].upper() + subject[1:]
     joint = "" if rest.startswith("'s ") else " "

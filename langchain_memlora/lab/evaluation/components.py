@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.errors import ExpertOutputError
-from langchain_memlora.experts import Experts, Question
+from langchain_memlora.experts import Experts, UpdateQuestion
 from langchain_memlora.lab.evaluation.benchmark import Watch, no_progress
 from langchain_memlora.lab.evaluation.conversations import Conversation
 from langchain_memlora.lab.evaluation.datasets.updates import UpdateCase
@@ -86,7 +86,7 @@ def evaluate_updates(
     start = time.perf_counter()
     for first in range(0, len(chosen), GROUP):
         group = chosen[first : first + GROUP]
-        decisions, cost = experts.decide([_as_question(case) for case in group])
+        decisions, cost, _ = experts.decide([_as_question(case) for case in group])
         usage.append(cost)
         for case, decision in zip(group, decisions, strict=True):
             read = None if isinstance(decision, ExpertOutputError) else decision
@@ -120,9 +120,9 @@ def _expected(case: UpdateCase) -> Event:
     return Event.NONE if case.retracts and case.label is Event.ADD else case.label
 
 
-def _as_question(case: UpdateCase) -> Question:
+def _as_question(case: UpdateCase) -> UpdateQuestion:
     memory = Memory(f"{case.id}-memory", case.memory, Scope("evaluation"), NOW, NOW, NOW)
-    return Question(Fact(case.fact, case.id, NOW, case.retracts), (memory,))
+    return UpdateQuestion(Fact(case.fact, case.id, NOW, case.retracts), (memory,))
 
 
 def _cost(usage: Sequence[Usage], calls: int, seconds: float) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _majority(rows: Sequence[VisionRow]) -> dict[str, str]:
 
 def _from_pixels(experts: Experts, row: VisionRow) -> str:
     try:
-        return experts.look(row.question, "", [row.image])[0]
+        return experts.answer_about_images(row.question, "", [row.image])[0]
     except ExpertOutputError:  # an unreadable answer is a wrong one
         return ""
 
@@ -96,7 +96,7 @@ def _from_caption(experts: Experts, row: VisionRow, captions: dict[bytes, str]) 
     """Answer from a caption; a missing one is written once."""
     if row.image not in captions:
         try:
-            captions[row.image] = experts.see([row.image])[0][0]
+            captions[row.image] = experts.caption([row.image])[0][0]
         except ExpertOutputError:
             captions[row.image] = ""
     return experts.answer(row.question, f"(picture: {captions[row.image]})")[0]

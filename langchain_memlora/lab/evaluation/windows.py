@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from langchain_memlora.experts import Experts, Window, cut_windows
 from langchain_memlora.lab.evaluation.conversations import Conversation
 from langchain_memlora.lab.evaluation.metrics.facts import ReadWindow
-from langchain_memlora.types import Operation, Turn, Usage
+from langchain_memlora.types import FORGET_PREFIX, Operation, Turn, Usage
 
 if TYPE_CHECKING:
     from langchain_memlora.memory.memory import MemLoRAMemory
 
 GROUP = 8
-FORGET = "forget: "
 
 
 def cut_conversation(conversation: Conversation, *, new_turns: int, context_turns: int) -> list[Window]:
@@ -42,9 +41,9 @@ def read_windows(
         extractions, cost = experts.extract(group)
         usage.append(cost)
         for window, extraction in zip(group, extractions, strict=True):
-            predicted = tuple(fact.text for fact in extraction.reading.facts)
+            predicted = tuple(fact.text for fact in extraction.parsed.facts)
             gold = annotated(conversation, window.turns)
-            read.append(ReadWindow(gold, predicted, valid=not extraction.reading.rejected))
+            read.append(ReadWindow(gold, predicted, valid=not extraction.parsed.rejected))
         on_windows(len(group))
     return read, usage
 
@@ -59,7 +58,7 @@ def remembered_windows(memory: MemLoRAMemory, conversation: Conversation) -> lis
     for job in memory.ledger.jobs("done", "failed", "pending"):
         turns = memory.ledger.turns(job.turns)
         stated = [operation for key in job.turns for operation in by_turn.get(key, ())]
-        predicted = tuple(operation.fact.removeprefix(FORGET) for operation in stated)
+        predicted = tuple(operation.fact.removeprefix(FORGET_PREFIX) for operation in stated)
         gold = annotated(conversation, [turns[key] for key in job.turns])
         read.append(ReadWindow(gold, predicted, valid=job.status == "done"))
     return read

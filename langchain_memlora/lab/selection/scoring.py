@@ -14,7 +14,7 @@ from langchain_memlora.bundles import load_bundle
 from langchain_memlora.engines.transformers import TransformersEngine
 from langchain_memlora.experts import UNKNOWN, Experts
 from langchain_memlora.experts.dialects.lines import read_fact
-from langchain_memlora.graph import Services, build_remember_graph, build_respond_graph, compile_quietly
+from langchain_memlora.graph import Services, build_remember_graph, build_respond_graph, compile_without_checkpointer
 from langchain_memlora.lab.evaluation.metrics.token_f1 import token_f1
 from langchain_memlora.lab.evaluation.metrics.words import normalize
 from langchain_memlora.lab.temporary_index import temporary_index
@@ -77,8 +77,8 @@ class StoryScore:
 
 def _play(story: Story, services: Services) -> list[float]:
     """Add a story session by session, then ask its questions."""
-    remember = compile_quietly(build_remember_graph(services), "remember")
-    respond = compile_quietly(build_respond_graph(services), "respond")
+    remember = compile_without_checkpointer(build_remember_graph(services), "remember")
+    respond = compile_without_checkpointer(build_respond_graph(services), "respond")
     scope = Scope(story.id)
     sessions: dict[str, list[Turn]] = {}
     for turn, _ in story.turns():
@@ -87,7 +87,7 @@ def _play(story: Story, services: Services) -> list[float]:
     for turns in sessions.values():
         remember.invoke({"scope": scope, "turns": turns}, {"recursion_limit": STEPS})
     return [
-        answer_f1(respond.invoke({"scope": scope, "question": question, "usage": []})["answer"], gold)
+        answer_f1(respond.invoke({"scope": scope, "question": question})["answer"], gold)
         for question, gold in questions_of(story)
     ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from langchain_memlora.lab.training.rows import TextRow
 
 if TYPE_CHECKING:
-    from langchain_memlora.engines.wrapping import Wrapping
+    from langchain_memlora.engines.transformers_tokens import TransformersTokens
 
 
 class Example(TypedDict):
@@ -18,11 +18,11 @@ class Example(TypedDict):
     prompt_length: int
 
 
-def tokenize_row(row: TextRow, wrapping: Wrapping) -> Example:
+def tokenize_row(row: TextRow, tokens: TransformersTokens) -> Example:
     """Tokenise a row as the engine renders it."""
-    prompt = wrapping.ids([(message["role"], message["content"]) for message in row["prompt"]])
-    written = row["completion"][0]["content"] + wrapping.tokenizer.eos_token
-    ending = wrapping.tokenizer(written, add_special_tokens=False)["input_ids"]
+    prompt = tokens.chat([(message["role"], message["content"]) for message in row["prompt"]])
+    written = row["completion"][0]["content"] + tokens.tokenizer.eos_token
+    ending = tokens.tokenizer(written, add_special_tokens=False)["input_ids"]
     return {"input_ids": [*prompt, *ending], "prompt_length": len(prompt)}
 
 

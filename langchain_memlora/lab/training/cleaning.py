@@ -21,7 +21,7 @@ from langchain_memlora.lab.training.replies import (
     object_with,
     without_thoughts,
 )
-from langchain_memlora.types import Event, Fact, Memory
+from langchain_memlora.types import FORGET_PREFIX, Event, Fact, Memory
 
 _UNKNOWN = re.compile(
     r"(unknown|not (mentioned|known|told|stated|specified)|no (information|answer))\b.*", re.IGNORECASE
@@ -115,7 +115,7 @@ def clean_questions(text: str) -> Cleaned:
 
 def fact_of(taught: TaughtFact, window: Window) -> Fact:
     """Return the fact with its subject restored, as the student's own output will be read."""
-    row = f"forget: {taught.sentence}" if taught.retracts else taught.sentence
+    row = FORGET_PREFIX + taught.sentence if taught.retracts else taught.sentence
     return read_fact(row, window.sources[taught.number])
 
 

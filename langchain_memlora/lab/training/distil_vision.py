@@ -12,7 +12,7 @@ from pathlib import Path
 
 from langchain_memlora.bundles import Role
 from langchain_memlora.errors import InvalidImageError, InvalidInputError
-from langchain_memlora.experts.sight import DESCRIBE
+from langchain_memlora.experts.vision import DESCRIBE
 from langchain_memlora.lab.training.distil import Distilled, Record, write_distilled
 from langchain_memlora.lab.training.replies import Cleaned
 from langchain_memlora.lab.training.teacher import Reply, Teacher, teacher_prompt

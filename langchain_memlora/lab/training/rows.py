@@ -13,7 +13,7 @@ from typing import TypedDict
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.bundles.roles import Role
 from langchain_memlora.experts.dialects.base import written_fact
-from langchain_memlora.experts.dialects.lines import NOTHING, Lines, fact_row, read_fact
+from langchain_memlora.experts.dialects.lines import NO_FACTS, Lines, fact_row, read_fact
 from langchain_memlora.experts.prompts import render
 from langchain_memlora.experts.windows import Window, cut_windows
 from langchain_memlora.lab.training.stories import Story
@@ -87,7 +87,7 @@ def _extraction_row(bundle: Bundle, window: Window, facts: dict[str, tuple[tuple
         for sentence, retracts in facts[turn.id]
     ]
     prompt = render(bundle, Role.EXTRACTION, **Lines().ask_extraction(window).slots)
-    return as_row(prompt, "\n".join(lines) or NOTHING)
+    return as_row(prompt, "\n".join(lines) or NO_FACTS)
 
 
 def story_sessions(stories: Iterable[Story]) -> list[list[AnnotatedTurn]]:

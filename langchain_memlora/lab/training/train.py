@@ -101,14 +101,15 @@ def train_expert(
     """
     from transformers import AutoConfig, AutoTokenizer
 
-    from langchain_memlora.engines.loading import pad_id, wrapping
+    from langchain_memlora.engines.loading import chat_tokens
+    from langchain_memlora.engines.transformers_tokens import pad_id
 
     recipe = recipe or RECIPES[role]
     source = resolve_base_model(bundle.card.base.name).source
     tokenizer = AutoTokenizer.from_pretrained(source)
-    wrap = wrapping(bundle, tokenizer, AutoConfig.from_pretrained(source))
-    kept, dropped = fitting([tokenize_row(row, wrap) for row in rows], recipe.max_length)
-    validating, _ = fitting([tokenize_row(row, wrap) for row in validation], recipe.max_length)
+    tokens = chat_tokens(bundle, tokenizer, AutoConfig.from_pretrained(source))
+    kept, dropped = fitting([tokenize_row(row, tokens) for row in rows], recipe.max_length)
+    validating, _ = fitting([tokenize_row(row, tokens) for row in validation], recipe.max_length)
     if not kept or not validating:
         msg = f"No rows to train the {role} expert on ({len(kept)} rows, {len(validating)} validation rows). Pass more data."
         raise InvalidInputError(msg)
@@ -214,11 +215,11 @@ def lora_config(recipe: Recipe, config: Any, invocation: Sequence[int] = ()) -> 
     """Return PEFT's configuration of an adapter; on a vision-language model, of its language tower only."""
     from peft import LoraConfig
 
-    from langchain_memlora.engines.loading import sees
-    from langchain_memlora.engines.seeing import language_targets
+    from langchain_memlora.engines.loading import is_vision_language
+    from langchain_memlora.engines.vision_models import language_targets
 
     targets = recipe.targets if isinstance(recipe.targets, str) else list(recipe.targets)
-    if sees(config):
+    if is_vision_language(config):
         targets = language_targets(*(LANGUAGE_LAYERS if recipe.targets == "all-linear" else recipe.targets))
     return LoraConfig(
         r=recipe.rank,

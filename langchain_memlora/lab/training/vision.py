@@ -47,7 +47,7 @@ def train_vision_expert(
     from peft import get_peft_model
     from transformers import AutoModelForImageTextToText
 
-    from langchain_memlora.engines.seeing import Seeing
+    from langchain_memlora.engines.vision_models import VisionProcessor
 
     if not rows or not validation:
         msg = (
@@ -59,7 +59,7 @@ def train_vision_expert(
     check_sight(bundle.card.base.name)
     torch.manual_seed(recipe.seed)
     base = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
-    seeing = Seeing(source, None)
+    seeing = VisionProcessor(source, None)
     invocation = seeing.processor.tokenizer(recipe.invocation, add_special_tokens=False)["input_ids"]
     model = get_peft_model(base, lora_config(recipe, base.config, invocation))
     collator = partial(collate, bundle=bundle, seeing=seeing)
@@ -77,9 +77,9 @@ def check_sight(base: str) -> None:
     """
     from transformers import AutoConfig
 
-    from langchain_memlora.engines.loading import sees
+    from langchain_memlora.engines.loading import is_vision_language
 
-    if not sees(AutoConfig.from_pretrained(resolve_base_model(base).source)):
+    if not is_vision_language(AutoConfig.from_pretrained(resolve_base_model(base).source)):
         msg = f"The base model {base} has no vision. Create the bundle with --base and a vision-language model."
         raise InvalidInputError(msg)
 

@@ -14,7 +14,7 @@ from langchain_memlora.cli.app import app
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.errors import InvalidInputError, VisionNotConfiguredError
 from langchain_memlora.experts import Experts, VisionExpert
-from langchain_memlora.experts.sight import DESCRIBE
+from langchain_memlora.experts.vision import DESCRIBE
 from langchain_memlora.lab.evaluation.metrics.vqa import same_answer
 from langchain_memlora.lab.evaluation.report import write_report
 from langchain_memlora.lab.evaluation.vqa import FROM_CAPTION, FROM_PIXELS, MAJORITY, evaluate_vqa

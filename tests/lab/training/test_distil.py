@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from langchain_memlora.bundles import Bundle, Role
 from langchain_memlora.cli.app import app
 from langchain_memlora.errors import EngineError, InvalidInputError
-from langchain_memlora.experts import Experts, Question
+from langchain_memlora.experts import Experts, UpdateQuestion
 from langchain_memlora.lab.training import distil as distilling
 from langchain_memlora.lab.training.chats import Chat, load_chats
 from langchain_memlora.lab.training.distil import Distilled, distil
@@ -190,7 +190,7 @@ def test_row_prompts_match_runtime(tmp_path: Path, bundle: Bundle) -> None:
         experts = Experts(bundle, engine)
         at = ROME.sittings()[1][0].observed_at
         old = Memory("m", "User live in Rome", Scope("rome"), at, at, at)
-        experts.decide([Question(Fact("User live in Oslo now", "t", at), (old,))])
+        experts.decide([UpdateQuestion(Fact("User live in Oslo now", "t", at), (old,))])
         prompt, _ = _texts(made, Role.GENERATION)[0]
         context, question = prompt.split("\n\nQuestion: ")
         experts.answer(question, context)

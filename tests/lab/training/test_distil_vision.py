@@ -19,7 +19,7 @@ from langchain_memlora.cli.app import app
 from langchain_memlora.engines import Completion
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts.dialects import DIALECTS
-from langchain_memlora.experts.sight import DESCRIBE
+from langchain_memlora.experts.vision import DESCRIBE
 from langchain_memlora.lab.training.distil_vision import KINDS, distil_vision
 from langchain_memlora.lab.training.teacher import Teacher
 from langchain_memlora.lab.training.vision_cleaning import clean_picture_question

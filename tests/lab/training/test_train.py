@@ -18,7 +18,7 @@ from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.engines.base import Request
 from langchain_memlora.engines.loading import tokenizer_sha256
 from langchain_memlora.engines.transformers import TransformersEngine
-from langchain_memlora.engines.wrapping import Wrapping
+from langchain_memlora.engines.transformers_tokens import TransformersTokens
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.lab.training.batches import collate, tokenize_row
 from langchain_memlora.lab.training.build import build_expert, split, story_rows
@@ -56,8 +56,8 @@ def fresh(tiny: Tiny, tmp_path: Path) -> Path:
     return Path(shutil.copytree(tiny.bundle_path, tmp_path / "bundle"))
 
 
-def _wrapping(tiny: Tiny) -> Wrapping:
-    return Wrapping(AutoTokenizer.from_pretrained(tiny.base), TEMPLATE)
+def _wrapping(tiny: Tiny) -> TransformersTokens:
+    return TransformersTokens(AutoTokenizer.from_pretrained(tiny.base), TEMPLATE)
 
 
 MIXED = [

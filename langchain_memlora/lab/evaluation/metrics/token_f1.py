@@ -6,9 +6,8 @@ the published scorer uses NLTK's, which differ for a few words (see docs/benchma
 
 from __future__ import annotations
 
-from collections import Counter
-
 from langchain_memlora.lab.evaluation.metrics.words import stems
+from langchain_memlora.testing.token_f1 import token_f1 as overlap
 
 MULTI_HOP, OPEN_DOMAIN = "1", "3"
 NOT_TOLD = ("no information available", "not mentioned")
@@ -24,9 +23,7 @@ def token_f1(prediction: str, gold: str) -> float:
         assert token_f1("in May 2023", "May 2023") == 0.8
         ```
     """
-    said, right = stems(prediction), stems(gold)
-    common = sum((Counter(said) & Counter(right)).values())
-    return 2 * common / (len(said) + len(right)) if common else 0.0
+    return overlap(stems(prediction), stems(gold))
 
 
 def list_f1(prediction: str, gold: str) -> float:

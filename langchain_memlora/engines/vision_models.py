@@ -1,7 +1,7 @@
-"""Makes requests with pictures ready for a vision-language model, with the processor that belongs to it.
+"""Preparation of requests with pictures for a vision-language model, with its processor.
 
-Processors come in two kinds; ours is the one that works on Pillow images, for torchvision has no build that fits every build
-of torch. It is loaded with the first picture, so text alone costs what it costs on a language model.
+Of the two image backends of processors, the one on Pillow images is used, since torchvision has no build for every build of
+torch. It is loaded with the first picture, so text alone costs what it costs on a language model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, ProcessorMixin
+from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 
 from langchain_memlora.engines.base import Request
@@ -25,15 +25,15 @@ LANGUAGE_TOWER = r".*\.(?:text_model|language_model)\.(?:.*\.)?(?:{})"
 
 
 def language_targets(*layers: str) -> str:
-    """A pattern for LoRA's `target_modules` that meets layers of the language tower, and none of the vision tower's.
+    """Return a pattern for LoRA's `target_modules` that matches layers of the language tower, and none of the vision tower.
 
     Args:
-        layers: Names of linear layers. In most vision towers they bear the same names.
+        layers: Names of linear layers. Most vision towers use the same names.
 
     Example:
         ```python
         import re
-        from langchain_memlora.engines.seeing import language_targets
+        from langchain_memlora.engines.vision_models import language_targets
 
         pattern = language_targets("q_proj", "v_proj")
         assert re.fullmatch(pattern, "model.language_model.layers.0.self_attn.q_proj")
@@ -43,12 +43,12 @@ def language_targets(*layers: str) -> str:
     return LANGUAGE_TOWER.format("|".join(layers))
 
 
-class Seeing:
-    """The processor of a base model that sees.
+class VisionProcessor:
+    """The processor of a vision-language base model.
 
     Args:
         source: Folder or hub id of the base model.
-        limit: How many tokens it can read and write together; `None` for any number.
+        limit: Number of tokens it can read and write together; `None` for any number.
     """
 
     def __init__(self, source: str, limit: int | None) -> None:
@@ -56,8 +56,8 @@ class Seeing:
         self._limit = limit
 
     @functools.cached_property
-    def processor(self) -> ProcessorMixin:
-        """Loaded at first use, with the backend that needs no torchvision.
+    def processor(self) -> Any:
+        """The processor, loaded at first use, with the backend that needs no torchvision.
 
         Raises:
             ModelError: It can't be read.
@@ -71,10 +71,10 @@ class Seeing:
         return processor
 
     def inputs(self, requests: Sequence[Request], endings: Sequence[str] = ()) -> dict[str, torch.Tensor]:
-        """Token ids, attention mask and pixels of requests that all have pictures, padded on the left.
+        """Return token ids, attention mask and pixels of requests that all have pictures, padded on the left.
 
         Args:
-            endings: What the model is to write, for training.
+            endings: Text appended to each prompt: the targets, for training.
 
         Raises:
             EngineError: A picture can't be read.
@@ -85,7 +85,7 @@ class Seeing:
         try:
             images = [[Image.open(io.BytesIO(data)).convert("RGB") for data in request.images] for request in requests]
         except OSError as error:
-            msg = f"A picture can't be read ({error!s:.200}). Pass what `langchain_memlora.intake.as_picture` gives."
+            msg = f"A picture can't be read ({error!s:.200}). Pass what `langchain_memlora.intake.as_picture` returns."
             raise EngineError(msg) from error
         inputs = self.processor(text=texts, images=images, padding=True, return_tensors="pt")
         for request, length in zip(requests, inputs["attention_mask"].sum(-1).tolist(), strict=True):
@@ -99,9 +99,9 @@ class Seeing:
         return {name: value for name, value in inputs.items() if isinstance(value, torch.Tensor)}
 
     def text(self, request: Request) -> str:
-        """The prompt as the model's own template wraps it, up to where the model begins to write.
+        """Return the prompt in the model's own template, up to where the model begins to write.
 
-        Control tokens in what people say are taken out.
+        Control tokens in the prompt are removed.
         """
         control = sorted(self.processor.tokenizer.get_added_vocab(), key=len, reverse=True)
         prompt = re.sub("|".join(map(re.escape, control)) or "(?!)", "", request.prompt)
@@ -111,17 +111,17 @@ class Seeing:
         )
 
 
-def _load(source: str) -> ProcessorMixin:
-    """A processor for still pictures. Those that also take films can't be loaded whole without torchvision."""
-    kind = PROCESSOR_MAPPING[type(AutoConfig.from_pretrained(source))]
-    if "video_processor" not in kind.get_attributes():
-        return kind.from_pretrained(source)
-    known, _ = kind.get_processor_dict(source)
-    taken = inspect.signature(kind.__init__).parameters
-    options = {name: value for name, value in known.items() if name in taken and name not in kind.get_attributes()}
+def _load(source: str) -> Any:
+    """Load a processor for still pictures. Those that also take videos can't be loaded whole without torchvision."""
+    base: Any = PROCESSOR_MAPPING[type(AutoConfig.from_pretrained(source))]
+    if "video_processor" not in base.get_attributes():
+        return base.from_pretrained(source)
+    stored, _ = base.get_processor_dict(source)
+    accepted = inspect.signature(base.__init__).parameters
+    options = {key: value for key, value in stored.items() if key in accepted and key not in base.get_attributes()}
     tokenizer = AutoTokenizer.from_pretrained(source)
     options["chat_template"] = options.get("chat_template") or tokenizer.chat_template
-    return type(kind.__name__, (_WithoutFilms, kind), {})(
+    return type(base.__name__, (_NoVideoMixin, base), {})(
         image_processor=AutoImageProcessor.from_pretrained(source, backend="pil"),
         tokenizer=tokenizer,
         video_processor=None,
@@ -129,8 +129,8 @@ def _load(source: str) -> ProcessorMixin:
     )
 
 
-class _WithoutFilms:
-    """Lets a processor do without its part for films, whose very class can't be named without torchvision."""
+class _NoVideoMixin:
+    """Lets a processor omit its video part, whose class can't be imported without torchvision."""
 
     def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
         if argument_name != "video_processor":
