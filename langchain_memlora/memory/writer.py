@@ -147,7 +147,7 @@ class Writer:
             failures = tuple(Failure(job.id, type(error).__name__, str(error), job.attempts + 1) for job in jobs)
             return AddResult(status="failed", errors=failures, seconds=time.perf_counter() - start)
 
-    def _run(self, state: dict[str, Any]) -> AddResult:
+    def _run(self, state: RememberInput) -> AddResult:
         start = time.perf_counter()
         out = self._invoke(state)
         self._expire(state["scope"])

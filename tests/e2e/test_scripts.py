@@ -1,4 +1,4 @@
-"""Tests of the held-out scripts through the real pipeline; `make figures` writes their scores into README."""
+"""Tests of the held-out scripts through the real pipeline; `make measure WHAT=figures` records their scores."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future
 import pytest
 
 from langchain_memlora.engines import ChatRequest, Completion, Engine, Request
-from langchain_memlora.engines.chat import Say
+from langchain_memlora.engines.chat import ChunkCallback
 from langchain_memlora.errors import EngineError
 
 
@@ -32,7 +32,7 @@ class LetterEngine(Engine):
         self.diary += [request.prompt for request in requests]
         return [Completion(request.prompt) for request in requests]
 
-    def write(self, request: ChatRequest, say: Say) -> Completion:
+    def write(self, request: ChatRequest, say: ChunkCallback) -> Completion:
         text = request.messages[-1][1]
         self.started.set()
         assert self.go_on.wait(10)

@@ -1,4 +1,4 @@
-"""Tests of the counts and promises of `make bench`."""
+"""Tests of the counts and promises of `make measure WHAT=speed`."""
 
 from pathlib import Path
 from typing import Any

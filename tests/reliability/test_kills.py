@@ -1,4 +1,4 @@
-"""Tests of a few process kills of each kind; `make reliability FULL=1` runs a thousand."""
+"""Tests of a few process kills of each kind; `make measure WHAT=reliability OPTIONS=--full` runs a thousand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the parts of `make vision`."""
+"""Tests of the parts of `make measure WHAT=vision`."""
 
 import json
 import subprocess
