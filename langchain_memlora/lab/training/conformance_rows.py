@@ -1,7 +1,7 @@
 """Makes the held-out rows of the engine conformance suite, `langchain_memlora/testing/data/heldout.jsonl`.
 
-Run `python -m langchain_memlora.lab.training.conformance_rows` when the shipped stories or their `validation` marks change, then
-run the suite and `make measure WHAT=engines` again: their figures depend on these rows.
+Run `python -m langchain_memlora.lab.training.conformance_rows` when the shipped stories or their `validation` marks change,
+then run the suite and `make measure WHAT=engines` again: their figures depend on these rows.
 
 The rows are from stories with a `validation` mark, which `build.split` keeps out of training. They are stored as data, with
 the slots of a prompt rather than the prompt, so that `testing` needs no lab and each bundle renders its own prompts.
