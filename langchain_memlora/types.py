@@ -78,15 +78,37 @@ class Turn:
         return " ".join(filter(None, (self.text, *(f"(picture: {caption})" for caption in self.captions if caption))))
 
 
+Form = Literal["said", "written", "given", "unproven"]
+"""Source of a memory's text: `said` is the speaker's own words, `written` a sentence of the extraction expert that was checked
+against them, `given` the caller's text, `unproven` a sentence that was never checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The part of a turn that states one thing.
+
+    Attributes:
+        start: Offset of the first character in `Turn.words`.
+        end: Offset after the last character.
+        asked: The message before, where the span can't be understood without it; usually a question.
+    """
+
+    start: int
+    end: int
+    asked: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One remembered fact, in a sentence.
+    """One remembered fact: a sentence, or a quotation of the speaker.
 
     Attributes:
         id: Stays the same when the memory is updated.
         observed_at: The time of the turn that supports the current text.
         turn_ids: The turns that support the current text.
         revision: Counts the changes to this memory, from 1.
+        form: Source of the current text.
+        said: The part of the newest turn that states it; `None` where the extraction expert marked none.
     """
 
     id: str
@@ -99,6 +121,8 @@ class Memory:
     turn_ids: tuple[str, ...] = ()
     revision: int = 1
     metadata: dict[str, Any] = field(default_factory=dict)
+    form: Form = "given"
+    said: Span | None = None
 
 
 FORGET_PREFIX = "forget: "
@@ -110,15 +134,19 @@ class Fact:
     """A fact that the extraction expert found in one turn.
 
     Attributes:
-        text: A sentence with its subject.
+        text: A sentence with its subject, or a quotation of the speaker.
         turn_id: The turn that states it.
         retracts: The user asks to forget this rather than to remember it.
+        form: Source of the text.
+        said: The part of the turn that states it, where the dialect marks one.
     """
 
     text: str
     turn_id: str
     observed_at: datetime
     retracts: bool = False
+    form: Form = "unproven"
+    said: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

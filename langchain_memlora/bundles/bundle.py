@@ -57,6 +57,18 @@ class UpdateSpec(BaseModel):
     confidence: float = Field(0.6, ge=0, le=1, description="A less probable choice becomes ADD.")
 
 
+class ChoiceSpec(BaseModel):
+    """Thresholds of the questions by which the `spans` dialect chooses sentences, calibrated on held-out files."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    states: float = Field(0.5, ge=0, le=1, description="A sentence this likely to state something is remembered.")
+    forget: float = Field(0.5, ge=0, le=1, description="A sentence this likely to ask to forget something does.")
+    needs: float = Field(0.5, ge=0, le=1, description="A sentence this likely to need what is before it is widened.")
+    later: float = Field(0.5, ge=0, le=1, description="A sentence this likely to be corrected later is widened.")
+    languages: tuple[str, ...] = Field(("en",), min_length=1, description="ISO 639-1 codes of what the expert reads.")
+
+
 class Card(BaseModel):
     """The description of a bundle."""
 
@@ -65,10 +77,11 @@ class Card(BaseModel):
     format: Literal[1] = FORMAT
     name: str
     version: str = "0.1.0"
-    dialect: Literal["lines", "json"] = "lines"
+    dialect: Literal["spans", "lines", "json"] = "lines"
     base: BaseSpec
     window: WindowSpec = WindowSpec()
     update: UpdateSpec = UpdateSpec()
+    choice: ChoiceSpec = ChoiceSpec()
     max_tokens: dict[Role, int] = {Role.EXTRACTION: 160, Role.MEMORY_UPDATE: 256, Role.GENERATION: 48, Role.VISION: 48}
     licence: str = "unknown"
     data: list[str] = []
