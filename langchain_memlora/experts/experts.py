@@ -74,16 +74,20 @@ class Experts:
         self.bundle = bundle
         self.engine = engine
         self.vision = vision
-        self.dialect = DIALECTS[bundle.card.dialect]()
+        self.dialect = DIALECTS[bundle.card.dialect](bundle.card.choice)
 
     def extract(self, windows: Sequence[Window]) -> tuple[list[Extraction], Usage]:
         """Extract facts from windows; output that can't be parsed is reported in the result, never raised."""
-        requests = [self._request(Role.EXTRACTION, self.dialect.ask_extraction(window)) for window in windows]
+        asks = [self.dialect.ask_extraction(window) for window in windows]
+        requests = [self._request(Role.EXTRACTION, ask) for group in asks for ask in group]
         completions = self.engine.run(requests) if requests else []
-        extractions = [
-            Extraction(self.dialect.read_extraction(completion, window), completion.text)
-            for completion, window in zip(completions, windows, strict=True)
-        ]
+        extractions: list[Extraction] = []
+        done = 0
+        for window, group in zip(windows, asks, strict=True):
+            own = completions[done : done + len(group)]
+            done += len(group)
+            raw = "\n".join(completion.text for completion in own)
+            extractions.append(Extraction(self.dialect.read_extraction(own, window), raw))
         return extractions, usage_of("extract", completions)
 
     def decide(

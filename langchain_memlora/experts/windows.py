@@ -60,6 +60,7 @@ def cut_windows(
     new_turns: int = 4,
     context_turns: int = 2,
     sources: Collection[str] = ("user",),
+    whole_messages: bool = False,
 ) -> list[Window]:
     """Cut new turns of one thread into windows.
 
@@ -69,6 +70,7 @@ def cut_windows(
         new_turns: Up to this many new turns in a window.
         context_turns: Up to this many turns shown before them, unnumbered.
         sources: Roles whose turns can state facts.
+        whole_messages: Show source turns as they are, rather than in pieces of one line each.
 
     Returns:
         Windows that hold at least one numbered line. Turns after the last source of a window are not shown:
@@ -92,6 +94,9 @@ def cut_windows(
         while new and (new[-1].role not in sources or not new[-1].text.strip()):
             new = new[:-1]
         context = everything[max(0, start - context_turns) : start]
+        if whole_messages:
+            windows.append(_window(context, [(turn, turn.text) for turn in new], sources))
+            continue
         pieces = [piece for turn in new for piece in _pieces(turn, sources)]
         for group in _groups(pieces):
             windows.append(_window(context, group, sources))

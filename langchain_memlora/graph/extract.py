@@ -65,7 +65,14 @@ def make_extract(services: Services) -> Node[ExtractInput, ExtractOutput]:
         new, before = (
             [replace(turns[k], text=turns[k].words) for k in keys if k in turns] for keys in (job.turns, job.context)
         )
-        return cut_windows(new, before, new_turns=len(new), context_turns=len(before), sources=services.sources)
+        return cut_windows(
+            new,
+            before,
+            new_turns=len(new),
+            context_turns=len(before),
+            sources=services.sources,
+            whole_messages=services.experts.dialect.whole_messages,
+        )
 
     return extract
 

@@ -28,7 +28,7 @@ ANY_JSON = st.recursive(
 
 
 def read(text: str) -> ParsedExtraction:
-    return JSON.read_extraction(Completion(text), WINDOW)
+    return JSON.read_extraction([Completion(text)], WINDOW)
 
 
 def decide(*rows: object) -> Decision:

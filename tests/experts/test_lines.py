@@ -25,11 +25,11 @@ WINDOW = cut_windows(SAID[1:], SAID[:1])[0]
 
 
 def read(text: str, *, finished: bool = True) -> ParsedExtraction:
-    return LINES.read_extraction(Completion(text, finished=finished), WINDOW)
+    return LINES.read_extraction([Completion(text, finished=finished)], WINDOW)
 
 
 def test_prompt_numbers_sources_only() -> None:
-    asked = LINES.ask_extraction(WINDOW).slots["dialogue"]
+    asked = LINES.ask_extraction(WINDOW)[0].slots["dialogue"]
     assert asked == "- assistant: Hello\n1 Ana: I moved\n- assistant: Nice!\n2 user: I run"
 
 
@@ -106,7 +106,7 @@ def test_any_text_is_parsed_or_rejected(text: str, finished: bool) -> None:
 
 def test_context_only_window_has_no_facts() -> None:
     window = Window((Line(SAID[0], "Hello", None),))
-    assert LINES.read_extraction(Completion("1 said hello"), window).facts == ()
+    assert LINES.read_extraction([Completion("1 said hello")], window).facts == ()
 
 
 # -- update

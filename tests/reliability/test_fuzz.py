@@ -60,7 +60,7 @@ def test_extraction_uses_shown_turns_only(text: str, finished: bool) -> None:
     window = fuzz.window()
     shown = {turn.id for turn in window.turns}
     for dialect in DIALECTS.values():
-        reading = dialect().read_extraction(Completion(text, finished=finished), window)
+        reading = dialect().read_extraction([Completion(text, finished=finished)], window)
         assert {fact.turn_id for fact in reading.facts} <= shown
 
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from langchain_memlora.bundles.bundle import ChoiceSpec
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts.windows import Window
@@ -37,14 +38,19 @@ class Dialect(ABC):
     """Fills prompts and parses answers. Handles text, not tensors."""
 
     name: str
+    whole_messages = False
+    """Messages of a window are shown as they are, not cut into pieces of one line each."""
+
+    def __init__(self, choice: ChoiceSpec | None = None) -> None:
+        self.choice = choice or ChoiceSpec()
 
     @abstractmethod
-    def ask_extraction(self, window: Window) -> Ask:
-        """Return the prompt's slots for one window."""
+    def ask_extraction(self, window: Window) -> list[Ask]:
+        """Return the prompts that extract the facts of one window."""
 
     @abstractmethod
-    def read_extraction(self, completion: Completion, window: Window) -> ParsedExtraction:
-        """Parse the facts of an extraction."""
+    def read_extraction(self, completions: Sequence[Completion], window: Window) -> ParsedExtraction:
+        """Parse the facts of an extraction from the completions of its prompts."""
 
     @abstractmethod
     def ask_update(self, fact: Fact, candidates: Sequence[Memory]) -> list[Ask]:

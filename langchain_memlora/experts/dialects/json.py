@@ -25,11 +25,12 @@ class Json(Dialect):
 
     name = "json"
 
-    def ask_extraction(self, window: Window) -> Ask:
+    def ask_extraction(self, window: Window) -> list[Ask]:
         dialogue = " ".join(f"{speaker_of(line.turn)}: {line.text}" for line in window.lines)
-        return Ask({"dialogue": dialogue})
+        return [Ask({"dialogue": dialogue})]
 
-    def read_extraction(self, completion: Completion, window: Window) -> ParsedExtraction:
+    def read_extraction(self, completions: Sequence[Completion], window: Window) -> ParsedExtraction:
+        (completion,) = completions
         try:
             rows = _rows(completion.text, "facts")
         except ExpertOutputError as error:

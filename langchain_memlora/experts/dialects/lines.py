@@ -34,11 +34,12 @@ class Lines(Dialect):
 
     name = "lines"
 
-    def ask_extraction(self, window: Window) -> Ask:
+    def ask_extraction(self, window: Window) -> list[Ask]:
         dialogue = "\n".join(f"{line.number or '-'} {speaker_of(line.turn)}: {line.text}" for line in window.lines)
-        return Ask({"dialogue": dialogue})
+        return [Ask({"dialogue": dialogue})]
 
-    def read_extraction(self, completion: Completion, window: Window) -> ParsedExtraction:
+    def read_extraction(self, completions: Sequence[Completion], window: Window) -> ParsedExtraction:
+        (completion,) = completions
         facts: list[Fact] = []
         rejected: list[ExpertOutputError] = []
         lines = [line.strip() for line in completion.text.splitlines() if line.strip()]

@@ -143,7 +143,7 @@ class _Distillation:
             teacher_prompt(
                 Role.EXTRACTION,
                 date=format_day(window.lines[-1].turn.observed_at.date()),
-                dialogue=Lines().ask_extraction(window).slots["dialogue"],
+                dialogue=Lines().ask_extraction(window)[0].slots["dialogue"],
             )
             for _, _, window in cut
         ]

@@ -86,7 +86,7 @@ def _extraction_row(bundle: Bundle, window: Window, facts: dict[str, tuple[tuple
         for number, turn in window.sources.items()
         for sentence, retracts in facts[turn.id]
     ]
-    prompt = render(bundle, Role.EXTRACTION, **Lines().ask_extraction(window).slots)
+    prompt = render(bundle, Role.EXTRACTION, **Lines().ask_extraction(window)[0].slots)
     return as_row(prompt, "\n".join(lines) or NO_FACTS)
 
 

@@ -45,7 +45,9 @@ def taught_extraction(bundle: Bundle, sitting: Sequence[Turn], windows: Sequence
     """
     if bundle.card.dialect == "json":
         return [
-            as_row(render(bundle, Role.EXTRACTION, **Json().ask_extraction(taught.window).slots), taught.reply.target)
+            as_row(
+                render(bundle, Role.EXTRACTION, **Json().ask_extraction(taught.window)[0].slots), taught.reply.target
+            )
             for taught in windows
             if not taught.reply.dropped
         ]

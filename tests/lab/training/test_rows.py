@@ -98,7 +98,7 @@ def test_targets_parse_back_to_annotations(bundle: Bundle, monkeypatch: pytest.M
     assert len(rows) == len(windows)
     covered: Counter[str] = Counter()
     for row, window in zip(rows, windows, strict=True):
-        reading = Lines().read_extraction(Completion(_texts(row)[1]), window)
+        reading = Lines().read_extraction([Completion(_texts(row)[1])], window)
         assert not reading.rejected
         facts = [fact for turn in window.turns for fact in expected[turn.id]]
         assert list(reading.facts) == list(dict.fromkeys(facts))

@@ -1,0 +1,131 @@
+"""Choice of the spans that a message contributes to memory, from one closed question a sentence.
+
+The answer to the question is one of seven labels, whose probabilities are read off one position:
+
+    none       states nothing lasting about the writer or the writer's world
+    forget     asks to forget something
+    alone      states something, and can be understood alone
+    before     states something, but needs the sentence before it
+    earlier    states something, but needs an earlier sentence of the message
+    context    states something, but needs the message before, usually the question it answers
+    later      states something that a later sentence of the message corrects
+
+They answer three questions: does the sentence state something, does it need what is before it, is it corrected later. A
+sentence that states something, widened by what it needs, is a span: the speaker's own words, which become the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from langchain_memlora.bundles.bundle import ChoiceSpec
+from langchain_memlora.experts.sentences import Sentence
+
+NONE, FORGET, ALONE, BEFORE, EARLIER, CONTEXT, LATER = LABELS = (
+    "none",
+    "forget",
+    "alone",
+    "before",
+    "earlier",
+    "context",
+    "later",
+)
+MOST_WORDS = 60
+"""A span is not widened beyond this, so that a memory stays one thing to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A part of a message to remember, or a request to forget.
+
+    Attributes:
+        start: Offset of its first character in the message.
+        end: Offset after its last character.
+        needs_context: It can't be understood without the message before.
+        forgets: It asks to forget something.
+        probability: Of stating something, or of asking to forget.
+    """
+
+    start: int
+    end: int
+    needs_context: bool = False
+    forgets: bool = False
+    probability: float = 1.0
+
+
+def choose(sentences: Sequence[Sentence], answers: Sequence[Sequence[float]], spec: ChoiceSpec) -> list[Chosen]:
+    """Return the spans of a message, in order.
+
+    Args:
+        sentences: The sentences of the message.
+        answers: For each sentence the probabilities of `LABELS`, in their order.
+        spec: Thresholds, from the bundle's card.
+
+    Example:
+        ```python
+        from langchain_memlora.bundles.bundle import ChoiceSpec
+        from langchain_memlora.experts.choosing import choose
+        from langchain_memlora.experts.sentences import cut_sentences
+
+        message = "I have a sister, Ana. She is a nurse. How are you?"
+        answers = [(0, 0, 1, 0, 0, 0, 0), (0, 0, 0, 1, 0, 0, 0), (1, 0, 0, 0, 0, 0, 0)]
+        (span,) = choose(cut_sentences(message), answers, ChoiceSpec())
+        assert message[span.start : span.end] == "I have a sister, Ana. She is a nurse."
+        ```
+    """
+    requests: list[Chosen] = []
+    spans: list[Chosen] = []
+    first: list[int] = []  # where the span of each sentence begins: a sentence that needs it begins there too
+    independent: list[int] = []
+    for i, (sentence, answer) in enumerate(zip(sentences, answers, strict=True)):
+        by_label = dict(zip(LABELS, answer, strict=True))
+        states = sum(answer[2:])
+        needed = _needed(by_label, states, spec)
+        start = i
+        if needed == BEFORE and i:
+            start = first[i - 1]
+        elif needed == EARLIER:
+            start = independent[-1] if independent else 0
+        if _words(sentences[start : i + 1]) > MOST_WORDS:
+            start = max(0, i - 1)
+        first.append(start)
+        needs_context = needed == CONTEXT or (needed != "" and i == 0)
+        stated = states >= spec.states
+        if by_label[FORGET] >= spec.forget:
+            requests.append(Chosen(sentence.start, sentence.end, needs_context, True, by_label[FORGET]))
+        elif stated:
+            corrected = by_label[LATER] >= spec.later * states and i + 1 < len(sentences)
+            end = sentences[i + 1 if corrected else i].end
+            spans.append(Chosen(sentences[start].start, end, needs_context, False, states))
+        if stated and not needed:
+            independent.append(i)
+    return sorted([*_merged(sentences, spans), *requests], key=lambda chosen: chosen.start)
+
+
+def _needed(by_label: dict[str, float], states: float, spec: ChoiceSpec) -> str:
+    """Return the label of what a sentence needs to be understood; empty if nothing."""
+    labels = (BEFORE, EARLIER, CONTEXT)
+    if not states or sum(by_label[label] for label in labels) < spec.needs * states:
+        return ""
+    return max(labels, key=by_label.__getitem__)
+
+
+def _merged(sentences: Sequence[Sentence], spans: Sequence[Chosen]) -> list[Chosen]:
+    """Join overlapping spans, as long as the result is short enough."""
+    merged: list[Chosen] = []
+    for span in sorted(spans, key=lambda chosen: (chosen.start, -chosen.end)):
+        last = merged[-1] if merged else None
+        if last and span.start < last.end:
+            end = max(last.end, span.end)
+            inside = [s for s in sentences if last.start <= s.start and s.end <= end]
+            if _words(inside) <= MOST_WORDS:
+                probability = min(last.probability, span.probability)
+                merged[-1] = Chosen(last.start, end, last.needs_context or span.needs_context, False, probability)
+                continue
+        merged.append(span)
+    return merged
+
+
+def _words(sentences: Sequence[Sentence]) -> int:
+    return sum(len(sentence.text.split()) for sentence in sentences)
