@@ -230,6 +230,7 @@ class AddResult:
         operations: In the order they were decided, NONE included.
         status: `ok`, `partial` (some windows failed), `failed` (all did), `pending` (on disk, waiting for the background).
         turn_ids: The turns that were new to the ledger.
+        unread: The turns in a language that the bundle does not know: stored and searchable, but not read for facts.
         skipped: Number of messages that were already known, or hold nothing to keep.
     """
 
@@ -237,6 +238,7 @@ class AddResult:
     status: Literal["ok", "partial", "failed", "pending"] = "ok"
     errors: tuple[Failure, ...] = ()
     turn_ids: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     skipped: int = 0
     usage: tuple[Usage, ...] = ()
     seconds: float = 0.0

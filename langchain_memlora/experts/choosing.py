@@ -81,7 +81,8 @@ def choose(sentences: Sequence[Sentence], answers: Sequence[Sequence[float]], sp
     for i, (sentence, answer) in enumerate(zip(sentences, answers, strict=True)):
         by_label = dict(zip(LABELS, answer, strict=True))
         states = sum(answer[2:])
-        needed = _needed(by_label, states, spec)
+        stated = states >= spec.states
+        needed = _needed(by_label, states, spec) if stated else ""
         start = i
         if needed == BEFORE and i:
             start = first[i - 1]
@@ -91,7 +92,6 @@ def choose(sentences: Sequence[Sentence], answers: Sequence[Sequence[float]], sp
             start = max(0, i - 1)
         first.append(start)
         needs_context = needed == CONTEXT or (needed != "" and i == 0)
-        stated = states >= spec.states
         if by_label[FORGET] >= spec.forget:
             requests.append(Chosen(sentence.start, sentence.end, needs_context, True, by_label[FORGET]))
         elif stated:

@@ -8,7 +8,7 @@ an assistant's suggestion to the user.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from langchain_memlora.text import strip_invisible
@@ -60,6 +60,7 @@ def cut_windows(
     new_turns: int = 4,
     context_turns: int = 2,
     sources: Collection[str] = ("user",),
+    unread: Collection[str] = (),
     whole_messages: bool = False,
 ) -> list[Window]:
     """Cut new turns of one thread into windows.
@@ -70,6 +71,7 @@ def cut_windows(
         new_turns: Up to this many new turns in a window.
         context_turns: Up to this many turns shown before them, unnumbered.
         sources: Roles whose turns can state facts.
+        unread: Ids of turns that are shown, but can't state facts.
         whole_messages: Show source turns as they are, rather than in pieces of one line each.
 
     Returns:
@@ -89,17 +91,21 @@ def cut_windows(
     """
     everything = [*before, *turns]
     windows = []
+
+    def is_source(turn: Turn) -> bool:
+        return turn.role in sources and turn.id not in unread and bool(turn.text.strip())
+
     for start in range(len(before), len(everything), new_turns):
         new = everything[start : start + new_turns]
-        while new and (new[-1].role not in sources or not new[-1].text.strip()):
+        while new and not is_source(new[-1]):
             new = new[:-1]
         context = everything[max(0, start - context_turns) : start]
         if whole_messages:
-            windows.append(_window(context, [(turn, turn.text) for turn in new], sources))
+            windows.append(_window(context, [(turn, turn.text) for turn in new], is_source))
             continue
-        pieces = [piece for turn in new for piece in _pieces(turn, sources)]
+        pieces = [piece for turn in new for piece in _pieces(turn, is_source(turn))]
         for group in _groups(pieces):
-            windows.append(_window(context, group, sources))
+            windows.append(_window(context, group, is_source))
             context = []
     return [window for window in windows if window.sources]
 
@@ -109,13 +115,13 @@ def one_line(text: str) -> str:
     return " ".join(strip_invisible(text).split())
 
 
-def _window(context: Sequence[Turn], pieces: Sequence[tuple[Turn, str]], sources: Collection[str]) -> Window:
+def _window(context: Sequence[Turn], pieces: Sequence[tuple[Turn, str]], is_source: Callable[[Turn], bool]) -> Window:
     lines = [Line(turn, _clip(one_line(turn.text)), None) for turn in context if turn.text.strip()]
     number = 0
     for turn, text in pieces:
-        is_source = turn.role in sources
-        number += is_source
-        lines.append(Line(turn, text if is_source else _clip(text), number if is_source else None))
+        source = is_source(turn)
+        number += source
+        lines.append(Line(turn, text if source else _clip(one_line(text)), number if source else None))
     return Window(tuple(lines))
 
 
@@ -131,12 +137,12 @@ def _groups(pieces: Sequence[tuple[Turn, str]]) -> Iterator[list[tuple[Turn, str
         yield group
 
 
-def _pieces(turn: Turn, sources: Collection[str]) -> list[tuple[Turn, str]]:
+def _pieces(turn: Turn, source: bool) -> list[tuple[Turn, str]]:
     """Split a long source turn into pieces, at ends of sentences if possible."""
     text = one_line(turn.text)
     if not text:
         return []
-    if len(text) <= PIECE or turn.role not in sources:
+    if len(text) <= PIECE or not source:
         return [(turn, text)]
     return [(turn, piece.strip()) for piece in re.findall(rf".{{1,{PIECE}}}(?:[.!?]\s|$)|.{{1,{PIECE}}}", text)]
 

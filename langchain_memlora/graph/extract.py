@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from langchain_memlora.experts import Extraction, Window, cut_windows
+from langchain_memlora.experts.language import is_readable, language_of
 from langchain_memlora.graph.state import Answered, Node, PendingFact, Services, emit, timed
 from langchain_memlora.ledger import Job, new_id
-from langchain_memlora.types import Failure, Usage
+from langchain_memlora.types import Failure, Turn, Usage
 
 ATTEMPTS = 2
 
@@ -19,6 +20,7 @@ class ExtractInput(TypedDict):
 
     jobs: Sequence[Job]
     failures: list[Failure]
+    unread: NotRequired[list[str]]
     usage: list[Usage]
 
 
@@ -29,6 +31,7 @@ class ExtractOutput(TypedDict):
     working: list[Job]
     facts: list[PendingFact]
     failures: list[Failure]
+    unread: list[str]
     usage: list[Usage]
     answered: Answered
     conflicts: int
@@ -41,7 +44,8 @@ def make_extract(services: Services) -> Node[ExtractInput, ExtractOutput]:
         jobs = list(state["jobs"])
         working, rest = jobs[: services.group], jobs[services.group :]
         with timed() as clock:
-            windows = [(job, window) for job in working for window in windows_of(job)]
+            unread: list[str] = []
+            windows = [(job, window) for job in working for window in windows_of(job, unread)]
             extractions, usage = services.experts.extract([window for _, window in windows])
             facts, failures, failed = _sort(windows, extractions)
             for job_id, failure in failed.items():
@@ -54,27 +58,42 @@ def make_extract(services: Services) -> Node[ExtractInput, ExtractOutput]:
             "working": [job for job in working if job.id not in failed],
             "facts": facts,
             "failures": state["failures"] + failures,
+            "unread": state.get("unread", []) + unread,
             "usage": [*state["usage"], clock(usage)],
             "answered": {},
             "conflicts": 0,
         }
 
-    def windows_of(job: Job) -> list[Window]:
+    def windows_of(job: Job, unread: list[str]) -> list[Window]:
         turns = services.ledger.turns([*job.context, *job.turns])
         # Turns erased since the job was queued are skipped.
         new, before = (
             [replace(turns[k], text=turns[k].words) for k in keys if k in turns] for keys in (job.turns, job.context)
         )
+        foreign = _foreign(new, before, services)
+        unread += foreign
         return cut_windows(
             new,
             before,
             new_turns=len(new),
             context_turns=len(before),
             sources=services.sources,
+            unread=foreign,
             whole_messages=services.experts.dialect.whole_messages,
         )
 
     return extract
+
+
+def _foreign(new: Sequence[Turn], before: Sequence[Turn], services: Services) -> list[str]:
+    """Return ids of the source turns in a language that the bundle does not know."""
+    languages = services.experts.bundle.card.choice.languages
+    thread = " ".join(turn.text for turn in (*before, *new) if turn.role in services.sources)
+    return [
+        turn.id
+        for turn in new
+        if turn.role in services.sources and not is_readable(turn.text, languages, language_of(thread)[0])
+    ]
 
 
 def _sort(

@@ -28,6 +28,7 @@ class RecordOutput(TypedDict):
     jobs: list[Job]
     operations: list[Operation]
     failures: list[Failure]
+    unread: list[str]
     usage: list[Usage]
     finished: int
     conflicts: int
@@ -50,6 +51,7 @@ def make_record(services: Services) -> Node[RecordInput, RecordOutput]:
             "jobs": jobs,
             "operations": [],
             "failures": [],
+            "unread": [],
             "usage": [],
             "finished": 0,
             "conflicts": 0,

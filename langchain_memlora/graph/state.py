@@ -91,12 +91,18 @@ class RememberInput(TypedDict, total=False):
 
 
 class RememberOutput(TypedDict, total=False):
-    """Output of the remember graph. `jobs` are those that were deferred."""
+    """Output of the remember graph.
+
+    Attributes:
+        jobs: Those that were deferred.
+        unread: Ids of turns in a language that the bundle does not know.
+    """
 
     stored: list[Turn]
     jobs: Sequence[Job]
     operations: list[Operation]
     failures: list[Failure]
+    unread: list[str]
     finished: int
     usage: list[Usage]
 

@@ -157,6 +157,7 @@ class Writer:
             status=_status(out["finished"], bool(out["failures"])),
             errors=tuple(out["failures"]),
             turn_ids=tuple(turn.id for turn in out["stored"]),
+            unread=tuple(out["unread"]),
             usage=tuple(out["usage"]),
             seconds=time.perf_counter() - start,
         )

@@ -1,0 +1,84 @@
+"""Tests of the choice of spans from the answers to one question a sentence."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langchain_memlora.bundles.bundle import ChoiceSpec
+from langchain_memlora.experts.choosing import LABELS, MOST_WORDS, Chosen, choose
+from langchain_memlora.experts.sentences import cut_sentences
+
+TEXT = "Hello there, friend. My sister Ana is here. She is a nurse. It rains. She moved on Monday. Sorry, on Tuesday."
+
+
+def answers(*labels: str) -> list[list[float]]:
+    return [[0.9 if label == name else 0.1 / 6 for name in LABELS] for label in labels]
+
+
+def spans(*labels: str, spec: ChoiceSpec | None = None, text: str = TEXT) -> list[str]:
+    chosen = choose(cut_sentences(text), answers(*labels), spec or ChoiceSpec())
+    return [text[span.start : span.end] for span in chosen]
+
+
+def test_silent_sentences_are_left_out() -> None:
+    assert spans("none", "alone", "none", "none", "none", "none") == ["My sister Ana is here."]
+
+
+def test_span_widens_to_sentence_before() -> None:
+    assert spans("none", "none", "before", "none", "none", "none") == ["My sister Ana is here. She is a nurse."]
+
+
+def test_overlapping_spans_are_joined() -> None:
+    assert spans("none", "alone", "before", "none", "none", "none") == ["My sister Ana is here. She is a nurse."]
+
+
+def test_span_widens_to_earlier_statement() -> None:
+    (span,) = spans("none", "alone", "none", "none", "earlier", "none")
+    assert span == "My sister Ana is here. She is a nurse. It rains. She moved on Monday."
+
+
+def test_correction_holds_both_sentences() -> None:
+    assert spans("none", "none", "none", "none", "later", "none") == ["She moved on Monday. Sorry, on Tuesday."]
+    assert spans("none", "none", "none", "none", "later", "before") == ["She moved on Monday. Sorry, on Tuesday."]
+
+
+def test_first_sentence_needs_context() -> None:
+    text = "Six nights."
+    assert choose(cut_sentences(text), answers("context"), ChoiceSpec()) == [
+        Chosen(0, len(text), True, False, pytest.approx(0.9 + 4 * 0.1 / 6))
+    ]
+    assert choose(cut_sentences(text), answers("before"), ChoiceSpec())[0].needs_context
+
+
+def test_request_to_forget() -> None:
+    (chosen,) = choose(cut_sentences("Forget my address."), answers("forget"), ChoiceSpec())
+    assert chosen.forgets
+
+
+def test_switched_off_questions() -> None:
+    labels = ("none", "none", "before", "none", "later", "none")
+    assert spans(*labels, spec=ChoiceSpec(states=1)) == []
+    never = ChoiceSpec(needs=1, later=1)
+    assert spans(*labels, spec=never) == ["She is a nurse.", "She moved on Monday."]
+
+
+def test_spans_stay_short() -> None:
+    text = " ".join(f"She walked {i} miles over the long hill to the old mill again." for i in range(12))
+    labels = ("alone", *["before"] * 11)
+    assert all(len(span.split()) <= MOST_WORDS for span in spans(*labels, text=text))
+
+
+@given(st.data())
+def test_spans_are_parts_of_the_message_in_order(data: st.DataObject) -> None:
+    text = data.draw(st.text("aB .!?\n", max_size=60))
+    sentences = cut_sentences(text)
+    weights = st.lists(st.floats(0, 1), min_size=len(LABELS), max_size=len(LABELS)).filter(lambda row: sum(row) > 0)
+    rows = [[p / sum(row) for p in row] for row in (data.draw(weights) for _ in sentences)]
+    chosen = choose(sentences, rows, ChoiceSpec())
+    assert [span.start for span in chosen] == sorted(span.start for span in chosen)
+    for span in chosen:
+        assert 0 <= span.start < span.end <= len(text)
+        assert span.start in {s.start for s in sentences}
+        assert span.end in {s.end for s in sentences}
