@@ -369,7 +369,7 @@ def test_different_store_requires_rebuild(make_memory: Make, tmp_path: Any) -> N
         """Another sort of store."""
 
     second = make_memory(index=Other(BagOfWords()), embeddings=None)
-    with pytest.raises(IndexMismatchError, match=r"but Other was opened.*call `rebuild` once to move here"):
+    with pytest.raises(IndexMismatchError, match=r"but Other was opened.*call `rebuild` once to move them"):
         second.search("Porto", user_id="ana")
     assert second.rebuild() == 2
     assert second.search("Porto", user_id="ana")
