@@ -108,7 +108,7 @@ class Memory:
         turn_ids: The turns that support the current text.
         revision: Counts the changes to this memory, from 1.
         form: Source of the current text.
-        said: The part of the newest turn that states it; `None` where the extraction expert marked none.
+        said: The part of the first of these turns that states it; `None` where the extraction expert marked none.
     """
 
     id: str

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from langchain_memlora.retrieval.dates import annotate, format_day
 from langchain_memlora.text import strip_invisible
-from langchain_memlora.types import Hit, Turn
+from langchain_memlora.types import Hit, Span, Turn
 
 BUDGET = 250
 CHARACTERS_A_TOKEN = 4
@@ -19,7 +19,7 @@ def build_context(hits: Sequence[Hit], *, budget: int = BUDGET) -> str:
     """Render hits for the generation expert.
 
     The best hits are taken until the budget is full; their lines are then sorted by time, the latest last. A memory is
-    followed by the messages that support it.
+    followed by the messages that support it; one in own words is shown as its message.
 
     Args:
         budget: Approximate number of tokens, counted as four characters each.
@@ -46,14 +46,21 @@ def build_context(hits: Sequence[Hit], *, budget: int = BUDGET) -> str:
 
 def _lines(hit: Hit) -> list[tuple[str, datetime]]:
     lines = []
-    if hit.memory:
+    spans: dict[str, Span] = {}
+    if hit.memory and hit.memory.form == "said" and hit.memory.said and hit.memory.turn_ids:
+        spans[hit.memory.turn_ids[0]] = hit.memory.said
+    # A quotation is shown as the message that it is from, not twice.
+    if hit.memory and not any(turn.id in spans for turn in hit.turns):
         lines.append((f"- {_noted(hit.memory.text, hit.memory.observed_at)}", hit.memory.observed_at))
-    lines += [(_message(turn, replaced=hit.replaced_by is not None), turn.observed_at) for turn in hit.turns]
+    replaced = hit.replaced_by is not None
+    lines += [(_message(turn, spans.get(turn.id), replaced=replaced), turn.observed_at) for turn in hit.turns]
     return lines
 
 
-def _message(turn: Turn, *, replaced: bool) -> str:
+def _message(turn: Turn, span: Span | None, *, replaced: bool) -> str:
     text = " ".join(turn.words.split())
+    if len(text) > MESSAGE_CLIP and span:
+        text = "... " + " ".join(turn.words[span.start : span.end].split())
     text = text if len(text) <= MESSAGE_CLIP else text[:MESSAGE_CLIP] + "..."
     return f"{turn.speaker or turn.role}: {_noted(text, turn.observed_at)}{' (no longer so)' if replaced else ''}"
 
