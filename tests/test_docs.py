@@ -179,7 +179,7 @@ def check_make(words: list[str]) -> None:
 def check_pip(words: list[str]) -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for word in words:
-        if found := re.fullmatch(r"langchain-memlora\[(.+)\]", word):
+        if found := re.fullmatch(r"(?:langchain-memlora|\.)\[(.+)\]", word):
             assert set(found[1].split(",")) <= set(extras), word
 
 

@@ -1,8 +1,7 @@
 """Run all reliability tests, record the counts and write the tables of `docs/reliability.md`.
 
-`python -m benchmarks.reliability` is the short form (under 5 minutes on an idle core); `--full` is the long one: 1,100 kills,
-20 with the real model, 100,000 operations at once, 1,000,000 outputs, 10,000 probes and the hostile texts, an hour and a half
-on two idle cores.
+`python -m benchmarks.reliability` is the short form (under 5 minutes on an idle core); `--full` is the long one, of the sizes
+in `FULL` and with the hostile texts: an hour and a half on two idle cores.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def file_limit(folder: Path) -> list[str]:
 
 
 def read_only_folder(folder: Path) -> list[str]:
-    """The folder can only be read."""
+    """The folder is read-only."""
     with small_disk(folder, megabytes=8) as disk:
         store(disk)
         mount("-o", "remount,ro", str(disk))
@@ -164,7 +164,7 @@ def ledger_pages(folder: Path) -> list[str]:
 
 
 def clock_backwards(folder: Path) -> list[str]:
-    """The clock runs backwards, an hour at each look."""
+    """The clock runs backwards, an hour at each reading."""
     ticks = count()
     start = datetime(2026, 1, 1, tzinfo=UTC)
 

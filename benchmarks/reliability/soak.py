@@ -23,7 +23,9 @@ from benchmarks.reliability.concurrency import Worker, open_files
 from benchmarks.reliability.double import open_memory
 
 PARTS = 10
-GROWTH = 1.15  # of the resident memory from the second part to the last; the first one still imports and fills caches
+# What may grow from the second part to the last; the first one still imports and fills caches.
+GROWTH = 1.15  # resident memory, as a factor
+MORE_FILES = 4
 
 
 def run(folder: Path, operations: int) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def work(folder: Path, operations: int, *, threads: int = 4) -> dict[str, Any]:
             gc.collect()
             resident.append(_resident_mb())
             files.append(open_files())
-    grown = resident[-1] > GROWTH * resident[1] or files[-1] > files[1] + 4
+    grown = resident[-1] > GROWTH * resident[1] or files[-1] > files[1] + MORE_FILES
     broken = failed[:20] + ([f"it grows: {resident} MB, {files} files"] if grown else [])
     return {"operations": done, "resident MB": resident, "open files": files, "broken": broken}
 

@@ -15,10 +15,9 @@ __all__ = ["Finished", "Part", "describe", "read_run", "to_markdown", "write_rep
 TABLES: tuple[tuple[str, Callable[[Finished], Grid]], ...] = (
     ("Answers", tables.answers),
     ("By category (F1)", tables.categories),
-    ("Evidence", tables.evidence),
-    ("Against the memory, question by question", tables.comparisons),
-    ("Stages", tables.stages),
-    ("Not telling, and telling what is no longer so", tables.abstention),
+    ("Evidence, for questions that have an answer", tables.evidence),
+    ("Against the memory, question by question, those without an answer included", tables.comparisons),
+    ("Abstentions and stale answers", tables.abstention),
     ("Tokens and seconds", tables.costs),
 )
 PLOTS: tuple[tuple[str, str, Callable[[Finished, Path], bool]], ...] = (
@@ -69,7 +68,7 @@ def describe(run: Finished) -> Iterator[Part]:
                 yield Text(f"{title}.")
                 yield table
     if run.judgements:
-        yield Text("J, beside what the judge passes of answers known to be right, wrong, and vaguely wrong.")
+        yield Text("J, and the share of answers known to be right, wrong or vaguely wrong that the judge passes.")
         yield tables.judgements(run)
     if found := run.scores.get("extraction"):
         yield Text("Extraction against annotated facts: one-to-one matches by sentence similarity.")

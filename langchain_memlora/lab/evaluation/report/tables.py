@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_memlora.lab.evaluation.report.finished import Finished, published
 from langchain_memlora.lab.evaluation.report.pages import Grid
-from langchain_memlora.lab.evaluation.setups import SETUPS, STAGES
+from langchain_memlora.lab.evaluation.setups import SETUPS
 from langchain_memlora.types import Event
 
 NONE = "-"
@@ -29,6 +29,11 @@ def number(value: float | Mapping[str, float] | None, digits: int = 3) -> str:
 def interval(value: Mapping[str, float] | None) -> str:
     """Format a mean with its interval."""
     return NONE if value is None else f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+
+
+def p_value(value: float | None) -> str:
+    """Format a p-value with four digits; smaller ones as a bound."""
+    return "<0.0001" if value is not None and value < 0.0001 else number(value, 4)
 
 
 def answers(run: Finished) -> Grid:
@@ -70,14 +75,14 @@ def evidence(run: Finished) -> Grid:
 
 def comparisons(run: Finished) -> Grid:
     """The memory against each other setup, question by question."""
-    head = ["memlora less ...", "F1 [95 %]", "p", "evidence@5 [95 %]", "p (McNemar)"]
+    head = ["memlora minus ...", "F1 [95 %]", "p", "evidence@5 [95 %]", "p (McNemar)"]
     rows = [
         [
             name,
             interval(found["f1"]),
-            number(found["f1"] and found["f1"]["p"], 4),
+            p_value(found["f1"] and found["f1"]["p"]),
             interval(found["evidence"]),
-            number(found["evidence"] and found["evidence"]["mcnemar_p"], 4),
+            p_value(found["evidence"] and found["evidence"]["mcnemar_p"]),
         ]
         for name, found in run.scores.get("against", {}).items()
     ]
@@ -89,19 +94,6 @@ def abstention(run: Finished) -> Grid:
     head = ["setup", "unknown where it is right", "unknown where it is wrong", "stale answers"]
     keys = ("abstained_rightly", "abstained_wrongly", "stale")
     return Grid(head, [[name, *(interval(s[key]) for key in keys)] for name, s in run.setups.items()])
-
-
-def stages(run: Finished) -> Grid:
-    """The paper's Table 4 beside the same ablation here."""
-    theirs = published()["stages"]
-    head = ["experts at", "F1 here [95 %]", "the paper's L (2B)", "the paper's J (2B)"]
-    names = ("none", "extraction", "extraction, update", "all stages")
-    rows = [
-        [label, interval(run.setups[setup]["f1"]), number(paper["L"], 1), number(paper["J"], 1)]
-        for label, setup, paper in zip(names, STAGES, theirs, strict=True)
-        if setup in run.setups
-    ]
-    return Grid(head, rows)
 
 
 def costs(run: Finished) -> Grid:
