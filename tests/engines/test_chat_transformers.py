@@ -120,4 +120,4 @@ def test_concurrent_chats_keep_adapters_apart(engine: TransformersEngine) -> Non
             found = list(pool.map(run, range(8)))
             assert found[1::2] == alone[0]
             assert found[::2] == alone[1]
-    assert not any(parameter.requires_grad for parameter in engine._model.parameters())
+    assert not any(parameter.requires_grad for parameter in engine._loaded.model.parameters())
