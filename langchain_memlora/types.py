@@ -193,8 +193,10 @@ class Usage:
 
     Attributes:
         stage: Graph node or role, for instance `extract`.
+        prompt_tokens: Tokens of the whole prompts.
         adapter: The adapter that ran; `None` for the base model.
         seconds: Wall time.
+        shared_tokens: The part of `prompt_tokens` that was not computed again, because prompts begin alike.
     """
 
     stage: str
@@ -203,6 +205,7 @@ class Usage:
     completion_tokens: int = 0
     seconds: float = 0.0
     adapter: str | None = None
+    shared_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,10 @@ class Completion:
     Attributes:
         text: The text without the end token, or the most probable choice.
         probabilities: One for each choice, summing to 1.
+        prompt_tokens: Length of the whole prompt, whatever it was computed with.
         finished: `False` if the text was cut at `max_tokens` or the callback stopped it.
         seconds: This request's share of its batch.
+        shared_tokens: The part of `prompt_tokens` that was computed with another request, which begins alike.
     """
 
     text: str
@@ -59,6 +61,7 @@ class Completion:
     seconds: float = 0.0
     adapter: str | None = None
     finished: bool = True
+    shared_tokens: int = 0
 
 
 class _Job(NamedTuple):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from langchain_memlora.bundles.bundle import Bundle
-from langchain_memlora.engines.base import Request
+from langchain_memlora.engines.base import Completion, Request
+from langchain_memlora.engines.prefixes import LONGEST, groups
 from langchain_memlora.errors import BundleMismatchError, EngineError, PromptTooLongError
 from langchain_memlora.models.base_model import BaseModel
 
@@ -132,6 +134,48 @@ def in_batches(rows: Iterable[PreparedRequest], count: int, tokens: int) -> Iter
         batch.append(row)
     if batch:
         yield batch
+
+
+def by_beginning(
+    rows: Sequence[PreparedRequest], count: int, longest: int = LONGEST
+) -> tuple[list[list[PreparedRequest]], list[PreparedRequest]]:
+    """Return groups of rows that begin alike, each of two or more, and the rows that are in none.
+
+    Args:
+        count: Up to this many rows a group.
+        longest: Group only rows of up to this many tokens.
+    """
+    short = [row for row in rows if len(row.ids) <= longest]
+    alone = [row for row in rows if len(row.ids) > longest]
+    together = []
+    for group in groups([row.ids for row in short], count):
+        if len(group) > 1:
+            together.append([short[index] for index in group])
+        else:
+            alone.append(short[group[0]])
+    return together, alone
+
+
+def timed(
+    complete: Callable[..., list[Completion]], rows: Sequence[PreparedRequest], *more: object
+) -> dict[int, Completion]:
+    """Complete a batch; returns completions with their share of its time, by the requests' places."""
+    start = time.perf_counter()
+    found = complete(rows, *more)
+    share = (time.perf_counter() - start) / len(rows)
+    return {row.index: replace(completion, seconds=share) for row, completion in zip(rows, found, strict=True)}
+
+
+def chosen(row: PreparedRequest, probabilities: Sequence[float], tokens: int, shared: int = 0) -> Completion:
+    """Return the completion of a request with choices.
+
+    Args:
+        tokens: Length of its prompt.
+        shared: The part of it that was computed with another request.
+    """
+    best = max(range(len(probabilities)), key=probabilities.__getitem__)
+    choice = row.request.choices[best]
+    return Completion(choice, tuple(probabilities), tokens, 1, adapter=row.adapter, shared_tokens=shared)
 
 
 def check_base(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,8 +22,10 @@ from langchain_memlora.engines.loading import (
     pick_device,
     pick_dtype,
 )
-from langchain_memlora.engines.prompting import PreparedRequest, Prompting
+from langchain_memlora.engines.prefixes import LONGEST, Branching, branch
+from langchain_memlora.engines.prompting import PreparedRequest, Prompting, by_beginning, chosen, timed
 from langchain_memlora.engines.streaming import StreamingCriteria
+from langchain_memlora.engines.transformers_prefixes import last_logits, longest_shared
 from langchain_memlora.engines.transformers_tokens import TransformersTokens
 from langchain_memlora.engines.vision_models import VisionProcessor
 from langchain_memlora.errors import EngineError, InvalidInputError
@@ -42,6 +44,7 @@ class _Loaded:
         model: Of class `PeftModel` if the bundle has adapters; both libraries leave its methods untyped.
         vision: For base models that take images.
         prompt_lookup: Whether prompt lookup may be used with this model.
+        longest_shared: Length up to which prompts can share the computation of their beginnings.
     """
 
     model: Any
@@ -49,14 +52,15 @@ class _Loaded:
     prompting: Prompting
     vision: VisionProcessor | None
     prompt_lookup: bool
+    longest_shared: int
 
 
 class TransformersEngine(Engine):
     """Runs a bundle's experts with transformers and PEFT: prompts greedily and in batches, chats token by token.
 
     Every adapter stays in memory beside one copy of the base model. Requests of one role are computed together,
-    sorted by length and padded on the left. In float32 a completion does not depend on its batch; in bfloat16 rounding
-    differs between batches.
+    sorted by length and padded on the left; the common beginning of prompts with choices is computed once. In float32 a
+    completion does not depend on its batch; in bfloat16 rounding differs between batches.
 
     In a completion `completion_tokens` counts what the model wrote, its end token included, and is 1 for closed choices.
 
@@ -118,11 +122,12 @@ class TransformersEngine(Engine):
         takes_images = is_vision_language(config)
         vision = VisionProcessor(resolve_base_model(self._base).source, limit) if takes_images else None
         adapters = getattr(model, "peft_config", {}).values()
-        # Activated LoRA searches its invocation in all its input, guesses included: the two are never used together.
+        # Activated LoRA searches its invocation in all its input, also in guesses and in prompts laid out beside it.
         activated = any(getattr(adapter, "alora_invocation_tokens", None) for adapter in adapters)
         lookup = self._prompt_lookup and not activated and not takes_images
         prompting = Prompting(self.bundle, tokens, limit, self._base)
-        self._loaded = _Loaded(model, tokens, prompting, vision, lookup)
+        shared = 0 if activated else min(longest_shared(config), LONGEST)
+        self._loaded = _Loaded(model, tokens, prompting, vision, lookup, shared)
 
     def release(self) -> None:
         """Drop the model."""
@@ -144,12 +149,14 @@ class TransformersEngine(Engine):
         done: dict[int, Completion] = {}
         for (role, scoring, with_images), rows in groups.items():
             with self._expert(role), torch.inference_mode():
-                for chunk in self._chunks(rows, scoring=scoring, with_images=with_images):
-                    start = time.perf_counter()
-                    found = self._score(chunk) if scoring else self._generate(chunk)
-                    share = (time.perf_counter() - start) / len(chunk)
-                    for row, completion in zip(chunk, found, strict=True):
-                        done[row.index] = replace(completion, seconds=share)
+                alone = rows
+                if scoring and not with_images:
+                    count = self._batch * SCORING_FACTOR
+                    together, alone = by_beginning(rows, count, self._ready().longest_shared)
+                    for batch, trees in self._trees(together, count):
+                        done |= timed(self._score_together, batch, trees)
+                for chunk in self._chunks(alone, scoring=scoring, with_images=with_images):
+                    done |= timed(self._score if scoring else self._generate, chunk)
         return [done[index] for index in range(len(requests))]
 
     def write(self, request: ChatRequest, on_chunk: ChunkCallback) -> Completion:
@@ -245,6 +252,23 @@ class TransformersEngine(Engine):
         if chunk:
             yield chunk
 
+    def _trees(
+        self, groups: Sequence[list[PreparedRequest]], count: int
+    ) -> Iterator[tuple[list[PreparedRequest], list[Branching]]]:
+        """Yield batches of groups of similar length, with the tree of each group: up to `count` rows, or one group."""
+        laid_out = [(branch([row.ids for row in group]), group) for group in groups]
+        batch: list[PreparedRequest] = []
+        trees: list[Branching] = []
+        for tree, group in sorted(laid_out, key=lambda pair: len(pair[0].ids)):
+            tokens = (len(trees) + 1) * len(tree.ids)
+            if trees and (len(batch) + len(group) > count or tokens > SCORING_TOKENS):
+                yield batch, trees
+                batch, trees = [], []
+            batch += group
+            trees.append(tree)
+        if trees:
+            yield batch, trees
+
     def _padded(self, rows: Sequence[PreparedRequest]) -> dict[str, torch.Tensor]:
         loaded = self._ready()
         if loaded.vision and rows[0].request.images:
@@ -265,13 +289,19 @@ class TransformersEngine(Engine):
         if not rows[0].request.images:
             inputs["position_ids"] = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
         logits = self._ready().model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1].cpu()
-        found = []
-        for row, last, count in zip(rows, logits, counts, strict=True):
-            probabilities = last[row.firsts].double().softmax(-1).tolist()
-            best = max(range(len(probabilities)), key=probabilities.__getitem__)
-            choice = row.request.choices[best]
-            found.append(Completion(choice, tuple(probabilities), count, 1, adapter=row.adapter))
-        return found
+        return [
+            chosen(row, last[row.firsts].double().softmax(-1).tolist(), count)
+            for row, last, count in zip(rows, logits, counts, strict=True)
+        ]
+
+    def _score_together(self, rows: Sequence[PreparedRequest], trees: Sequence[Branching]) -> list[Completion]:
+        loaded = self._ready()
+        logits = last_logits(loaded.model, trees, loaded.tokens.pad).cpu()
+        counts = [count for tree in trees for count in tree.shared]
+        return [
+            chosen(row, last[row.firsts].double().softmax(-1).tolist(), len(row.ids), shared)
+            for row, last, shared in zip(rows, logits, counts, strict=True)
+        ]
 
     def _generate(self, rows: Sequence[PreparedRequest]) -> list[Completion]:
         loaded = self._ready()

@@ -17,4 +17,5 @@ def usage_of(stage: str, completions: Sequence[Completion]) -> Usage:
         completion_tokens=sum(c.completion_tokens for c in completions),
         seconds=sum(c.seconds for c in completions),
         adapter=completions[0].adapter if completions else None,
+        shared_tokens=sum(c.shared_tokens for c in completions),
     )

@@ -60,8 +60,8 @@ def openvino(tiny: Any, _own_cache: None) -> Iterator[OpenVINOEngine]:
 
 
 def equal(found: Sequence[Completion], expected: Sequence[Completion]) -> bool:
-    """The same in everything but the time, with probabilities up to float32 rounding."""
-    bare = [replace(c, seconds=0.0, probabilities=()) for c in [*found, *expected]]
+    """The same in everything but time and shared tokens, with probabilities up to float32 rounding."""
+    bare = [replace(c, seconds=0.0, shared_tokens=0, probabilities=()) for c in [*found, *expected]]
     near = all(
         a.probabilities == pytest.approx(b.probabilities, abs=1e-4) for a, b in zip(found, expected, strict=True)
     )
@@ -94,6 +94,22 @@ def test_threads_keep_adapters_apart(openvino: Engine) -> None:
     with ThreadPoolExecutor(len(jobs)) as pool:
         for _ in range(3):
             assert all(map(equal, pool.map(openvino.run, jobs), alone))
+
+
+def test_shared_beginnings_match_single_requests(openvino: Engine, engine: TransformersEngine) -> None:
+    said = "I moved to Lisbon last week and I love the sea. "
+    requests = [
+        Request(role, f"{said * times}\n{sentence}", choices=LABELS)
+        for sentence in ("I love the sea.", "I moved to Lisbon.", "none", "I love the sea.")
+        for times in (1, 6)
+        for role in ROLES
+    ]
+    alone = [openvino.run([request])[0] for request in requests]
+    together = openvino.run(requests)
+    assert equal(together, alone)
+    assert equal(together, engine.run(requests))
+    assert sum(c.shared_tokens > 0 for c in together) >= len(requests) / 2
+    assert equal(openvino.run(REQUESTS), [openvino.run([request])[0] for request in REQUESTS])
 
 
 def test_int8_choices_match_transformers(tiny: Any, engine: TransformersEngine) -> None:

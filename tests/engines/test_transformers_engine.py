@@ -45,8 +45,8 @@ def requests_of(role: str | None, max_tokens: int = 12) -> list[Request]:
 
 
 def equal(found: Sequence[Completion], expected: Sequence[Completion]) -> bool:
-    """The same in everything but the time, with probabilities up to float32 rounding."""
-    bare = [replace(c, seconds=0.0, probabilities=()) for c in [*found, *expected]]
+    """The same in everything but time and shared tokens, with probabilities up to float32 rounding."""
+    bare = [replace(c, seconds=0.0, shared_tokens=0, probabilities=()) for c in [*found, *expected]]
     near = all(
         a.probabilities == pytest.approx(b.probabilities, abs=1e-5) for a, b in zip(found, expected, strict=True)
     )
@@ -135,6 +135,34 @@ def test_output_layer_input_is_contiguous(engine: TransformersEngine) -> None:
     watch.remove()
     assert seen
     assert all(seen)  # or torch copies the vocabulary once a row
+
+
+SENTENCES = ("I love the sea.", "I moved to Lisbon last week.", "I live in Berlin.", "none", "I live in Berlin.")
+ALIKE = [
+    Request(role, f"{text * 3}\n{sentence}", choices=LABELS)
+    for sentence in SENTENCES
+    for text in TEXTS[:2]
+    for role in ROLES
+] + [Request(role, text, choices=LABELS) for role in ROLES for text in TEXTS]
+
+
+@pytest.mark.parametrize("tokens", [8192, 1])
+@pytest.mark.parametrize("longest", [4096, 100])
+def test_shared_beginnings_match_single_requests(
+    engine: TransformersEngine, tiny: Any, monkeypatch: pytest.MonkeyPatch, tokens: int, longest: int
+) -> None:
+    alone = [engine.run([request])[0] for request in ALIKE]
+    monkeypatch.setattr("langchain_memlora.engines.transformers.SCORING_TOKENS", tokens)
+    monkeypatch.setattr("langchain_memlora.engines.transformers.LONGEST", longest)
+    for bundle in (tiny.bundle, tiny.bundle.without(*tiny.bundle.adapters)):
+        numbers = [n for n, request in enumerate(ALIKE) if request.role in {None, *bundle.adapters}]
+        with TransformersEngine(bundle, dtype="float32", device="cpu") as loaded:
+            found = loaded.run([ALIKE[n] for n in numbers])
+        assert equal(found, [alone[n] for n in numbers])
+        shared = [c for c in found if c.shared_tokens]
+        assert len(shared) >= len(numbers) / 4
+        assert max(c.prompt_tokens for c in shared) <= longest
+    assert not any(c.shared_tokens for c in alone)
 
 
 def test_large_scoring_batches_keep_order(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:

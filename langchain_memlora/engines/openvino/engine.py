@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,16 @@ from langchain_memlora.engines.openvino.export import Weights, exported, keep_co
 from langchain_memlora.engines.openvino.graph import factor_type
 from langchain_memlora.engines.openvino.lookup import look_ahead
 from langchain_memlora.engines.openvino.sampling import Choose, chooser, softmax
-from langchain_memlora.engines.prompting import PreparedRequest, Prompting, check_base, in_batches
+from langchain_memlora.engines.prefixes import branch
+from langchain_memlora.engines.prompting import (
+    PreparedRequest,
+    Prompting,
+    by_beginning,
+    check_base,
+    chosen,
+    in_batches,
+    timed,
+)
 from langchain_memlora.engines.tensors import TensorFiles
 from langchain_memlora.engines.tokens import ChatTokens
 from langchain_memlora.errors import InvalidInputError, ModelError
@@ -45,7 +54,7 @@ class OpenVINOEngine(Engine):
 
     The base model is exported once, with 8-bit weights, into the model cache; adapters are read as they are, stay in
     memory and are switched from call to call. Requests of one role are computed together; a finished row leaves its
-    batch.
+    batch. The common beginning of prompts with choices is computed once.
 
     It runs plain Llamas (SmolLM2 is one) and plain LoRA; use `TransformersEngine` for anything else. Only the default
     base model is checked against the weights on the bundle's card; any base must have the right tokenizer.
@@ -154,11 +163,11 @@ class OpenVINOEngine(Engine):
         for (role, scoring), rows in groups.items():
             count = self._batch * (4 if scoring else 1)
             loaded.decoder.choose(loaded.adapters[role and str(role)])
-            for batch in in_batches(rows, count, BATCH_TOKENS):
-                start = time.perf_counter()
-                found = self._score(batch) if scoring else self._generate(batch)
-                share = (time.perf_counter() - start) / len(batch)
-                done |= {row.index: replace(c, seconds=share) for row, c in zip(batch, found, strict=True)}
+            together, alone = by_beginning(rows, count) if scoring else ([], rows)
+            for group in together:
+                done |= timed(self._score_together, group)
+            for batch in in_batches(alone, count, BATCH_TOKENS):
+                done |= timed(self._score if scoring else self._generate, batch)
         return [done[index] for index in range(len(requests))]
 
     def write(self, request: ChatRequest, on_chunk: ChunkCallback) -> Completion:
@@ -200,13 +209,18 @@ class OpenVINOEngine(Engine):
     def _score(self, rows: Sequence[PreparedRequest]) -> list[Completion]:
         loaded = self._ready()
         logits = loaded.decoder.start([row.ids for row in rows], loaded.tokens.pad)
-        found = []
-        for row, last in zip(rows, logits, strict=True):
-            probabilities = softmax(last[row.firsts]).tolist()
-            best = max(range(len(probabilities)), key=probabilities.__getitem__)
-            choice = row.request.choices[best]
-            found.append(Completion(choice, tuple(probabilities), len(row.ids), 1, adapter=row.adapter))
-        return found
+        return [
+            chosen(row, softmax(last[row.firsts]).tolist(), len(row.ids))
+            for row, last in zip(rows, logits, strict=True)
+        ]
+
+    def _score_together(self, rows: Sequence[PreparedRequest]) -> list[Completion]:
+        tree = branch([row.ids for row in rows])
+        logits = self._ready().decoder.branches(tree)
+        return [
+            chosen(row, softmax(last[row.firsts]).tolist(), len(row.ids), shared)
+            for row, last, shared in zip(rows, logits, tree.shared, strict=True)
+        ]
 
     def _generate(self, rows: Sequence[PreparedRequest]) -> list[Completion]:
         tokens = self._ready().tokens

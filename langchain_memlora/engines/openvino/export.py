@@ -18,7 +18,7 @@ from langchain_memlora.models.base_model import MANIFEST, BaseModel, check_manif
 from langchain_memlora.models.cache import cache_dir, filling, sha256_of
 
 Weights = Literal["int8", "float32"]
-FORMAT = 4
+FORMAT = 5
 """Increase with every change to the graph, so that older exports are not used."""
 
 

@@ -13,10 +13,10 @@ Inputs, for a batch of B rows of S new tokens after P old ones, hidden size D, h
 | `mask` | B, 1, S, P+S | 0 where a token attends to another, else a large negative number |
 | `cos`, `sin` | B, 1, S, H | rotation of the positions |
 | `beams` | B | the row of the state that each row continues |
-| `first` | 1 | logits are computed from this new token on |
+| `kept` | K | the new tokens whose logits are computed, by index |
 | `<projection>.a`, `<projection>.b` | R, in and out, R | LoRA of rank R, its scale in `b` |
 
-The output `logits` is B, S - first, vocabulary. Source of the architecture: https://arxiv.org/abs/2302.13971.
+The output `logits` is B, K, vocabulary. Source of the architecture: https://arxiv.org/abs/2302.13971.
 """
 
 from __future__ import annotations
@@ -96,13 +96,13 @@ class _Builder:
         self.cos = self.input("cos", [-1, 1, -1, s.head])
         self.sin = self.input("sin", [-1, 1, -1, s.head])
         self.beams = self.input("beams", [-1], Type.i32)
-        first = self.input("first", [1], Type.i32)
+        kept = self.input("kept", [-1], Type.i32)
         self.empty = self.no_past(x)
         for layer in range(s.layers):
             name = f"model.layers.{layer}."
             x = ops.add(x, self.attention(self.norm(x, name + "input_layernorm"), name))
             x = ops.add(x, self.feed_forward(self.norm(x, name + "post_attention_layernorm"), name))
-        x = ops.slice(x, first, _ints(2**31 - 1), _ints(1), _ints(1))
+        x = ops.gather(x, kept, _ints(1)[0])
         head = self.weight("model.embed_tokens" if s.tied else "lm_head")
         logits = ops.matmul(self.norm(x, "model.norm"), head, False, True)
         logits.output(0).set_names({"logits"})

@@ -141,4 +141,5 @@ def _plus(one: Usage, other: Usage) -> Usage:
         completion_tokens=one.completion_tokens + other.completion_tokens,
         seconds=one.seconds + other.seconds,
         adapter=one.adapter or other.adapter,
+        shared_tokens=one.shared_tokens + other.shared_tokens,
     )
