@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.ledger import erasure, lexical
+from langchain_memlora.ledger import erasure, lexical, spans
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, chunks, note_changes, said, said_after, stamp
 from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
 from langchain_memlora.ledger.turns import get_turns, previous
@@ -65,7 +65,8 @@ def expire(connection: Connection, owner: int, limits: Retention, now: datetime)
     if not old and not gone:
         return {}
     after = _followers(connection, owner, gone)
-    counts = {"vectors": erasure.erase_cached(connection, _embedded(connection, old, gone, after))}
+    embedded = {*_embedded(connection, old, gone, after), *spans.withdraw(connection, gone, after)}
+    counts = {"vectors": erasure.erase_cached(connection, embedded)}
     for table, ids, kinds in ((memories, old, (MEMORY,)), (turns, gone, (TURN, WINDOW))):
         for row in _rows(connection, table, ids):
             for kind in kinds:
@@ -137,6 +138,7 @@ def _embedded(
         yield row.text
         for entry in connection.execute(select(operations).where(operations.c.memory_id == row.id)):
             yield from filter(None, (entry.before, entry.after, entry.fact, entry.fact.removeprefix(FORGET_PREFIX)))
+        yield from spans.questions(connection, operations, operations.c.memory_id == row.id)
     found = get_turns(connection, [*gone, *after])
     before = previous(connection, list(found))
     for key, turn in found.items():

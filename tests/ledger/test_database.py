@@ -15,7 +15,7 @@ from support import ANA, add, change, say, texts
 
 from langchain_memlora.errors import InvalidInputError, LedgerError
 from langchain_memlora.ledger import Ledger
-from langchain_memlora.types import Event
+from langchain_memlora.types import Event, Span
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_erase_leaves_no_bytes(tmp_path: Path) -> None:
     path = tmp_path / "l.db"
     with Ledger(path) as ledger:
         told = say(ledger, "zebrafish turn", metadata={"note": "zebrafish metadata"})
-        key = add(ledger, "zebrafish memory", told_by=told)
+        key = add(ledger, "zebrafish memory", told_by=told, said=Span(0, 9, "a zebrafish?"))
         change(ledger, Event.UPDATE, key, "zebrafish update")
         change(ledger, Event.DELETE, key)
         ledger.cache_vectors("e", {"zebrafish": [1.0]})
