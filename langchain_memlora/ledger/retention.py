@@ -26,6 +26,7 @@ class Retention:
     """Limits for each scope (user, agent, run) by itself; `None` means no limit.
 
     Expiring a memory also deletes its history and any message that supports no other memory, so it can't be extracted again.
+    Expiring a message also removes what memories quote of it (`Memory.said`).
 
     Attributes:
         days: Maximum age by `observed_at`; an update makes a memory new again.
@@ -138,7 +139,6 @@ def _embedded(
         yield row.text
         for entry in connection.execute(select(operations).where(operations.c.memory_id == row.id)):
             yield from filter(None, (entry.before, entry.after, entry.fact, entry.fact.removeprefix(FORGET_PREFIX)))
-        yield from spans.questions(connection, operations, operations.c.memory_id == row.id)
     found = get_turns(connection, [*gone, *after])
     before = previous(connection, list(found))
     for key, turn in found.items():

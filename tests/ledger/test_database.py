@@ -154,6 +154,12 @@ def test_erase_leaves_no_bytes(tmp_path: Path) -> None:
     assert not any(b"zebrafish" in file.read_bytes() for file in tmp_path.iterdir())
 
 
+def test_erase_drops_vectors_of_questions(ledger: Ledger) -> None:
+    add(ledger, "Yes, two", told_by=say(ledger, "Yes, two"), said=Span(0, 8, "A zebrafish?"))
+    ledger.cache_vectors("e", {"A zebrafish?": [1.0], "of another user": [1.0]})
+    assert ledger.erase("ana")["vectors"] == 1
+
+
 @pytest.mark.parametrize(("durability", "synchronous"), [("full", 2), ("normal", 1)])
 def test_durability_sets_synchronous_mode(tmp_path: Path, durability: Any, synchronous: int) -> None:
     with Ledger(tmp_path / "l.db", durability=durability) as ledger, ledger.database.reading() as connection:
