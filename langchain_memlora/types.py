@@ -105,10 +105,10 @@ class Memory:
     Attributes:
         id: Stays the same when the memory is updated.
         observed_at: The time of the turn that supports the current text.
-        turn_ids: The turns that support the current text.
+        turn_ids: The turns that support the current text: first the one that set it, then those that repeated it.
         revision: Counts the changes to this memory, from 1.
         form: Source of the current text.
-        said: The part of the first of these turns that states it; `None` where the extraction expert marked none.
+        said: The part of the first of these turns that states it; `None` if none was marked, or that turn was erased.
     """
 
     id: str
@@ -172,6 +172,7 @@ class Operation:
         fact: The new fact's text; empty for operations that a verb call made.
         probability: Of the update expert's choice; `None` for operations made by a verb call or by rule.
         by: `expert`, or the verb that was called (`update`, `delete`, `restore`, `add`).
+        form: Source of the text after it; for DELETE, of the deleted text.
     """
 
     event: Event
@@ -185,6 +186,7 @@ class Operation:
     at: datetime | None = None
     by: str = "expert"
     seq: int = 0
+    form: Form = "given"
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,8 @@ def _changes(
                 probability=decision.probability,
                 job_id=pending.job_id,
                 metadata=pending.metadata,
+                form=fact.form,
+                said=fact.said,
             )
         )
     return changes

@@ -78,7 +78,7 @@ def make_match(services: Services) -> Node[MatchInput, MatchOutput]:
 
 def _provisional(pending: PendingFact, scope: Scope) -> Memory:
     at = pending.fact.observed_at
-    return Memory(pending.new_id, pending.fact.text, scope, at, at, at)
+    return Memory(pending.new_id, pending.fact.text, scope, at, at, at, form=pending.fact.form, said=pending.fact.said)
 
 
 def _settle(fact: Fact, candidates: Sequence[Memory]) -> Decision | None:

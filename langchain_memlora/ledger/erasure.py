@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Table, delete, select, true
 
-from langchain_memlora.ledger import lexical
+from langchain_memlora.ledger import lexical, spans
 from langchain_memlora.ledger.rows import (
     MEMORY,
     TURN,
@@ -81,11 +81,12 @@ def erase_cached(connection: Connection, texts: Iterable[str] | None) -> int:
 
 
 def _texts(connection: Connection, owners: Select[tuple[int]]) -> Iterator[str]:
-    """Yield every text of these scopes that may be embedded: memories, facts, turns, and turns with the one before."""
+    """Yield every text of these scopes that may be embedded: memories, facts, questions, turns, and those after another."""
     for table, columns in ((memories, ("text",)), (operations, ("fact", "before", "after"))):
         for row in connection.execute(_columns(table, columns).where(table.c.scope_id.in_(owners))):
             for content in filter(None, row):
                 yield from {content, content.removeprefix(FORGET_PREFIX)}
+        yield from spans.questions(connection, table, table.c.scope_id.in_(owners))
     ordered = select_turns().where(turns.c.scope_id.in_(owners))
     rows = connection.execute(ordered.order_by(turns.c.scope_id, turns.c.thread_id, turns.c.seq))
     variants = [as_embedded(to_turn(row)) for row in rows]

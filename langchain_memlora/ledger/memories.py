@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,8 @@ from langchain_memlora.ledger.rows import (
     to_scope,
 )
 from langchain_memlora.ledger.schema import evidence, memories, operations, scopes, turns
-from langchain_memlora.types import Event, Memory, MemoryState, Operation, Scope
+from langchain_memlora.ledger.spans import to_json
+from langchain_memlora.types import Event, Form, Memory, MemoryState, Operation, Scope, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class NewOperation:
         text: The new text, for ADD and UPDATE.
         turn_id: The turn that supports it.
         by: The source of the decision: `expert`, or the name of a method.
+        form: The source of the new text.
+        said: The part of the turn that states it.
     """
 
     event: Event
@@ -51,6 +54,8 @@ class NewOperation:
     by: str = "expert"
     job_id: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    form: Form = "given"
+    said: Span | None = None
 
 
 def new_id() -> str:
@@ -86,7 +91,7 @@ def _apply(connection: Connection, owner: int, scope: Scope, change: NewOperatio
             _add(connection, owner, change, at)
         case Event.UPDATE:
             observed = stamp(change.observed_at or now())
-            values = {"text": change.text, "observed_at": observed, "version": old.version + 1}
+            values = {"text": change.text, "observed_at": observed, "version": old.version + 1, **_source(change)}
             if change.metadata:
                 values["metadata"] = {**old.metadata, **change.metadata}
             _change(connection, old, {**values, "updated_at": at})
@@ -97,8 +102,10 @@ def _apply(connection: Connection, owner: int, scope: Scope, change: NewOperatio
     if change.memory_id and change.event is not Event.NONE:
         _index(connection, scope, change.memory_id)
     before = old.text if old is not None else None
-    after = change.text if change.event in {Event.ADD, Event.UPDATE} else None
-    return _record(connection, owner, scope, change, before, before if change.event is Event.NONE else after, at)
+    if change.event in {Event.ADD, Event.UPDATE}:
+        return _record(connection, owner, scope, change, before, change.text, at)
+    change = replace(change, form=change.form if old is None else old.form, said=None)
+    return _record(connection, owner, scope, change, before, before if change.event is Event.NONE else None, at)
 
 
 def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
@@ -116,15 +123,15 @@ def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
         raise NotFoundError(msg)
     at = stamp(now())
     if row.state == MemoryState.DELETED:
-        change = NewOperation(Event.ADD, memory_id, row.text, by="restore")
+        change = NewOperation(Event.ADD, memory_id, row.text, by="restore", form=row.form)
         _change(connection, row, {"state": MemoryState.ACTIVE, "updated_at": at})
     else:
-        text, observed_at = _previous_text(connection, row)
-        change = NewOperation(Event.UPDATE, memory_id, text, by="restore")
+        last = _previous_text(connection, row)
+        change = NewOperation(Event.UPDATE, memory_id, last.after, by="restore", form=last.form)
         newest = (evidence.c.memory_id == memory_id) & (evidence.c.version == row.version)
         connection.execute(delete(evidence).where(newest))
-        values = {"text": text, "observed_at": observed_at, "version": row.version - 1, "updated_at": at}
-        _change(connection, row, values)
+        values = {"text": last.after, "observed_at": last.observed_at or last.at, "form": last.form, "said": last.said}
+        _change(connection, row, {**values, "version": row.version - 1, "updated_at": at})
     _index(connection, scope, memory_id)
     connection.execute(update(scopes).where(scopes.c.id == owner).values(revision=scopes.c.revision + 1))
     return _record(
@@ -132,14 +139,14 @@ def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
     )
 
 
-def _previous_text(connection: Connection, row: Any) -> tuple[str, str]:
-    """Return the text before the current one, and when that was observed."""
+def _previous_text(connection: Connection, row: Any) -> Any:
+    """Return the operation that set the text before the current one, with its turn's time."""
     query = select(operations, turns.c.observed_at).outerjoin(turns, turns.c.id == operations.c.turn_id)
     query = query.where(operations.c.memory_id == row.id, operations.c.event.in_((Event.ADD, Event.UPDATE)))
-    texts: list[tuple[str, str]] = []
+    texts: list[Any] = []
     for entry in connection.execute(query.order_by(operations.c.seq)):
         if entry.made_by != "restore":
-            texts.append((entry.after, entry.observed_at or entry.at))
+            texts.append(entry)
         elif entry.event == Event.UPDATE:
             texts.pop()
     if len(texts) < 2:
@@ -173,6 +180,7 @@ def history(connection: Connection, condition: Any) -> list[Operation]:
             at=moment(row.at),
             by=row.made_by,
             seq=row.seq,
+            form=row.form,
         )
         for row in connection.execute(query.order_by(operations.c.seq))
     ]
@@ -224,8 +232,13 @@ def _add(connection: Connection, owner: int, change: NewOperation, at: str) -> N
             revision=1,
             version=1,
             metadata=change.metadata,
+            **_source(change),
         )
     )
+
+
+def _source(change: NewOperation) -> dict[str, Any]:
+    return {"form": change.form, "said": to_json(change.said)}
 
 
 def _change(connection: Connection, old: Any, values: dict[str, Any]) -> None:
@@ -269,6 +282,7 @@ def _record(
         "probability": change.probability,
         "made_by": change.by,
         "at": at,
+        **_source(change),
     }
     seq = insert_row(connection, operations, values)
     return Operation(
@@ -283,4 +297,5 @@ def _record(
         at=moment(at),
         by=change.by,
         seq=seq,
+        form=change.form,
     )

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from langchain_memlora.errors import LedgerError
 from langchain_memlora.ledger import lexical
-from langchain_memlora.ledger.schema import evidence, jobs, meta, metadata
+from langchain_memlora.ledger.forms import mark_unproven
+from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, metadata, operations
 
-VERSION = 3
+VERSION = 4
 _KEY = meta.c.key == "schema"
 
 
@@ -56,4 +57,18 @@ def _index_words_at_once(connection: Connection) -> None:
         connection.execute(text("SELECT gin_clean_pending_list('lexical_by_word')"))
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {2: _number_jobs_and_evidence, 3: _index_words_at_once}
+def _keep_sources(connection: Connection) -> None:
+    """Add the source of each text: until version 3 nothing that the extraction expert wrote was checked."""
+    for table in (memories, operations):
+        connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN form VARCHAR DEFAULT 'given' NOT NULL"))
+        connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN said JSON"))
+        if connection.dialect.name == "postgresql":  # its planner would keep samples of the text
+            connection.execute(text(f"ALTER TABLE {table.name} ALTER said SET STATISTICS 0"))
+    mark_unproven(connection)
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {
+    2: _number_jobs_and_evidence,
+    3: _index_words_at_once,
+    4: _keep_sources,
+}

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.ledger import erasure, lexical
+from langchain_memlora.ledger import erasure, lexical, spans
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, chunks, note_changes, said, said_after, stamp
 from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
 from langchain_memlora.ledger.turns import get_turns, previous
@@ -26,6 +26,7 @@ class Retention:
     """Limits for each scope (user, agent, run) by itself; `None` means no limit.
 
     Expiring a memory also deletes its history and any message that supports no other memory, so it can't be extracted again.
+    Expiring a message also removes what memories quote of it (`Memory.said`).
 
     Attributes:
         days: Maximum age by `observed_at`; an update makes a memory new again.
@@ -65,7 +66,8 @@ def expire(connection: Connection, owner: int, limits: Retention, now: datetime)
     if not old and not gone:
         return {}
     after = _followers(connection, owner, gone)
-    counts = {"vectors": erasure.erase_cached(connection, _embedded(connection, old, gone, after))}
+    embedded = {*_embedded(connection, old, gone, after), *spans.withdraw(connection, gone, after)}
+    counts = {"vectors": erasure.erase_cached(connection, embedded)}
     for table, ids, kinds in ((memories, old, (MEMORY,)), (turns, gone, (TURN, WINDOW))):
         for row in _rows(connection, table, ids):
             for kind in kinds:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 from sqlalchemy import Connection, Row, Table, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from langchain_memlora.errors import LedgerError
 from langchain_memlora.ledger.schema import changes, evidence, memories, scopes, turns
-from langchain_memlora.types import Memory, MemoryState, Scope, Turn
+from langchain_memlora.types import Memory, MemoryState, Scope, Span, Turn
 
 MEMORY = "memory"
 TURN = "turn"
 WINDOW = "window"
+_Id = TypeVar("_Id", str, int)
 
 
 def now() -> datetime:
@@ -113,11 +114,11 @@ def said_after(before: Turn | None, turn: Turn) -> str:
 
 
 def to_memories(connection: Connection, rows: Iterable[Row[Any]]) -> list[Memory]:
-    """Return memories, with the turns that support their current text, from rows of `select_memories`."""
+    """Return memories from rows of `select_memories`, each with the turns that support its text: first the one that set it."""
     rows = list(rows)
     links = select(evidence.c.memory_id, evidence.c.turn_id).join(turns, turns.c.id == evidence.c.turn_id)
     links = links.join(memories, memories.c.id == evidence.c.memory_id)
-    links = links.where(evidence.c.version == memories.c.version).order_by(turns.c.seq)
+    links = links.where(evidence.c.version == memories.c.version).order_by(evidence.c.seq)
     supported_by: dict[str, list[str]] = {}
     for chunk in chunks([row.id for row in rows]):
         for memory_id, turn_id in connection.execute(links.where(evidence.c.memory_id.in_(chunk))):
@@ -134,6 +135,8 @@ def to_memories(connection: Connection, rows: Iterable[Row[Any]]) -> list[Memory
             turn_ids=tuple(supported_by.get(row.id, ())),
             revision=row.revision,
             metadata=row.metadata,
+            form=row.form,
+            said=row.said and Span(**row.said),
         )
         for row in rows
     ]
@@ -161,6 +164,6 @@ def insert_new(connection: Connection, table: Table, rows: Mapping[str, Any] | S
     return connection.execute(statement, rows).rowcount == 1
 
 
-def chunks(ids: list[str], size: int = 500) -> Iterable[list[str]]:
+def chunks(ids: Sequence[_Id], size: int = 500) -> Iterator[Sequence[_Id]]:
     """Split ids into parts small enough for one SQL statement."""
     return (ids[i : i + size] for i in range(0, len(ids), size))

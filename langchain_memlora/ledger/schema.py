@@ -3,7 +3,8 @@
 `changes` numbers everything an index must know about; an index that has applied number n is up to date when n is the last.
 `memories.version` counts the texts a memory has had; `evidence` links each of them to the turns that support it, so a link
 whose version differs from the memory's is superseded. `turns.images` holds references to pictures; once captioned, each is an
-object of `ref` and `caption`. `seq` numbers rows in the order they were written.
+object of `ref` and `caption`. `form` and `said` describe the current text of a memory, and the one an operation set; `said` is
+a `Span`. `seq` numbers rows in the order they were written.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ class Words(TypeDecorator[str]):
         return cast(str, value)
 
 
+def _sources() -> tuple[Column[Any], Column[Any]]:
+    """Return the columns that hold the source of a text. The database's default serves rows of older versions."""
+    return Column("form", String, nullable=False, server_default="given"), Column("said", JSON(none_as_null=True))
+
+
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
 
 scopes = Table(
@@ -99,6 +105,7 @@ memories = Table(
     Column("revision", Integer, nullable=False),
     Column("version", Integer, nullable=False, default=1),
     Column("metadata", JSON, nullable=False),
+    *_sources(),
     Index("memories_by_scope", "scope_id", "state"),
 )
 
@@ -141,6 +148,7 @@ operations = Table(
     Column("probability", Float),
     Column("made_by", String, nullable=False),
     Column("at", String, nullable=False),
+    *_sources(),
 )
 
 changes = Table(

@@ -1,10 +1,10 @@
 """The export file: JSON lines between a header and a footer with the number of lines and their checksum.
 
-    {"record": "memlora-export", "version": 1, "user_id": null}
+    {"record": "memlora-export", "version": 2, "user_id": null}
     {"record": "turn", ...}
     {"record": "end", "lines": 1, "sha256": "..."}
 
-A file without its footer is truncated; one with another checksum was changed.
+A file without its footer is truncated; one with another checksum was changed. Version 1 had no `form` and `said` of texts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from langchain_memlora.errors import InvalidInputError
 
 HEADER = "memlora-export"
 END = "end"
-VERSION = 1
+VERSION = 2
+_READABLE = (1, VERSION)
 
 
 def write_stream(path: Path, header: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -73,10 +74,10 @@ def _checked(path: Path, file: Iterable[bytes]) -> Iterator[tuple[int, dict[str,
     for number, line in enumerate(file, 1):
         row = _parsed(path, number, line)
         if number == 1:
-            if row.get("record") != HEADER or row.get("version") != VERSION:
+            if row.get("record") != HEADER or row.get("version") not in _READABLE:
                 msg = (
-                    f"{path} begins with {line[:80]!r}, so it is not an export of version {VERSION}. Pass a file that this "
-                    "version's `export` wrote."
+                    f"{path} begins with {line[:80]!r}, so it is not an export of version 1 to {VERSION}. Pass a file that "
+                    "`export` of this version or an older one wrote."
                 )
                 raise InvalidInputError(msg)
         elif row["record"] == END:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import Connection, Table, func, select, text, true, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.ledger import lexical
+from langchain_memlora.ledger import lexical, spans
+from langchain_memlora.ledger.forms import mark_unproven
 from langchain_memlora.ledger.rows import (
     MEMORY,
     TURN,
@@ -28,7 +29,7 @@ from langchain_memlora.ledger.rows import (
 )
 from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
 from langchain_memlora.ledger.turns import get_turns, previous
-from langchain_memlora.types import MemoryState, Scope
+from langchain_memlora.types import Form, MemoryState, Scope
 
 OWNED = {"turn": turns, "memory": memories, "job": jobs, "operation": operations}
 """Records that belong to a scope, in the order in which they may refer to each other."""
@@ -73,6 +74,9 @@ class Importer:
         self._owners: dict[Scope, int] = {}
         self._turn_ids: dict[str, str] = {}
         self._known_memories: set[str] = set()
+        self._other_turns: set[str] = set()  # known under the same message id, but with another text
+        self._spans: dict[str, int] = {}  # version of the text, by memory, until its first evidence comes
+        self._unmarked: list[str] = []
         self._counts = dict.fromkeys(("turns", "memories", "operations", "jobs", "skipped"), 0)
 
     def take(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> Imported:
@@ -98,6 +102,7 @@ class Importer:
                     "imported. Export again."
                 )
                 raise InvalidInputError(msg) from error
+        mark_unproven(self._db, self._unmarked)
         if self._db.dialect.name == "postgresql":  # its counters ignore explicit numbers
             for table in (turns, memories, operations):
                 last = f"SELECT setval(pg_get_serial_sequence('{table.name}', 'seq'), max(seq)) FROM {table.name}"
@@ -110,9 +115,11 @@ class Importer:
     def _turn(self, row: dict[str, Any]) -> None:
         scope = self._scope(row)
         same = {"scope_id": self._owners[scope], "thread_id": row["thread_id"], "message_id": row["message_id"]}
-        known = self._db.execute(select(turns.c.id).filter_by(**same)).scalar()
-        self._turn_ids[row["id"]] = known or row["id"]
+        known = self._db.execute(select(turns.c.id, turns.c.text, turns.c.images).filter_by(**same)).first()
+        self._turn_ids[row["id"]] = known.id if known else row["id"]
         if known:
+            if (known.text, known.images) != (row["text"], row["images"]):
+                self._other_turns.add(known.id)
             self._counts["skipped"] += 1
             return
         seq = self._insert(turns, row, scope)
@@ -129,14 +136,25 @@ class Importer:
             self._counts["skipped"] += 1
             return
         state = MemoryState(row["state"])
+        if "form" not in row:
+            self._unmarked.append(row["id"])
+        row = _with_source(row)
+        if row["said"]:
+            self._spans[row["id"]] = row["version"]
         seq = self._insert(memories, row, scope)
         if state is MemoryState.ACTIVE:
             lexical.put(self._db, scope.user_id, MEMORY, seq, row["id"], row["text"])
         note_changes(self._db, MEMORY, [row["id"]])
 
     def _evidence(self, row: dict[str, Any]) -> None:
-        if row["memory_id"] not in self._known_memories:
-            insert_new(self._db, evidence, {**row, "turn_id": self._turn_ids[row["turn_id"]]})
+        memory_id, turn_id = row["memory_id"], self._turn_ids[row["turn_id"]]
+        if memory_id in self._known_memories:
+            return
+        insert_new(self._db, evidence, {**row, "turn_id": turn_id})
+        if self._spans.get(memory_id) == row["version"]:
+            del self._spans[memory_id]
+            if turn_id in self._other_turns:
+                self._db.execute(update(memories).where(memories.c.id == memory_id).values(said=None))
 
     def _job(self, row: dict[str, Any]) -> None:
         scope = self._scope(row)
@@ -148,7 +166,9 @@ class Importer:
 
     def _operation(self, row: dict[str, Any]) -> None:
         scope = self._scope(row)
-        row = {**row, "turn_id": row["turn_id"] and self._turn_ids[row["turn_id"]]}
+        row = _with_source({**row, "turn_id": row["turn_id"] and self._turn_ids[row["turn_id"]]})
+        if row["turn_id"] in self._other_turns:
+            row["said"] = None
         same = {name: row[name] for name in ("memory_id", "turn_id", "job_id", "event", "fact", "made_by", "at")}
         known = row["memory_id"] in self._known_memories
         if not (known or self._empty):
@@ -169,3 +189,12 @@ class Importer:
         values = row if self._empty else {name: value for name, value in row.items() if name != "seq"}
         self._counts[table.name] += 1
         return insert_row(self._db, table, {**values, "scope_id": self._owners[scope]})
+
+
+def _with_source(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a memory or operation with a valid form and span; exports of version 1 have neither."""
+    source = {"form": row.get("form", "given"), "said": spans.checked(row.get("said"))}
+    if source["form"] not in get_args(Form):
+        msg = f"form={source['form']!r} is unknown; allowed are {', '.join(get_args(Form))}"
+        raise ValueError(msg)
+    return {**row, **source}

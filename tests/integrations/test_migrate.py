@@ -83,6 +83,7 @@ def test_migration_keeps_texts_dates_and_scopes(make_memory: MakeMemory, mem0: P
         (Event.ADD, "Lives in Porto", "migrate"),
         (Event.UPDATE, "Moved to Berlin last week", "migrate"),
     ]
+    assert {(m.form, m.said) for m in (tea, city)} == {("given", None)}
     assert not memory.get_all(user_id="ben")
 
 

@@ -15,7 +15,7 @@ from support import ANA, add, change, say, texts
 
 from langchain_memlora.errors import InvalidInputError, LedgerError
 from langchain_memlora.ledger import Ledger
-from langchain_memlora.types import Event
+from langchain_memlora.types import Event, Span
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_erase_leaves_no_bytes(tmp_path: Path) -> None:
     path = tmp_path / "l.db"
     with Ledger(path) as ledger:
         told = say(ledger, "zebrafish turn", metadata={"note": "zebrafish metadata"})
-        key = add(ledger, "zebrafish memory", told_by=told)
+        key = add(ledger, "zebrafish memory", told_by=told, said=Span(0, 9, "a zebrafish?"))
         change(ledger, Event.UPDATE, key, "zebrafish update")
         change(ledger, Event.DELETE, key)
         ledger.cache_vectors("e", {"zebrafish": [1.0]})
@@ -152,6 +152,12 @@ def test_erase_leaves_no_bytes(tmp_path: Path) -> None:
         add(ledger, "in Porto")
         assert texts(ledger.memories(ANA)) == ["in Porto"]
     assert not any(b"zebrafish" in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_erase_drops_vectors_of_questions(ledger: Ledger) -> None:
+    add(ledger, "Yes, two", told_by=say(ledger, "Yes, two"), said=Span(0, 8, "A zebrafish?"))
+    ledger.cache_vectors("e", {"A zebrafish?": [1.0], "of another user": [1.0]})
+    assert ledger.erase("ana")["vectors"] == 1
 
 
 @pytest.mark.parametrize(("durability", "synchronous"), [("full", 2), ("normal", 1)])

@@ -11,7 +11,7 @@ from support import ANA, BEN, MAY_8, MAY_15, add, change, get_memory, no_jobs, o
 
 from langchain_memlora.errors import ConflictError, NotFoundError
 from langchain_memlora.ledger import AlreadyDoneError, Ledger, NewOperation, new_id
-from langchain_memlora.types import Event, MemoryState, Scope
+from langchain_memlora.types import Event, MemoryState, Scope, Span
 
 AGENT, RUN = Scope("ana", "coach"), Scope("ana", None, "monday")
 
@@ -184,6 +184,40 @@ def test_restore_undoes_updates_in_order(ledger: Ledger) -> None:
         ledger.restore(ANA, key)
     with pytest.raises(NotFoundError):
         ledger.restore(BEN, key)
+
+
+def test_source_follows_the_text(ledger: Ledger) -> None:
+    question = Span(0, 4, "How tall are you?")
+    first, again, later = (
+        say(ledger, "1.88"),
+        say(ledger, "1.88, as I said"),
+        say(ledger, "1.90, measured today", at=MAY_15),
+    )
+    key = add(ledger, 'User: "1.88"', told_by=first, form="said", said=question)
+    change(ledger, Event.NONE, key, told_by=again, form="said", said=Span(0, 4))
+    assert source(ledger, key) == ("said", question, (first.id, again.id))
+    change(ledger, Event.UPDATE, key, "User is 1.90 tall", told_by=later, form="written", said=Span(0, 4))
+    assert source(ledger, key) == ("written", Span(0, 4), (later.id,))
+    change(ledger, Event.UPDATE, key, "User is tall", by="update")
+    assert source(ledger, key) == ("given", None, ())
+    change(ledger, Event.DELETE, key)
+    assert [op.form for op in ledger.history(ANA, key)] == ["said", "said", "written", "given", "given"]
+    expected = [("given", None, ()), ("written", Span(0, 4), (later.id,)), ("said", question, (first.id, again.id))]
+    for before in expected:
+        assert ledger.restore(ANA, key).form == before[0]
+        assert source(ledger, key) == before
+
+
+def test_turn_that_set_the_text_is_first(ledger: Ledger) -> None:
+    early, late = say(ledger, "Porto, yes"), say(ledger, "I live in Porto")
+    key = add(ledger, "in Porto", told_by=late, said=Span(0, 15))
+    change(ledger, Event.NONE, key, told_by=early)  # its job failed at first
+    assert get_memory(ledger, key).turn_ids == (late.id, early.id)
+
+
+def source(ledger: Ledger, key: str) -> tuple[object, ...]:
+    memory = get_memory(ledger, key)
+    return memory.form, memory.said, memory.turn_ids
 
 
 def test_restore_handles_repeated_texts(ledger: Ledger) -> None:

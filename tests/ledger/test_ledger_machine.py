@@ -21,14 +21,15 @@ from support import ANA, BEN, add, change, get_memory, say
 
 from langchain_memlora.errors import NotFoundError
 from langchain_memlora.ledger import Ledger
-from langchain_memlora.types import Event, MemoryState, Scope
+from langchain_memlora.types import Event, MemoryState, Scope, Span
 
 USERS = st.sampled_from([ANA, BEN])
 TEXTS = st.sampled_from(["apple", "bread", "cheese"])
+SOURCES = st.sampled_from([("given", None), ("unproven", None), ("said", Span(0, 3)), ("written", Span(4, 8, "What?"))])
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Models a memory as the texts it can be restored to, and whether it is deleted."""
+    """Models a memory as the texts it can be restored to, with their sources, and whether it is deleted."""
 
     keys: Bundle[str] = Bundle("keys")
 
@@ -36,25 +37,27 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.ledger = Ledger(place)
         self.texts: dict[str, list[str]] = {}
+        self.sources: dict[str, list[tuple[str, Span | None]]] = {}
         self.owner: dict[str, Scope] = {}
         self.deleted: set[str] = set()
 
     def teardown(self) -> None:
         self.ledger.close()
 
-    @rule(target=keys, owner=USERS, text=TEXTS)
-    def add(self, owner: Scope, text: str) -> str:
+    @rule(target=keys, owner=USERS, text=TEXTS, source=SOURCES)
+    def add(self, owner: Scope, text: str, source: tuple[str, Span | None]) -> str:
         told = say(self.ledger, f"{owner.user_id} said {text} {len(self.texts)}", owner)
-        key = add(self.ledger, f"{owner.user_id} {text}", owner, told)
-        self.texts[key], self.owner[key] = [f"{owner.user_id} {text}"], owner
+        key = add(self.ledger, f"{owner.user_id} {text}", owner, told, form=source[0], said=source[1])
+        self.texts[key], self.sources[key], self.owner[key] = [f"{owner.user_id} {text}"], [source], owner
         return key
 
-    @rule(key=keys, text=TEXTS)
-    def update(self, key: str, text: str) -> None:
+    @rule(key=keys, text=TEXTS, source=SOURCES)
+    def update(self, key: str, text: str, source: tuple[str, Span | None]) -> None:
         owner = self.owner[key]
         if key not in self.deleted:
-            change(self.ledger, Event.UPDATE, key, f"{owner.user_id} {text}", owner)
+            change(self.ledger, Event.UPDATE, key, f"{owner.user_id} {text}", owner, form=source[0], said=source[1])
             self.texts[key].append(f"{owner.user_id} {text}")
+            self.sources[key].append(source)
 
     @rule(target=keys, key=consumes(keys))
     def delete(self, key: str) -> object:
@@ -69,6 +72,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.deleted.discard(key)
         elif len(self.texts[key]) > 1:
             self.texts[key].pop()
+            self.sources[key].pop()
         else:
             with pytest.raises(NotFoundError):
                 self.ledger.restore(self.owner[key], key)
@@ -90,6 +94,7 @@ class LedgerMachine(RuleBasedStateMachine):
             alive = {key: self.texts[key][-1] for key in mine if key not in self.deleted}
             assert {m.id: m.text for m in self.ledger.memories(scope)} == alive
             everything = self.ledger.memories(scope, deleted=True)
+            assert {m.id: (m.form, m.said) for m in everything} == {key: self.sources[key][-1] for key in mine}
             assert {m.id for m in everything if m.state is MemoryState.DELETED} == self.deleted & set(mine)
             found = self.ledger.lexical(scope, "memory", "apple bread cheese ana ben", 100)
             assert sorted(found) == sorted(alive)

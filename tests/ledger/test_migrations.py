@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import ANA, BEN, add, change, texts
@@ -15,12 +17,22 @@ from langchain_memlora.types import Event
 OLD = Path(__file__).parent / "old"
 
 
+def written_by(version: int, folder: Path) -> Path:
+    """Return a ledger as a version of the schema wrote it."""
+    raw = sqlite3.connect(folder / f"old-{version}.sqlite3")
+    raw.executescript((OLD / f"version-{version}.sql").read_text())
+    raw.close()
+    return folder / f"old-{version}.sqlite3"
+
+
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    raw = sqlite3.connect(tmp_path / "old.sqlite3")
-    raw.executescript((OLD / "version-1.sql").read_text())
-    raw.close()
-    return tmp_path / "old.sqlite3"
+    return written_by(1, tmp_path)
+
+
+def records(export: Path) -> list[dict[str, Any]]:
+    """Return the records of an export without header and footer."""
+    return [json.loads(line) for line in export.read_text().splitlines()[1:-1]]
 
 
 def version(path: Path) -> int:
@@ -34,11 +46,47 @@ def test_migration_for_each_version() -> None:
     assert sorted(STEPS) == list(range(2, VERSION + 1))
 
 
-def test_version_1_exports_unchanged(old: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [1, 3])
+def test_old_ledger_and_its_export_agree(number: int, tmp_path: Path) -> None:
+    old, export = written_by(number, tmp_path), OLD / f"version-{number}.jsonl"  # as that version exported it
     with Ledger(old) as ledger:
         ledger.export(tmp_path / "now.jsonl")
-    assert (tmp_path / "now.jsonl").read_bytes() == (OLD / "version-1.jsonl").read_bytes()  # as version 1 exported it
     assert version(old) == VERSION
+    added = {"form", "said"}
+    now = [{key: value for key, value in row.items() if key not in added} for row in records(tmp_path / "now.jsonl")]
+    assert now == records(export)
+    with Ledger(tmp_path / "new.sqlite3") as ledger:
+        ledger.import_(export)
+        ledger.export(tmp_path / "again.jsonl")
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "now.jsonl").read_bytes()
+
+
+FORMS = {
+    "lives in Porto": "unproven",
+    "I keep bees": "given",  # added without inference
+    "drinks green tea": "given",  # the caller's update of the expert's text
+    "rides a red bike": "unproven",  # the expert's update of the caller's text
+    "Has a boat": "given",  # the same, undone
+    "likes jazz": "unproven",  # the expert's text, restored after the caller's update
+    "owns a cat": "unproven",  # deleted
+    "plays the cello": "unproven",  # deleted and restored
+    "from mem0": "given",
+}
+
+
+def test_texts_of_old_experts_are_unproven(tmp_path: Path) -> None:
+    with Ledger(written_by(3, tmp_path)) as ledger:
+        memories = {m.text: m for user in (ANA, BEN) for m in ledger.memories(user, deleted=True)}
+        assert {text: memory.form for text, memory in memories.items()} == FORMS
+        assert {memory.said for memory in memories.values()} == {None}
+        for before, form, now in (
+            ("Rides a bike", "given", "rides a red bike"),
+            ("drinks tea", "unproven", "drinks green tea"),
+        ):
+            assert ledger.restore(ANA, memories[now].id).form == form
+            (restored,) = ledger.memories(ANA, ids=[memories[now].id])
+            assert (restored.text, restored.form) == (before, form)
+        assert [op.form for op in ledger.history(ANA, memories["Has a boat"].id)] == ["given", "unproven", "given"]
 
 
 def test_version_1_ledger_is_usable(old: Path) -> None:

@@ -13,7 +13,7 @@ from support.servers import empty_database, free_port, plain
 
 from langchain_memlora.errors import InvalidInputError, LedgerError
 from langchain_memlora.ledger import Ledger, NewOperation, new_id
-from langchain_memlora.types import Event
+from langchain_memlora.types import Event, Span
 
 pytestmark = pytest.mark.slow
 EACH = 20
@@ -112,12 +112,21 @@ def test_newer_schema_raises(ledger: Ledger, url: str, server: Any) -> None:
 def test_version_2_ledger_is_migrated(ledger: Ledger, url: str, server: Any) -> None:
     how = "SELECT coalesce(array_to_string(reloptions, ','), '') FROM pg_class WHERE relname = 'lexical_by_word'"
     (new,) = server.execute(how).fetchone()
-    server.execute("ALTER INDEX memlora.lexical_by_word RESET (fastupdate)")
-    server.execute("UPDATE memlora.meta SET value = '2' WHERE key = 'schema'")
+    samples = "SELECT attrelid::regclass::text, attstattarget FROM pg_attribute WHERE attname = 'said' ORDER BY 1"
+    kept = server.execute(samples).fetchall()
     add(ledger, "drinks tea")
+    add(ledger, "I keep bees", by="add")
+    server.execute("ALTER INDEX memlora.lexical_by_word RESET (fastupdate)")
+    for table in ("memories", "operations"):
+        server.execute(f"ALTER TABLE memlora.{table} DROP COLUMN form, DROP COLUMN said")
+    server.execute("UPDATE memlora.meta SET value = '2' WHERE key = 'schema'")
     with Ledger(url) as again:
         assert server.execute(how).fetchone() == (new,) == ("fastupdate=off",)
-        assert texts(again.memories(ANA)) == ["drinks tea"]
+        assert server.execute(samples).fetchall() == kept
+        assert len(kept) == 2
+        assert [(m.text, m.form) for m in again.memories(ANA)] == [("drinks tea", "unproven"), ("I keep bees", "given")]
+        add(again, "likes jazz", form="said", said=Span(0, 4, "zebra\x00"), told_by=say(again, "jazz"))
+        assert again.memories(ANA)[-1].said == Span(0, 4, "zebra\x00")
 
 
 def test_sqlite_to_postgres_round_trip(ledger: Ledger, tmp_path: Path) -> None:

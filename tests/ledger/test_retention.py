@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from support.files import files_with
 from langchain_memlora import MemLoRAMemory, Retention
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ledger import Ledger
-from langchain_memlora.types import Event, Scope
+from langchain_memlora.types import Event, Scope, Span
 
 Make = Callable[..., MemLoRAMemory]
 NOW = datetime.now(UTC)
@@ -68,6 +69,36 @@ def test_expired_turns_leave_search_windows(ledger: Ledger) -> None:
     assert ledger.lexical(ANA, "window", "Bruno", 9) == []
     assert len(ledger.lexical(ANA, "window", "vet", 9)) == 2
     assert sound(ledger)
+
+
+def test_spans_go_with_their_turn(ledger: Ledger) -> None:
+    told, update = say(ledger, "Six nights in Porto", at=YEAR_AGO), say(ledger, "Seven nights", at=NOW)
+    repeated, unmoved = say(ledger, "Yes, bees", at=NOW), say(ledger, "I keep bees", at=NOW)
+    bees = add(ledger, "I keep bees", told_by=unmoved, form="said", said=Span(0, 11))
+    trip = add(ledger, "Six nights in Porto", told_by=told, form="said", said=Span(0, 10, "How long?"))
+    change(ledger, Event.NONE, trip, told_by=repeated)
+    later = add(ledger, "Six nights", told_by=told, form="said", said=Span(0, 10, "How long?"))
+    change(ledger, Event.UPDATE, later, "Seven nights", told_by=update, form="said", said=Span(0, 12))
+    ledger.expire(Retention(turns=3))
+    found = {m.id: (m.form, m.said, m.turn_ids) for m in ledger.memories(ANA)}
+    assert found[trip] == ("said", None, (repeated.id,))  # the other turn says it in other words
+    assert found[bees] == ("said", Span(0, 11), (unmoved.id,))
+    assert found[later] == ("said", Span(0, 12), (update.id,))
+    assert (ledger.restore(ANA, later).form, get_memory(ledger, later).said) == ("said", None)
+
+
+def test_expired_question_leaves_spans(ledger: Ledger, tmp_path: Path) -> None:
+    asked = say(ledger, "Do you own a zebrafish?", role="assistant", at=NOW)
+    told = say(ledger, "Yes, two", at=NOW)
+    key = add(ledger, "Yes, two", told_by=told, form="said", said=Span(0, 8, asked.text))
+    change(ledger, Event.UPDATE, key, "Yes, three", told_by=told, form="said", said=Span(0, 8, asked.text))
+    ledger.cache_vectors("e", {asked.text: [1.0]})
+    assert ledger.expire(Retention(turns=1))["vectors"] == 1
+    assert get_memory(ledger, key).said == Span(0, 8)
+    ledger.restore(ANA, key)
+    assert get_memory(ledger, key).said == Span(0, 8)
+    ledger.finish_erasure()
+    assert ledger.database.path is None or files_with(b"zebrafish", tmp_path) == []
 
 
 def test_limits_apply_per_scope(ledger: Ledger) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from support import ANA, BEN, add, change, get_memory, one_job, say, turn
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ledger import Ledger
-from langchain_memlora.types import Event, Scope
+from langchain_memlora.types import Event, Scope, Span
 
 AGENT = Scope("ana", "cook", "run 1")
 COUNT = itertools.count()
@@ -35,9 +37,10 @@ def full(new_place: Callable[[], str | Path]) -> Iterator[Ledger]:
     """Two users, an agent, an update, a deletion, a restored memory and a job that waits."""
     ledger = Ledger(new_place())
     told = say(ledger, "I drink tea ☕\u2028and \ud7ff", metadata={"n": [1, {"x": None}]}, speaker="Ana")
-    tea = add(ledger, "drinks tea", told_by=told, metadata={"mood": "calm"}, probability=0.25)
-    change(ledger, Event.UPDATE, tea, "drinks green tea", told_by=say(ledger, "green tea, that is"))
-    gone = add(ledger, "lives in Porto", told_by=say(ledger, "I live in Porto"))
+    source = {"form": "said", "said": Span(0, 13, "What do you drink?")}
+    tea = add(ledger, "drinks tea", told_by=told, metadata={"mood": "calm"}, probability=0.25, **source)
+    change(ledger, Event.UPDATE, tea, "drinks green tea", told_by=say(ledger, "green tea, that is"), form="written")
+    gone = add(ledger, "lives in Porto", told_by=say(ledger, "I live in Porto"), form="said", said=Span(0, 15))
     change(ledger, Event.DELETE, gone)
     back = add(ledger, "plays the cello", BEN, say(ledger, "I play the cello", BEN))
     change(ledger, Event.DELETE, back, scope=BEN)
@@ -96,6 +99,47 @@ def test_import_merges_into_used_ledger(full: Ledger, empty: Ledger, file: Path)
     assert empty.turn_status([same.id])[same.id].withheld
     known = {m.id for m in full.memories(ANA, deleted=True)}
     assert [o.event for o in empty.history(ANA) if o.memory_id in known] == [o.event for o in full.history(ANA)]
+
+
+def test_import_keeps_sources_and_what_restore_needs(empty: Ledger, file: Path) -> None:
+    empty.import_(file)
+    tea, porto, _ = empty.memories(ANA, deleted=True)
+    assert (porto.form, porto.said) == ("said", Span(0, 15))
+    assert (tea.form, tea.said) == ("written", None)
+    empty.restore(ANA, tea.id)
+    assert get_memory(empty, tea.id).said == Span(0, 13, "What do you drink?")
+
+
+def test_import_drops_spans_into_other_texts(
+    empty: Ledger, new_place: Callable[[], str | Path], tmp_path: Path
+) -> None:
+    source = {"form": "said", "said": Span(0, 6)}
+    with Ledger(new_place()) as other:
+        for text in ("I cook", "I sing"):
+            add(other, text, told_by=say(other, text, message_id=text[-4:]), **source)
+        other.export(tmp_path / "other.jsonl")
+    say(empty, "I ski a lot", message_id="sing")
+    empty.import_(tmp_path / "other.jsonl")
+    assert [(m.text, m.said) for m in empty.memories(ANA)] == [("I cook", Span(0, 6)), ("I sing", None)]
+
+
+@pytest.mark.parametrize(
+    ("valid", "invalid"),
+    [
+        ('"form":"said"', '"form":"sung"'),
+        ('"start":0', '"start":-1'),
+        ('"start":0', '"start":"0"'),
+        ('"asked":"', '"question":"'),
+    ],
+)
+def test_invalid_sources_import_nothing(file: Path, empty: Ledger, valid: str, invalid: str) -> None:
+    *lines, footer = file.read_bytes().splitlines(keepends=True)
+    lines = [lines[0], *(line.replace(valid.encode(), invalid.encode()) for line in lines[1:])]
+    whole = json.loads(footer) | {"sha256": hashlib.sha256(b"".join(lines[1:])).hexdigest()}
+    file.write_bytes(b"".join(lines) + json.dumps(whole).encode())
+    with pytest.raises(InvalidInputError, match=r"Line \d+ holds an invalid"):
+        empty.import_(file)
+    assert not any(empty.counts().values())
 
 
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
