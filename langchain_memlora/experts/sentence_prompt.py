@@ -27,7 +27,7 @@ CONTEXT_CHARACTERS: Final = 240
 
 
 def sentence_prompt(before: Sequence[tuple[str, str]], speaker: str, text: str, sentence: str) -> dict[str, str]:
-    """Return the slots `dialogue` and `sentence`.
+    r"""Return the slots `dialogue` and `sentence`.
 
     Args:
         before: Speaker and text of the messages before, of which the last two are shown, each on one line.
@@ -40,7 +40,7 @@ def sentence_prompt(before: Sequence[tuple[str, str]], speaker: str, text: str, 
         from langchain_memlora.experts.sentence_prompt import sentence_prompt
 
         slots = sentence_prompt([("assistant", "How long?")], "user", "Six nights. And you?", "Six nights.")
-        assert slots["dialogue"] == "assistant: How long?\\nuser: Six nights. And you?"
+        assert slots["dialogue"] == "assistant: How long?\nuser: Six nights. And you?"
         ```
     """
     shown = [f"{who}: {_clip(said)}" for who, said in before[-CONTEXT_MESSAGES:]]

@@ -1,14 +1,14 @@
 """Makes rows of labelled messages: the prompt of each sentence, and its label.
 
-Facts are written in full, so their words say what a sentence lacks: one whose facts have a name from the message before can't be
-understood alone.
+Facts are written in full, so their words say what a sentence lacks: one whose facts have a name from the message before can't
+be understood alone.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -33,13 +33,14 @@ NAMED = 0.12
 """Share of the training rows in which the user has a name, as speakers have at run time."""
 
 NAMES = (
-    "Ana Ben Chidi Dalia Emre Farah Goran Hana Ines Jonas Keiko Luca Mina Noor Oskar Priya Rosa Sven Tariq Uma Vera Wei Yara Zoe"
+    "Ana Ben Chidi Dalia Emre Farah Goran Hana Ines Jonas Keiko Luca Mina Noor Oskar Priya Rosa Sven Tariq Uma Vera Wei Yara "
+    "Zoe"
 ).split()
 _LIGHT = frozenset(
     "user users a an the and or but of to in on at for with from by as is are was were be been being am has have had having do "
     "does did not no nor wants want wanted will would can could should may might must named called name s t re ve ll d m their "
-    "them they his her him he she it its this that these those there who which what when where than then also too own about into "
-    "over so very more one".split()
+    "them they his her him he she it its this that these those there who which what when where than then also too own about "
+    "into over so very more one".split()
 )
 _PRONOUNS = frozenset("he she it they him her them his hers their theirs this that these those there its ones".split())
 _WORD = re.compile(r"[A-Za-z0-9À-ɏͰ-ӿ]+(?:[.,:/-]\d+)*")

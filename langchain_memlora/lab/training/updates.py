@@ -42,7 +42,8 @@ class UpdateCase:
     def _names_a_memory(self) -> UpdateCase:
         match = _GOLD.fullmatch(self.gold)
         if not match or (match[3] and int(match[3]) >= len(self.known)):
-            msg = f"gold is {self.gold!r}; allowed are ADD, NONE, and NONE, UPDATE or DELETE with a number below {len(self.known)}"
+            allowed = f"ADD, NONE, and NONE, UPDATE or DELETE with a number below {len(self.known)}"
+            msg = f"gold is {self.gold!r}; allowed are {allowed}"
             raise ValueError(msg)
         return self
 
