@@ -189,7 +189,7 @@ def train_choices(
     invocation = tokenizer(recipe.invocation, add_special_tokens=False)["input_ids"]
     judged = batches(validating, recipe.tokens)
     trainer, record = fit(
-        load_student(source, recipe, start, invocation, attention=_attention(config)),
+        load_student(source, recipe, start, invocation, attention=pick_attention(config)),
         batches(kept, recipe.tokens, recipe.seed),
         judged,
         collate,
@@ -216,8 +216,8 @@ def _fitting(rows: Iterable[ChoiceRow], tokens: TransformersTokens, limit: int) 
     return [tree for tree in (as_tree(row, tokens) for row in rows) if len(tree) <= limit]
 
 
-def _attention(config: Any) -> str:
-    """Return the fastest implementation that computes what the model was trained with: sdpa can't cap its scores."""
+def pick_attention(config: Any) -> str:
+    """Return `sdpa`, or `eager` for a model whose attention scores are capped, which sdpa can't."""
     return "eager" if getattr(config.get_text_config(), "attn_logit_softcapping", None) else "sdpa"
 
 

@@ -43,11 +43,12 @@ def measure(probabilities: Array, labels: Array) -> dict[str, float]:
     needs, needing, asked = _needs(probabilities, labels)
     first, second = auc(states[stated], states[(labels >= 0) & ~stated]), auc(needs[needing], needs[asked & ~needing])
     found = {"states_auc": first, "needs_auc": second, "auc": first * second}
-    found["recall_at_95"] = _recall(states, stated, _quiet(_loudest(states, labels), 0.95))
+    silent = _loudest(states, labels)
+    found["recall_at_95"] = _share(states[stated] >= _quiet(silent, 0.95))
     for threshold in (0.3, 0.5, 0.7):
-        found[f"recall_{threshold}"] = _recall(states, stated, threshold)
-        found[f"silence_{threshold}"] = float(np.mean(_loudest(states, labels) < threshold))
-    return {name: round(float(value), 4) for name, value in found.items()}
+        found[f"recall_{threshold}"] = _share(states[stated] >= threshold)
+        found[f"silence_{threshold}"] = _share(silent < threshold)
+    return {name: round(value, 4) for name, value in found.items()}
 
 
 def calibrate(probabilities: Array, labels: Array, spec: ChoiceSpec) -> ChoiceSpec:
@@ -112,8 +113,8 @@ def _above(scores: Array, exceptions: int) -> float:
     return min(1.0, (int(np.sort(scores)[::-1][exceptions] * 1000) + 1) / 1000)
 
 
-def _recall(states: Array, stated: Array, threshold: float) -> float:
-    return float(np.mean(states[stated] >= threshold)) if stated.any() else 0.0
+def _share(right: Array) -> float:
+    return float(np.mean(right)) if right.size else 1.0
 
 
 def _balanced(scores: Array, right: Array) -> float:

@@ -68,4 +68,4 @@ def load_update_cases(*paths: Path) -> list[UpdateCase]:
         ```
     """
     advice = 'Write {"id": ..., "known": [...], "new": ..., "gold": "UPDATE 0"}.'
-    return read_lines(paths or shipped("updates"), UpdateCase, "update case", advice)
+    return read_lines(paths or shipped("updates"), UpdateCase, "case", advice)
