@@ -54,7 +54,7 @@ def shipped(folder: str) -> list[Path]:
     data = Path(str(resources.files("langchain_memlora"))) / "lab" / "training" / "data" / folder
     if files := sorted(data.glob("*.jsonl")):
         return files
-    msg = f"{data} has no training data: packages are built without it. Train from a clone, or pass files of your own."
+    msg = f"{data} has no training data: wheels are built without it. Train from a clone, or pass files of your own."
     raise InvalidInputError(msg)
 
 

@@ -158,8 +158,9 @@ def _train(path: Path, work: Path, recipe: Recipe = RECIPE) -> tuple[dict[str, A
     return train_choices(bundle, choice_rows(bundle, MESSAGES[8:]), choice_rows(bundle, MESSAGES[:8]), work, recipe)
 
 
-def test_training_learns_to_choose(fresh: Path, tmp_path: Path, tokens: TransformersTokens) -> None:
-    record, choice = _train(fresh, tmp_path / "work", replace(RECIPE, epochs=6.0))
+@pytest.mark.parametrize("bf16", [False, True])
+def test_training_learns_to_choose(fresh: Path, tmp_path: Path, bf16: bool) -> None:
+    record, choice = _train(fresh, tmp_path / "work", replace(RECIPE, epochs=6.0, bf16=bf16))
     log = json.loads((tmp_path / "work" / "log.json").read_text())
     losses = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
     assert losses[-1] < 0.7 * losses[0]
