@@ -1,8 +1,8 @@
-"""`memlora train`: training of an expert, from stories or from rows."""
+"""`memlora train`: training of an expert, from stories, labelled messages or rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,9 +26,26 @@ def train(
         list[Path] | None,
         typer.Option(exists=True, dir_okay=False, help="JSONL files; repeatable. Default: the shipped stories."),
     ] = None,
+    messages: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Labelled messages for extraction of a `spans` bundle, in place of stories. Default: the shipped ones.",
+        ),
+    ] = None,
+    allow_ungrounded: Annotated[
+        bool,
+        typer.Option("--allow-ungrounded", help="Accept facts in --messages with words that are not in their message."),
+    ] = False,
     validation: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, dir_okay=False, help="Validation stories. Default: those marked `validation`."),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="Validation stories, or labelled messages for --messages. Default: those marked `validation`, or files w12 "
+            "and w37 of the messages; else every twelfth.",
+        ),
     ] = None,
     pairs: Annotated[
         list[Path] | None,
@@ -59,6 +76,9 @@ def train(
     ] = None,
     epochs: Annotated[float | None, typer.Option(min=0, help="Passes over the rows.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Rows per step.")] = None,
+    tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens per step, in place of --batch where messages are trained on.")
+    ] = None,
     rank: Annotated[int | None, typer.Option(min=1, help="LoRA rank; alpha is twice the rank.")] = None,
     invocation: Annotated[
         str | None, typer.Option(help="Activated LoRA: the adapter is active from the last occurrence of this text on.")
@@ -81,11 +101,12 @@ def train(
     if role is Role.VISION and not rows:
         msg = f"Stories can't train a {role} expert. Pass --rows, in the format of `memlora distil --vision`."
         raise InvalidInputError(msg)
-    if rows and (stories or pairs or validation or more):
-        msg = "--rows can't be combined with --stories, --pairs, --validation or --more. Leave the others out."
+    if rows and (stories or messages or pairs or validation or more):
+        msg = "--rows can't be combined with --stories, --messages, --pairs, --validation or --more. Leave the others out."
         raise InvalidInputError(msg)
     from langchain_memlora.lab.training import build, build_rows
     from langchain_memlora.lab.training.bundling import add_vision_role, base_spec, start_bundle
+    from langchain_memlora.lab.training.messages import load_messages
     from langchain_memlora.lab.training.pairs import load_pairs
     from langchain_memlora.lab.training.row_files import load_rows
     from langchain_memlora.lab.training.stories import load_stories
@@ -93,7 +114,11 @@ def train(
     from langchain_memlora.lab.training.vision_rows import vision_lines
 
     setting: Setting = ctx.obj
-    begun = load_bundle(bundle).card.base.name if (bundle / "card.json").exists() else None
+    exists = (bundle / "card.json").exists()
+    card = load_bundle(bundle if exists else setting.experts).card
+    begun = card.base.name if exists else None
+    choosing = role is Role.EXTRACTION and card.dialect == "spans" and not rows
+    _check_material(choosing=choosing, stories=stories, messages=messages, batch=batch, tokens=tokens)
     if base and begun and base_spec(base).name != begun:
         msg = f"{bundle} exists already, with the base {begun}. Leave --base={base} out, or pass a new folder."
         raise InvalidInputError(msg)
@@ -103,9 +128,11 @@ def train(
         check_sight(begun or base or load_bundle(setting.experts).card.base.name)
     elif rows:
         load_rows(*rows)
-    material = () if rows else load_stories(*(stories or ()))
+    material = () if rows or choosing else load_stories(*(stories or ()))
+    labelled = load_messages(*(messages or ()), grounded=bool(messages) and not allow_ungrounded) if choosing else ()
+    held_out = load_messages(*validation) if choosing and validation else ()
     if not begun:
-        start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories))
+        start_bundle(setting.experts, bundle, base=base, own_data=bool(rows or stories or messages))
     if role is Role.VISION:
         add_vision_role(bundle)
     work = work or bundle.with_name(f"{bundle.name}-work")
@@ -113,6 +140,7 @@ def train(
         "learning_rate": learning_rate,
         "epochs": epochs,
         "batch": batch,
+        "tokens": tokens,
         "rank": rank,
         "seed": seed,
         "invocation": invocation,
@@ -120,9 +148,13 @@ def train(
         "insert": insert,
         "contexts": tuple(contexts or ()) or None,
     }
-    recipe = _recipe(role, options)
+    recipe = _recipe(role, options, choosing=choosing)
     if rows:
         made = build_rows.build_from_rows(role, bundle, rows, work, recipe, data=data or ())
+    elif choosing:
+        made = build.build_choice_expert(
+            bundle, labelled, work, recipe, validation=held_out, data=data or (), more=more
+        )
     else:
         validating = load_stories(*validation) if validation else ()
         made = build.build_expert(
@@ -139,11 +171,34 @@ def train(
     print_json(made.card.training[role.value])
 
 
-def _recipe(role: Role, options: Mapping[str, Any]) -> Recipe | None:
+def _check_material(
+    *,
+    choosing: bool,
+    stories: Sequence[Path] | None,
+    messages: Sequence[Path] | None,
+    batch: int | None,
+    tokens: int | None,
+) -> None:
+    """Check that the data and the batch size are of the kind that the expert is trained with.
+
+    Args:
+        choosing: The expert chooses sentences.
+    """
+    if choosing and (stories or batch):
+        msg = "The extraction expert of a spans bundle can't be trained with --stories or --batch. Pass --messages or --tokens."
+        raise InvalidInputError(msg)
+    if not choosing and (messages or tokens):
+        msg = "--messages and --tokens are for the extraction expert of a spans bundle. Pass --stories or --batch."
+        raise InvalidInputError(msg)
+
+
+def _recipe(role: Role, options: Mapping[str, Any], *, choosing: bool) -> Recipe | None:
     """Return the role's recipe with the given options; `None` if there are none."""
     given = {name: value for name, value in options.items() if value is not None}
     if not given:
         return None
+    from langchain_memlora.lab.training.branches import CHOICE_RECIPE
     from langchain_memlora.lab.training.train import RECIPES
 
-    return replace(RECIPES[role], **given, **({"alpha": 2 * given["rank"]} if "rank" in given else {}))
+    recipe = CHOICE_RECIPE if choosing else RECIPES[role]
+    return replace(recipe, **given, **({"alpha": 2 * given["rank"]} if "rank" in given else {}))

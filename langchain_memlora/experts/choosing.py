@@ -1,16 +1,7 @@
 """Choice of the spans that a message contributes to memory, from one closed question a sentence.
 
-The answer to the question is one of seven labels, whose probabilities are read off one position:
-
-    none       states nothing lasting about the writer or the writer's world
-    forget     asks to forget something
-    alone      states something, and can be understood alone
-    before     states something, but needs the sentence before it
-    earlier    states something, but needs an earlier sentence of the message
-    context    states something, but needs the message before, usually the question it answers
-    later      states something that a later sentence of the message corrects
-
-They answer three questions: does the sentence state something, does it need what is before it, is it corrected later. A
+The answer is one of seven labels (see `sentence_prompt`), whose probabilities are read off one position. They answer three
+questions: does the sentence state something, does it need what is before it, is it corrected later. A
 sentence that states something, widened by what it needs, is a span: the speaker's own words, which become the memory.
 """
 
@@ -20,17 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from langchain_memlora.bundles.bundle import ChoiceSpec
+from langchain_memlora.experts.sentence_prompt import BEFORE, CONTEXT, EARLIER, FORGET, LABELS, LATER
 from langchain_memlora.experts.sentences import Sentence
 
-NONE, FORGET, ALONE, BEFORE, EARLIER, CONTEXT, LATER = LABELS = (
-    "none",
-    "forget",
-    "alone",
-    "before",
-    "earlier",
-    "context",
-    "later",
-)
 MOST_WORDS = 60
 """A span is not widened beyond this, so that a memory stays one thing to read."""
 

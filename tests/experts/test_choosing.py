@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_memlora.bundles.bundle import ChoiceSpec
-from langchain_memlora.experts.choosing import LABELS, MOST_WORDS, Chosen, choose
+from langchain_memlora.experts.choosing import MOST_WORDS, Chosen, choose
+from langchain_memlora.experts.sentence_prompt import LABELS
 from langchain_memlora.experts.sentences import cut_sentences
 
 TEXT = "Hello there, friend. My sister Ana is here. She is a nurse. It rains. She moved on Monday. Sorry, on Tuesday."

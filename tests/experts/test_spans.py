@@ -5,8 +5,8 @@ from __future__ import annotations
 from support import turn
 
 from langchain_memlora.engines import Completion
-from langchain_memlora.experts.choosing import LABELS
 from langchain_memlora.experts.dialects import Spans
+from langchain_memlora.experts.sentence_prompt import LABELS
 from langchain_memlora.experts.windows import Window, cut_windows
 from langchain_memlora.types import Span, Turn
 

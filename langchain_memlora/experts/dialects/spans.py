@@ -1,6 +1,6 @@
 """The span dialect: extraction chooses sentences by a closed question, and their own words are the memory.
 
-Each sentence of a source message is asked about once (see `choosing` for the labels). The prompt shows the messages before,
+Each sentence of a source message is asked about once (see `sentence_prompt` for the labels). The prompt shows the messages before,
 the message, and the sentence last, so that all sentences of a message share the beginning, which an engine computes once.
 Updates are decided as in the `lines` dialect.
 """
@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
-from langchain_memlora.experts.choosing import LABELS, Chosen, choose
+from langchain_memlora.experts.choosing import Chosen, choose
 from langchain_memlora.experts.dialects.base import Ask, ParsedExtraction
 from langchain_memlora.experts.dialects.lines import Lines
-from langchain_memlora.experts.sentence_prompt import sentence_prompt
+from langchain_memlora.experts.sentence_prompt import LABELS, sentence_prompt
 from langchain_memlora.experts.sentences import Sentence, cut_sentences
 from langchain_memlora.experts.windows import Line, Window, one_line, speaker_of
 from langchain_memlora.types import Fact, Span

@@ -1,16 +1,20 @@
-"""Trains an expert on stories and puts it into a bundle, in one call: `memlora train` runs it."""
+"""Trains an expert on stories or labelled messages and puts it into a bundle, in one call: `memlora train` runs it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from langchain_memlora.bundles.bundle import Bundle, load_bundle
 from langchain_memlora.bundles.roles import Role
 from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.lab.training.branches import CHOICE_RECIPE, train_choices
 from langchain_memlora.lab.training.bundling import record_training
+from langchain_memlora.lab.training.choices import choice_rows
 from langchain_memlora.lab.training.held_out import hold_out
+from langchain_memlora.lab.training.messages import LabelledMessage, split_messages
 from langchain_memlora.lab.training.pairs import Pair, pair_rows, split_pairs
 from langchain_memlora.lab.training.rows import RELATED_TWICE, TextRow, extraction_rows, story_sessions, update_rows
 from langchain_memlora.lab.training.stories import Story
@@ -78,11 +82,7 @@ def build_expert(
         BundleError: The folder is not a bundle yet (it needs `card.json` and `prompts/`).
     """
     bundle = load_bundle(bundle_path)
-    recipe = recipe or RECIPES[role]
-    start = bundle.adapters.get(role) if more else None
-    before = bundle.card.training.get(role.value) if start else None
-    if start:
-        recipe = replace(recipe, seed=before["recipe"]["seed"] + 1 if before else 1)
+    recipe, start, before = _continued(bundle, role, recipe or RECIPES[role], more=more)
     training, held_out = (stories, validation) if validation else split(stories)
     training_pairs, held_out_pairs = split_pairs(pairs)
     rows = story_rows(role, bundle, training, recipe, training_pairs)
@@ -93,3 +93,50 @@ def build_expert(
     if before:
         record["before"] = before
     return record_training(bundle, role, record, data)
+
+
+def build_choice_expert(
+    bundle_path: Path,
+    messages: Sequence[LabelledMessage],
+    work: Path,
+    recipe: Recipe | None = None,
+    *,
+    validation: Sequence[LabelledMessage] = (),
+    data: Sequence[str] = (),
+    more: bool = False,
+) -> Bundle:
+    """Train the extraction expert of a `spans` bundle on labelled messages; adapter, record and thresholds go into the bundle.
+
+    Args:
+        validation: Validation messages. Default: those that `split_messages` takes from `messages`.
+        data: Descriptions of the messages, for the card.
+        more: Continue from the existing adapter, in another order; the card keeps both records.
+
+    Returns:
+        The bundle, loaded again with its new expert.
+
+    Raises:
+        InvalidInputError: There are no messages to train on, or none to validate with.
+        BundleError: The folder is not a bundle yet, or its base model can't tell the labels apart.
+    """
+    role = Role.EXTRACTION
+    bundle = load_bundle(bundle_path)
+    recipe, start, before = _continued(bundle, role, recipe or CHOICE_RECIPE, more=more)
+    training, held_out = (messages, validation) if validation else split_messages(messages)
+    rows = choice_rows(bundle, training, seed=recipe.seed)
+    folder = work / f"{role}-{recipe.seed}"
+    record, choice = train_choices(bundle, rows, choice_rows(bundle, held_out, named=0), folder, recipe, start=start)
+    if before:
+        record["before"] = before
+    return record_training(bundle, role, record, data, choice)
+
+
+def _continued(
+    bundle: Bundle, role: Role, recipe: Recipe, *, more: bool
+) -> tuple[Recipe, Path | None, dict[str, Any] | None]:
+    """Return the recipe, the adapter to continue from, and its record; with another seed if there is one."""
+    start = bundle.adapters.get(role) if more else None
+    before = bundle.card.training.get(role.value) if start else None
+    if start:
+        recipe = replace(recipe, seed=before["recipe"]["seed"] + 1 if before else 1)
+    return recipe, start, before

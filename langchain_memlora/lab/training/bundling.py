@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from langchain_memlora.bundles.bundle import BaseSpec, Bundle, Card, load_bundle
+from langchain_memlora.bundles.bundle import BaseSpec, Bundle, Card, ChoiceSpec, load_bundle
 from langchain_memlora.bundles.roles import TEXT_ROLES, Role
 from langchain_memlora.engines.base import Request
 from langchain_memlora.errors import BundleError, BundleMismatchError, InvalidInputError
@@ -118,8 +118,14 @@ def assemble_bundle(
     return load_bundle(target)
 
 
-def record_training(bundle: Bundle, role: Role, record: Mapping[str, Any], data: Sequence[str]) -> Bundle:
-    """Write a role's training record and data to the card, with the hashes of the base that loading checks."""
+def record_training(
+    bundle: Bundle, role: Role, record: Mapping[str, Any], data: Sequence[str], choice: ChoiceSpec | None = None
+) -> Bundle:
+    """Write a role's training record and data to the card, with the hashes of the base that loading checks.
+
+    Args:
+        choice: Thresholds of an extraction expert that chooses sentences.
+    """
     from transformers import AutoTokenizer
 
     from langchain_memlora.engines.loading import tokenizer_sha256
@@ -131,6 +137,7 @@ def record_training(bundle: Bundle, role: Role, record: Mapping[str, Any], data:
         "base": card.base.model_copy(update={**hashes, "tensors_sha256": model.sha256}),
         "training": {**card.training, role.value: dict(record)},
         "data": list(dict.fromkeys((*card.data, *data))),
+        "choice": choice or card.choice,
     }
     write_card(bundle.path, card.model_copy(update=changes))
     return load_bundle(bundle.path)
@@ -194,6 +201,7 @@ def _card(
         "training": training,
         "scores": dict(scores),
         "window": found[Role.EXTRACTION].card.window if Role.EXTRACTION in found else first.window,
+        "choice": found[Role.EXTRACTION].card.choice if Role.EXTRACTION in found else first.choice,
         "update": found[Role.MEMORY_UPDATE].card.update if Role.MEMORY_UPDATE in found else first.update,
         "max_tokens": {
             **first.max_tokens,

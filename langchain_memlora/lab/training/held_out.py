@@ -1,4 +1,7 @@
-"""The held-out rule: every twelfth item, or every twelfth group of items, validates and is not trained on."""
+"""The held-out rule: every twelfth item, or every twelfth group of items, validates and is not trained on.
+
+Of the shipped labelled messages, whole files are held out: messages of one file are alike.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
 EVERY = 12
+HELD_OUT_FILES = frozenset({"w12", "w37"})
+"""Files of labelled messages that validate."""
+
 Item = TypeVar("Item")
 
 

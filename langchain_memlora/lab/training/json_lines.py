@@ -1,4 +1,4 @@
-"""Reads JSON lines, each checked against a model, and writes them in one step."""
+"""Reads JSON lines, each validated by pydantic, and writes them in one step."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from langchain_memlora.errors import InvalidInputError
 
-Item = TypeVar("Item", bound=BaseModel)
+Item = TypeVar("Item")
 
 
 def read_lines(paths: Iterable[Path], model: type[Item], what: str, advice: str) -> list[Item]:
     """Read the lines that are not blank.
 
     Args:
+        model: A pydantic model or dataclass.
         what: The kind of item, for the error.
         advice: The remedy, for the error.
 
     Raises:
         InvalidInputError: A line is not such an item, or a file can't be read; the message names file and line.
     """
+    adapter = TypeAdapter(model)
     items = []
     for path in paths:
         try:
@@ -36,7 +38,7 @@ def read_lines(paths: Iterable[Path], model: type[Item], what: str, advice: str)
         for number, line in enumerate(content.split(b"\n"), 1):
             if line.strip():
                 try:
-                    items.append(model.model_validate(json.loads(line)))
+                    items.append(adapter.validate_python(json.loads(line)))
                 except (ValueError, ValidationError) as error:
                     msg = f"{path}:{number} is not a {what}: {error}. {advice}"
                     raise InvalidInputError(msg) from error
@@ -44,10 +46,16 @@ def read_lines(paths: Iterable[Path], model: type[Item], what: str, advice: str)
 
 
 def shipped(folder: str) -> list[Path]:
-    """Return the shipped files in a folder of `training/data/`."""
-    return sorted(
-        (Path(str(resources.files("langchain_memlora"))) / "lab" / "training" / "data" / folder).glob("*.jsonl")
-    )
+    """Return the shipped files in a folder of `training/data/`.
+
+    Raises:
+        InvalidInputError: There are none: a wheel leaves them out.
+    """
+    data = Path(str(resources.files("langchain_memlora"))) / "lab" / "training" / "data" / folder
+    if files := sorted(data.glob("*.jsonl")):
+        return files
+    msg = f"{data} has no training data: wheels are built without it. Train from a clone, or pass files of your own."
+    raise InvalidInputError(msg)
 
 
 def write_lines(path: Path, objects: Iterable[Any]) -> None:

@@ -74,7 +74,8 @@ class StoryQuestion(BaseModel):
     """A question.
 
     `a` is `None` if the story does not have the answer, and `{when:f1}` for the date in fact f1. `from` names the facts with
-    the answer, or turns as `session.turn`, both counted from 0.
+    the answer, or turns as `session.turn`, both counted from 0. `kind` is `single`, `changed`, `when`, `before`, `list`,
+    `person` or `unknown` in the shipped stories that state it; it has no effect.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -82,6 +83,7 @@ class StoryQuestion(BaseModel):
     q: str
     a: str | None
     sources: list[str] = Field(alias="from")
+    kind: str = ""
 
 
 class Story(BaseModel):

@@ -34,6 +34,7 @@ class Recipe:
     Attributes:
         targets: Names of the linear layers to adapt, or `all-linear`; on a vision-language model, those of its language tower.
         accumulation: Batches a step; long rows would not fit in memory at once.
+        tokens: Tokens of a step, padding included, where rows are trees of messages; `batch` and `accumulation` are then 1.
         max_length: Longer rows are left out and counted, never cut.
         silence: Share of the extraction windows without a fact that are kept.
         contexts: Sizes of the contexts the reader is trained on, in tokens.
@@ -41,7 +42,7 @@ class Recipe:
         invocation: If given, the adapter works only from the last occurrence of this text (activated LoRA), so that the base
             could read the text before it once for all experts.
         bf16: Compute in bfloat16. Default: where the device has units for it; elsewhere float32 is faster.
-        patience: Stop after this many evaluations without a better validation loss.
+        patience: Stop after this many evaluations without a better one.
     """
 
     targets: tuple[str, ...] | str = ATTENTION
@@ -51,6 +52,7 @@ class Recipe:
     learning_rate: float = 1e-3
     batch: int = 16
     accumulation: int = 1
+    tokens: int = 0
     epochs: float = 1.0
     max_length: int = 1024
     evaluations: int = 3
@@ -116,7 +118,7 @@ def train_expert(
     print(f"{role}: {len(kept)} rows to train on ({dropped} too long), {len(validating)} to validate", file=sys.stderr)
     collator = partial(collate, pad_id=pad_id(tokenizer))
     invocation = tokenizer(recipe.invocation, add_special_tokens=False)["input_ids"]
-    trainer, record = fit(_student(source, recipe, start, invocation), kept, validating, collator, recipe, work)
+    trainer, record = fit(load_student(source, recipe, start, invocation), kept, validating, collator, recipe, work)
     install(trainer.model, work, bundle.path / role)
     return {**record, "rows_too_long": dropped}
 
@@ -129,14 +131,19 @@ def fit(
     recipe: Recipe,
     work: Path,
     optimizer: Callable[[Any], Any] | None = None,
+    *,
+    metric: str = "eval_loss",
+    **options: Any,
 ) -> tuple[Any, dict[str, Any]]:
     """Fit a model to rows; a killed run continues from its last checkpoint when called again with the same `work` folder.
 
     Args:
         optimizer: Function from the model to an optimizer; default: AdamW by the recipe.
+        metric: The measure by which the best weights are chosen: the loss, or one that is better the higher it is.
+        options: More arguments of the `Trainer`.
 
     Returns:
-        The `Trainer`, whose model has the weights with the lowest validation loss, and the training record for the card.
+        The `Trainer`, whose model has the best weights by `metric`, and the training record for the card.
     """
     import torch
     from peft.helpers import disable_input_dtype_casting
@@ -144,12 +151,13 @@ def fit(
 
     trainer = Trainer(
         model=model,
-        args=_arguments(recipe, len(rows), work, grouped=isinstance(rows[0], Mapping)),
+        args=_arguments(recipe, len(rows), work, metric, grouped=isinstance(rows[0], Mapping)),
         train_dataset=rows,
         eval_dataset=validation,
         data_collator=collator,
         optimizers=(optimizer(model) if optimizer else None, None),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=recipe.patience)],
+        **options,
     )
     begun = _begun(work)
     with disable_input_dtype_casting(model):  # else every LoRA layer goes to float32 and back
@@ -179,8 +187,14 @@ def _begun(work: Path) -> int:
     return max(steps)
 
 
-def _student(source: str, recipe: Recipe, start: Path | None, invocation: Sequence[int]) -> Any:
-    """Load the base model with a fresh adapter, or with one to continue from."""
+def load_student(
+    source: str, recipe: Recipe, start: Path | None, invocation: Sequence[int], attention: str | None = None
+) -> Any:
+    """Load the base model with a fresh adapter, or with one to continue from.
+
+    Args:
+        attention: Implementation in transformers; default: `sdpa` on a GPU, else `eager`.
+    """
     import torch
     from peft import get_peft_model, set_peft_model_state_dict
     from safetensors.torch import load_file
@@ -189,7 +203,7 @@ def _student(source: str, recipe: Recipe, start: Path | None, invocation: Sequen
     from langchain_memlora.engines.loading import contiguous_head, model_class
 
     torch.manual_seed(recipe.seed)
-    attention = "sdpa" if torch.cuda.is_available() else "eager"
+    attention = attention or ("sdpa" if torch.cuda.is_available() else "eager")
     config = AutoConfig.from_pretrained(source)
     dtype = torch.bfloat16 if computes_in_bfloat16(recipe) else torch.float32
     kind: Any = model_class(config)
@@ -231,7 +245,7 @@ def lora_config(recipe: Recipe, config: Any, invocation: Sequence[int] = ()) -> 
     )
 
 
-def _arguments(recipe: Recipe, rows: int, work: Path, *, grouped: bool) -> Any:
+def _arguments(recipe: Recipe, rows: int, work: Path, metric: str, *, grouped: bool) -> Any:
     """Return the Trainer's settings.
 
     Args:
@@ -264,7 +278,8 @@ def _arguments(recipe: Recipe, rows: int, work: Path, *, grouped: bool) -> Any:
         save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
+        metric_for_best_model=metric,
+        greater_is_better=metric != "eval_loss",
         logging_steps=5,
         report_to="none",
         seed=recipe.seed,

@@ -8,6 +8,7 @@ import pytest
 
 from langchain_memlora.bundles import Bundle, Role
 from langchain_memlora.engines.base import Completion
+from langchain_memlora.experts.dialects.base import without_echoes
 from langchain_memlora.experts.dialects.lines import Lines, read_fact
 from langchain_memlora.experts.experts import Experts
 from langchain_memlora.experts.windows import Window, cut_windows
@@ -101,7 +102,7 @@ def test_targets_parse_back_to_annotations(bundle: Bundle, monkeypatch: pytest.M
         reading = Lines().read_extraction([Completion(_texts(row)[1])], window)
         assert not reading.rejected
         facts = [fact for turn in window.turns for fact in expected[turn.id]]
-        assert list(reading.facts) == list(dict.fromkeys(facts))
+        assert reading.facts == without_echoes(dict.fromkeys(facts))
         assert {fact.turn_id for fact in reading.facts} <= {turn.id for turn in window.turns}
         covered.update(turn.id for turn in window.turns)
     spoken = {turn.id for story in stories for turn, _ in story.turns() if turn.role == "user" and turn.text.strip()}
