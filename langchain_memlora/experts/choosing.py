@@ -1,8 +1,8 @@
 """Choice of the spans that a message contributes to memory, from one closed question a sentence.
 
 The answer is one of seven labels (see `sentence_prompt`), whose probabilities are read off one position. They answer three
-questions: does the sentence state something, does it need what is before it, is it corrected later. A
-sentence that states something, widened by what it needs, is a span: the speaker's own words, which become the memory.
+questions: does the sentence state something, does it need what is before it, is it corrected later. A sentence that states
+something, widened by what it needs, is a span: the speaker's own words, which become the memory.
 """
 
 from __future__ import annotations

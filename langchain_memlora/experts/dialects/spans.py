@@ -1,6 +1,6 @@
 """The span dialect: extraction chooses sentences by a closed question, and their own words are the memory.
 
-Each sentence of a source message is asked about once (see `sentence_prompt` for the labels). The prompt shows the messages before,
+Each sentence of a source message is asked about once; `sentence_prompt` has the labels. The prompt shows the messages before,
 the message, and the sentence last, so that all sentences of a message share the beginning, which an engine computes once.
 Updates are decided as in the `lines` dialect.
 """
