@@ -94,14 +94,14 @@ class FactTexts:
         for turn, said in story.turns():
             relations = {fact.id: fact.relation for fact in said.facts}
             requests = {key for key, (event, _) in relations.items() if event is Event.DELETE}
+            for key, (event, target) in relations.items():
+                self._same[key] = self._same[target] if target and event is Event.NONE else key
             unwanted = {self._same[target] for key, (_, target) in relations.items() if target and key in requests}
             written = {
                 item.id: replace(read_fact(item.fact, turn), retracts=item.id in requests) for item in said.facts
             }
             for key, (event, target) in relations.items():
-                root = self._same[target] if target else key
-                self._same[key] = root if event is Event.NONE else key
-                self._relations[key] = (event, unwanted if event is Event.DELETE else {root})
+                self._relations[key] = (event, unwanted if event is Event.DELETE else {self._same[target or key]})
                 self._sentences[key] = written_fact(written[key])
             for key, found in quotations(turn, said.facts).items() if quoted else ():
                 # A sentence that both states something and asks to forget something is one or the other at run time.

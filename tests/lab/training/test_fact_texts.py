@@ -163,3 +163,9 @@ def test_request_about_several_memories(spans: Bundle) -> None:
     request = 'forget that User: "Forget what I earn."'
     assert pairs['User: "I earn 2,000, or 2,400 from May."', request] == {"DELETE"}
     assert {label for (_, new), labels in pairs.items() if new.startswith("forget") for label in labels} == {"DELETE"}
+
+
+def test_request_about_its_own_message(spans: Bundle) -> None:
+    facts = [_fact("f1", "lives in Rome"), _fact("f2", "'s home in Rome", forget="f1")]
+    pairs = _pairs(spans, _story(("I live in Rome. Forget my home in Rome.", facts)), quoted=1.0)
+    assert pairs['User: "I live in Rome."', 'forget that User: "Forget my home in Rome."'] == {"DELETE"}
