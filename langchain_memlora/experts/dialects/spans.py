@@ -92,8 +92,8 @@ def _fact(part: Part, chosen: Chosen) -> Fact:
     turn = part.line.turn
     asker = part.before[-1] if chosen.needs_context and part.before else None
     asked = one_line(asker.text) if asker else ""
-    said = _quoted(speaker := speaker_of(turn), part.line.text[chosen.start : chosen.end])
-    text = f"{_quoted(speaker_of(asker.turn), asked)} {said}" if asker and speaker_of(asker.turn) != speaker else said
+    said = quotation(speaker := speaker_of(turn), part.line.text[chosen.start : chosen.end])
+    text = f"{quotation(speaker_of(asker.turn), asked)} {said}" if asker and speaker_of(asker.turn) != speaker else said
     return Fact(
         text,
         turn.id,
@@ -104,5 +104,14 @@ def _fact(part: Part, chosen: Chosen) -> Fact:
     )
 
 
-def _quoted(speaker: str, words: str) -> str:
+def quotation(speaker: str, words: str) -> str:
+    """Return words as a memory in the speaker's own words.
+
+    Example:
+        ```python
+        from langchain_memlora.experts.dialects.spans import quotation
+
+        assert quotation("user", "I moved to Berlin.") == 'User: "I moved to Berlin."'
+        ```
+    """
     return f'{speaker[:1].upper()}{speaker[1:]}: "{one_line(words)}"'

@@ -45,7 +45,10 @@ def story_rows(
             seeds = (2 * seed, 2 * seed + 1)
             return [row for s in seeds for row in extraction_rows(bundle, sessions, silence=recipe.silence, seed=s)]
         case Role.MEMORY_UPDATE:
-            return [*update_rows(bundle, stories, seed=seed), *pair_rows(bundle, pairs) * RELATED_TWICE]
+            return [
+                *update_rows(bundle, stories, quoted=recipe.quoted, seed=seed),
+                *pair_rows(bundle, pairs) * RELATED_TWICE,
+            ]
         case Role.GENERATION:
             from langchain_memlora.lab.training.reading import generation_rows
 

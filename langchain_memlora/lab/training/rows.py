@@ -6,16 +6,17 @@ One row is `{"prompt": [user message], "completion": [assistant message]}`, the 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.bundles.roles import Role
-from langchain_memlora.experts.dialects.base import written_fact
 from langchain_memlora.experts.dialects.lines import NO_FACTS, Lines, fact_row, read_fact
+from langchain_memlora.experts.dialects.spans import Spans
 from langchain_memlora.experts.prompts import render
 from langchain_memlora.experts.windows import Window, cut_windows
+from langchain_memlora.lab.training.fact_texts import QUOTED, FactTexts
 from langchain_memlora.lab.training.stories import Story
 from langchain_memlora.types import Event, Fact, Turn
 
@@ -103,41 +104,48 @@ def story_sessions(stories: Iterable[Story]) -> list[list[AnnotatedTurn]]:
     return sessions
 
 
-def update_rows(bundle: Bundle, stories: Iterable[Story], *, per_fact: int = 2, seed: int = 0) -> list[TextRow]:
+def update_rows(
+    bundle: Bundle, stories: Iterable[Story], *, per_fact: int = 2, quoted: float = QUOTED, seed: int = 0
+) -> list[TextRow]:
     """Return pairs of a new fact and an earlier memory, with the relation between them.
 
     Every related pair is kept; unrelated ones are drawn from the same story, so that they share topic and people.
+
+    Args:
+        quoted: Share of the facts and memories that are quotations, for a bundle of the `spans` dialect; others have none.
+            It changes neither the pairs nor their relations.
     """
-    rng = random.Random(seed)
+    rng, forms = random.Random(seed), random.Random(f"forms {seed}")
+    share = quoted if bundle.card.dialect == Spans.name else 0.0
     rows = []
     for story in stories:
+        texts = FactTexts(story, share, forms)
         known: dict[str, Fact] = {}
         for turn, said in story.turns():
             unwanted = {item.forget for item in said.facts}
             for item in said.facts:
                 event, target = item.relation
-                new = read_fact(item.fact, turn)
-                new = Fact(new.text, new.turn_id, new.observed_at, retracts=event is Event.DELETE)
                 # "forget my ex" concerns all memories that the message has forgotten, not only its own.
                 related = unwanted if event is Event.DELETE else {target}
-                others = [known[key] for key in known if key not in related]
-                if target in known:
-                    rows += [update_row(bundle, known[target].text, written_fact(new), event)] * RELATED_TWICE
-                near = _near(others, new, per_fact, rng)
-                rows += [update_row(bundle, old.text, written_fact(new), Event.ADD) for old in near]
+                new = read_fact(item.fact, turn)
+                pairs = [(target, event)] * RELATED_TWICE if target and target in known else []
+                others = {key: fact for key, fact in known.items() if key not in related}
+                pairs += [(key, Event.ADD) for key in _near(others, new, per_fact, rng)]
                 if event in {Event.UPDATE, Event.DELETE}:
                     known.pop(target or "", None)
                 if event in {Event.ADD, Event.UPDATE}:
                     known[item.id] = new
                     if rng.random() < 0.03:
-                        rows.append(update_row(bundle, new.text, written_fact(new), Event.NONE))
+                        pairs.append((item.id, Event.NONE))
+                rows += [update_row(bundle, *texts.pair(old, item.id, kind), kind) for old, kind in pairs]
+            texts.outdate(said.facts)
     return rows
 
 
-def _near(facts: Sequence[Fact], new: Fact, count: int, rng: random.Random) -> list[Fact]:
-    """Return the facts that share most words with the new one, as retrieval does; ties at random."""
+def _near(facts: Mapping[str, Fact], new: Fact, count: int, rng: random.Random) -> list[str]:
+    """Return the keys of the facts that share most words with the new one, as retrieval does; ties at random."""
     words = set(new.text.lower().split())
-    ranked = sorted(facts, key=lambda fact: -len(words & set(fact.text.lower().split())) - rng.random())
+    ranked = sorted(facts, key=lambda key: -len(words & set(facts[key].text.lower().split())) - rng.random())
     return ranked[:count]
 
 

@@ -20,6 +20,7 @@ from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.bundles.roles import Role
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.lab.training.batches import collate, fitting, tokenize_row
+from langchain_memlora.lab.training.fact_texts import QUOTED
 from langchain_memlora.lab.training.rows import TextRow
 from langchain_memlora.models import resolve_base_model
 
@@ -39,6 +40,7 @@ class Recipe:
         silence: Share of the extraction windows without a fact that are kept.
         contexts: Sizes of the contexts the reader is trained on, in tokens.
         insert: Share of the reader's questions without found evidence whose evidence is added to the context.
+        quoted: Share of the texts in memory_update's rows that are quotations, for a bundle of the `spans` dialect.
         invocation: If given, the adapter works only from the last occurrence of this text (activated LoRA), so that the base
             could read the text before it once for all experts.
         bf16: Compute in bfloat16. Default: where the device has units for it; elsewhere float32 is faster.
@@ -61,6 +63,7 @@ class Recipe:
     silence: float = 1.0
     contexts: tuple[int, ...] = (150, 250, 400)
     insert: float = 0.0
+    quoted: float = QUOTED
     invocation: str = ""
     bf16: bool | None = None
 
