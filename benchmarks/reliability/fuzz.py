@@ -69,6 +69,7 @@ PIECES = (
     ),
 )
 RIGHT = {
+    "spans": ("none", "alone"),
     "lines": ("1 live in Porto\n2 like tea", "none", "1 forget: live in Porto", "2's dog is called Bruno"),
     "json": (
         '{"facts": ["Ana lives in Porto"]}',
@@ -105,13 +106,24 @@ def window() -> Window:
 
 
 def _read_extraction(dialect: Dialect, text: str, rng: random.Random) -> str:
-    reading = dialect.read_extraction(Completion(text, finished=rng.random() < 0.8), WINDOW)
+    asks = dialect.ask_extraction(WINDOW)
+    finished = rng.random() < 0.8
+    completions = [Completion(text, _probabilities(rng, len(ask.choices)), finished=finished) for ask in asks]
+    reading = dialect.read_extraction(completions, WINDOW)
     shown = {turn.id for turn in WINDOW.turns}
     if any(fact.turn_id not in shown for fact in reading.facts):
         return "beyond the window"
     if any("\n" in fact.text for fact in reading.facts if dialect.name == "lines"):
         return "beyond the line"
+    if any(fact.form == "said" and not _quotes(fact) for fact in reading.facts):
+        return "beyond the words"
     return "facts" if reading.facts else "unreadable" if reading.rejected else "nothing"
+
+
+def _quotes(fact: Fact) -> bool:
+    """Return whether a fact's text is a part of its turn, in quotation marks."""
+    (turn,) = (turn for turn in WINDOW.turns if turn.id == fact.turn_id)
+    return fact.said is not None and f'"{turn.text[fact.said.start : fact.said.end]}"' in fact.text
 
 
 def _read_update(dialect: Dialect, text: str, rng: random.Random) -> str:

@@ -43,11 +43,11 @@ def sentence_prompt(before: Sequence[tuple[str, str]], speaker: str, text: str, 
         assert slots["dialogue"] == "assistant: How long?\nuser: Six nights. And you?"
         ```
     """
-    shown = [f"{who}: {_clip(said)}" for who, said in before[-CONTEXT_MESSAGES:]]
+    shown = [f"{who}: {clip_context(said)}" for who, said in before[-CONTEXT_MESSAGES:]]
     return {"dialogue": "\n".join([*shown, f"{speaker}: {text}"]), "sentence": sentence}
 
 
-def _clip(text: str) -> str:
+def clip_context(text: str) -> str:
     """Put a text on one line and keep its end: short answers refer to the question there."""
     line = " ".join(text.split())
     return line if len(line) <= CONTEXT_CHARACTERS else f"... {line[-CONTEXT_CHARACTERS:].lstrip()}"

@@ -72,6 +72,17 @@ def test_long_message_is_shown_in_parts() -> None:
     assert facts == ['User: "I have seen the number 199 bus go by today."']
 
 
+def test_endless_text_is_not_asked_about() -> None:
+    said = turn(f"I ski. {'x' * 50_000}\n```\n{'y = 1; ' * 400}\n```", id="t2")
+    asks = Spans().ask_extraction(window(said))
+    assert max(len(ask.slots["dialogue"]) + len(ask.slots["sentence"]) for ask in asks) < 4000
+
+
+def test_repetition_in_a_message_is_dropped() -> None:
+    said = turn("I ski in Oslo. I ski, in Oslo!", id="t2")
+    assert texts(window(said), "alone", "alone") == ['User: "I ski in Oslo."']
+
+
 def test_completion_without_scores_is_rejected() -> None:
     parsed = Spans().read_extraction([Completion("none")], window(turn("I ski.", id="t2")))
     assert not parsed.facts

@@ -13,15 +13,16 @@ from typing import NamedTuple
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts.choosing import Chosen, choose
-from langchain_memlora.experts.dialects.base import Ask, ParsedExtraction
+from langchain_memlora.experts.dialects.base import Ask, ParsedExtraction, without_echoes
 from langchain_memlora.experts.dialects.lines import Lines
-from langchain_memlora.experts.sentence_prompt import LABELS, sentence_prompt
+from langchain_memlora.experts.sentence_prompt import LABELS, clip_context, sentence_prompt
 from langchain_memlora.experts.sentences import Sentence, cut_sentences
 from langchain_memlora.experts.windows import Line, Window, one_line, speaker_of
 from langchain_memlora.types import Fact, Span
 
 PART = 1500
-"""Characters of a long message that are shown with each of its sentences."""
+"""Characters of a long message that are shown with each of its sentences. What has no end for longer, like a block of code, is
+never asked about."""
 
 
 class Part(NamedTuple):
@@ -65,7 +66,7 @@ class Spans(Lines):
             probabilities = [next(answers).probabilities for _ in part.sentences]
             chosen = choose(part.sentences, probabilities, self.choice)
             facts += [_fact(part, span) for span in chosen]
-        return ParsedExtraction(tuple(facts))
+        return ParsedExtraction(without_echoes(facts))
 
 
 def _parts(window: Window) -> Iterator[Part]:
@@ -74,6 +75,8 @@ def _parts(window: Window) -> Iterator[Part]:
             continue
         sentences: list[Sentence] = []
         for sentence in cut_sentences(line.text):
+            if sentence.end - sentence.start > PART:
+                continue
             if sentences and sentence.end - sentences[0].start > PART:
                 yield _part(window, position, sentences)
                 sentences = []
@@ -91,7 +94,7 @@ def _part(window: Window, position: int, sentences: list[Sentence]) -> Part:
 def _fact(part: Part, chosen: Chosen) -> Fact:
     turn = part.line.turn
     asker = part.before[-1] if chosen.needs_context and part.before else None
-    asked = one_line(asker.text) if asker else ""
+    asked = clip_context(one_line(asker.text)) if asker else ""
     said = quotation(speaker := speaker_of(turn), part.line.text[chosen.start : chosen.end])
     text = f"{quotation(speaker_of(asker.turn), asked)} {said}" if asker and speaker_of(asker.turn) != speaker else said
     return Fact(
