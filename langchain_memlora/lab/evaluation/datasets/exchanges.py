@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,8 +94,9 @@ def load_exchanges(path: str | Path) -> list[Exchange]:
     if not loaded:
         msg = f"{path} has no exchanges. {shape}"
         raise InvalidInputError(msg)
-    if twice := sorted({one.id for one in loaded if sum(one.id == other.id for other in loaded) > 1}):
-        msg = f"{path} has several exchanges with the id {twice[0]!r}. Give each its own."
+    id_, times = Counter(exchange.id for exchange in loaded).most_common(1)[0]
+    if times > 1:
+        msg = f"{path} has several exchanges with the id {id_!r}. Give each its own."
         raise InvalidInputError(msg)
     return loaded
 

@@ -98,7 +98,8 @@ def assess(
 
     A sentence needs a fact's meaning: a similarity of at least `threshold`, or most of the fact's content words. Its names and
     numbers and most of its content words must be in the facts that it states, and no negation may differ. A quotation is
-    right if it covers a fact: the fact's names, numbers and most of its content words are in it or in the question that it answers.
+    right if it covers a fact: the fact's names, numbers and most of its content words are in the quotation or in the
+    question that it answers.
 
     Args:
         texts: Each with its form, in the order in which they were stored; `None` decides the form by the text's shape.
