@@ -139,7 +139,7 @@ def load_labels(path: str | Path) -> list[HandLabel]:
     labels: list[HandLabel] = []
     for number, row in _rows(path, shape):
         try:
-            labels.append(HandLabel(str(row["id"]), str(row["text"]).strip(), str(row["label"]).strip()))
+            labels.append(HandLabel(str(row["id"]), str(row["text"]).strip(), str(row["label"]).strip().lower()))
         except (KeyError, TypeError) as error:
             msg = f"{path}, line {number}, can't be read as a label ({error!r}). {shape}"
             raise InvalidInputError(msg) from error

@@ -24,11 +24,11 @@ from langchain_memlora.types import Form
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
-WHOLE = 0.7
+WHOLE = 0.8
 """Share of a fact's content words from which a text states all of it, if no name, number or negation differs; and the share of
 a sentence's content words that the facts must hold."""
 PART = 0.5
-"""Share of a fact's content words from which a quotation states a part of it."""
+"""Share of a fact's content words from which a text may state a part of it."""
 
 _QUOTATION = re.compile(r'(?:[^"\n:]{1,80}: "(?P<asked>.*)" )?[^"\n:]{1,80}: "(?P<said>.*)"\s*', re.DOTALL)
 
@@ -96,10 +96,10 @@ def assess(
 ) -> list[Verdict]:
     """Assess the stored texts of one exchange against the facts that the user states in it.
 
-    A sentence needs a fact's meaning: a similarity of at least `threshold`, or most of the fact's content words. Its names and
-    numbers and most of its content words must be in the facts that it states, and no negation may differ. A quotation is
-    right if it covers a fact: the fact's names, numbers and most of its content words are in the quotation or in the
-    question that it answers.
+    A sentence needs a fact's meaning: a similarity of at least `threshold`, or half of the fact's content words. Its names and
+    numbers and most of its content words must be in the facts that it states, with the same subject and no other negation. A
+    quotation is right if it covers a fact: the fact's names, numbers and most of its content words are in the quotation or
+    in the question that it answers.
 
     Args:
         texts: Each with its form, in the order in which they were stored; `None` decides the form by the text's shape.
@@ -141,9 +141,10 @@ def assess(
             verdict = _assess_sentence(own, named, about, source)
         if verdict.label is Label.RIGHT:
             states = {*verdict.whole, *verdict.parts}
-            if states <= found or any(not ungrounded(own, before) for before in earlier):
+            if states <= found or any(_is_same(own, before) for before in earlier):
                 verdict = Verdict(Label.REPEAT, verdict.whole, verdict.parts)
-            found.update(verdict.whole)
+            # Any text about a barn holds the one content word of "User has a barn", so such a fact shows no repetition.
+            found.update(place for place in verdict.whole if _content(named[place]) > 1)
             earlier.append(own)
         verdicts.append(verdict)
     return verdicts
@@ -184,10 +185,18 @@ def _compare(text: str, *others: str) -> _Compared:
     lacking = ungrounded(text, *others)
     missing = tuple(word for word in lacking if word != NEGATION)
     words = list(words_of(text))
-    content = sum(is_name or word.lower() not in LIGHT for word, is_name in words)
     exact = {word for word, is_name in words if is_name or values_of(word) or any(map(str.isdigit, word))}
     details = tuple(word for word in missing if word in exact)
-    return _Compared(1 - len(missing) / max(1, content), details, missing, len(missing) < len(lacking))
+    return _Compared(1 - len(missing) / max(1, _content(text)), details, missing, len(missing) < len(lacking))
+
+
+def _content(text: str) -> int:
+    """Return the number of words that say something by themselves."""
+    return sum(is_name or word.lower() not in LIGHT for word, is_name in words_of(text))
+
+
+def _is_same(text: str, other: str) -> bool:
+    return not ungrounded(text, other) and not ungrounded(other, text)
 
 
 def _assess_sentence(text: str, facts: Sequence[str], about: Sequence[bool], source: Source) -> Verdict:
@@ -197,10 +206,13 @@ def _assess_sentence(text: str, facts: Sequence[str], about: Sequence[bool], sou
     if grounded.denial:
         return Verdict(Label.NEGATION)
     back = [_compare(fact, text) for fact in facts]
-    matched = [j for j, near in enumerate(about) if near or back[j].share >= WHOLE]
+    matched = [j for j, near in enumerate(about) if near or back[j].share >= PART]
     if not matched:
         return Verdict(Label.NOT_STATED)
-    agreeing = [j for j in matched if not _clash(text, facts[j])]
+    owned = [j for j in matched if not _owner_differs(text, facts[j])]
+    if not owned:
+        return Verdict(Label.DETAIL)
+    agreeing = [j for j in owned if not _clash(text, facts[j])]
     if not agreeing or adds_negation(text, [facts[j] for j in agreeing]):
         return Verdict(Label.NEGATION)
     whole = [j for j in agreeing if back[j].share >= WHOLE and not back[j].details]
@@ -235,6 +247,23 @@ def _assess_quotation(text: str, facts: Sequence[str], source: Source) -> Verdic
 def _clash(text: str, fact: str) -> bool:
     """Check that a text denies what a fact states, or states what it denies; what else the text denies does not matter."""
     return loses_negation(text, [fact]) or loses_negation(fact, [text]) or adds_negation(fact, [text])
+
+
+def _owner_differs(text: str, fact: str) -> bool:
+    """Check that neither text holds the subject of the other: "User has a cat", "User's brother has a cat"."""
+    mine, other = _subject(text), _subject(fact)
+    return (
+        bool(mine or other)
+        and (not mine or mine in _compare(text, fact).missing)
+        and (not other or other in _compare(fact, text).missing)
+    )
+
+
+def _subject(text: str) -> str:
+    """Return the first word that says something by itself; empty if the user is the subject."""
+    if re.match(r"User\s", text):
+        return ""
+    return next((word for word, is_name in words_of(text) if is_name or word.lower() not in LIGHT), "")
 
 
 def _quoted(text: str) -> tuple[str, str]:
