@@ -35,6 +35,7 @@ class What(StrEnum):
     ASSISTANT = "assistant"
     EXTRACTION = "extraction"
     UPDATES = "updates"
+    EXCHANGES = "exchanges"
     VQA = "vqa"
 
 
@@ -44,7 +45,8 @@ def evaluate(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help=f"The data. Default: LoCoMo from ${DATA}, assistant and updates from the package; vqa needs rows."
+            help=f"The data. Default: LoCoMo from ${DATA}, assistant and updates from the package; exchanges and vqa "
+            "need one."
         ),
     ] = None,
     *,
@@ -82,11 +84,31 @@ def evaluate(
         Path | None,
         typer.Option(file_okay=False, help=f"The audit's answers, to calibrate judges. Default: from ${DATA}."),
     ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="exchanges: score these stored texts (JSONL of id, text, form); no model runs."
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="exchanges: compare the measure with hand labels (JSONL of id, text, label); without --predictions, score "
+            "their texts.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of samples and bootstrap.")] = 0,
 ) -> None:
     """Evaluate a bundle. Filling a memory takes minutes per conversation; it is done once and reused."""
     setting: Setting = ctx.obj
     name = bundle or setting.experts
+    if what is What.EXCHANGES:
+        _evaluate_exchanges(setting, file, out, name, predictions, labels, limit, seed)
+        return
+    if predictions or labels:
+        msg = f"--predictions and --labels only apply to exchanges, not {what}. Leave them out."
+        raise InvalidInputError(msg)
     if what in {What.EXTRACTION, What.UPDATES, What.VQA}:
         _evaluate_expert(setting, what, file, out, name, places_of(conversations), sessions, limit, seed)
         return
@@ -185,6 +207,69 @@ def _evaluate_expert(
         _print_shares(scores, out)
 
 
+def _evaluate_exchanges(
+    setting: Setting,
+    file: Path | None,
+    out: Path,
+    name: str,
+    predictions: Path | None,
+    labels: Path | None,
+    limit: int | None,
+    seed: int,
+) -> None:
+    """Score what a temporary memory, or a file of its texts, holds of single exchanges."""
+    import hashlib
+    import tempfile
+
+    from langchain_memlora.lab.evaluation.datasets.exchanges import load_exchanges, load_labels, load_stored
+    from langchain_memlora.lab.evaluation.exchanges import agreement, draw, evaluate_exchanges, play, write_rejected
+    from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256, surroundings
+    from langchain_memlora.lab.evaluation.runs import append_lines, write_json
+
+    if file is None:
+        msg = (
+            "exchanges needs a file of exchanges. Pass its path after `exchanges`; docs/benchmark.md shows the format."
+        )
+        raise InvalidInputError(msg)
+    everything = load_exchanges(file)
+    exchanges = draw(everything, limit, seed)
+    read = load_labels(labels) if labels else []
+    texts = predictions or labels
+    given = load_stored(texts, everything) if texts else None
+    with (
+        progress_reporter() as watch,
+        tempfile.TemporaryDirectory(prefix="memlora-", ignore_cleanup_errors=True) as folder,
+        setting.opener(path=Path(folder), experts=name) as memory,
+    ):
+        stored = play(memory, exchanges, watch) if given is None else given
+        scores, rows = evaluate_exchanges(exchanges, stored, memory.embeddings)
+    if read:
+        drawn = {exchange.id for exchange in exchanges}
+        scores["by_hand"] = agreement(rows, [label for label in read if label.id in drawn])
+    out.mkdir(parents=True, exist_ok=True)
+    bundle = load_bundle(name)
+    config = {
+        "dataset": What.EXCHANGES.value,
+        "file": str(file),
+        "predictions": str(texts) if texts else None,
+        "limit": limit,
+        "seed": seed,
+        "bundle": texts.name if texts else bundle.card.name,
+        "bundle_sha256": hashlib.sha256(texts.read_bytes()).hexdigest() if texts else bundle_sha256(bundle),
+        "base": "texts from a file" if texts else bundle.card.base.name,
+        "surroundings": surroundings(),
+    }
+    write_json(out / "config.json", config)
+    (out / "rows.jsonl").unlink(missing_ok=True)
+    append_lines(out / "rows.jsonl", rows)
+    write_json(out / "scores.json", {What.EXCHANGES.value: scores})
+    write_rejected(rows, out)
+    _print_shares(scores, out)
+    if by_hand := scores.get("by_hand"):
+        _print_agreement(by_hand)
+    console().print(f"Rejected texts, for reading: {out / 'rejected.md'}")
+
+
 def _load(
     what: What,
     file: Path | None,
@@ -278,6 +363,24 @@ def _print_vqa(scores: dict[str, Any], out: Path) -> None:
         table.add_row(way, *(f"{share['mean']:.3f}" for share in (whole, *kinds[way].values())))
     console().print(table)
     console().print(f"All scores, with intervals: {out / 'scores.json'}")
+
+
+def _print_agreement(found: dict[str, Any]) -> None:
+    share, kappa = found["agreement"], found["kappa"]
+    console().print(
+        f"The measure and {share['n']} hand labels agree on {share['mean']:.3f} [{share['low']:.3f}, {share['high']:.3f}], "
+        f"kappa {'-' if kappa is None else f'{kappa:.3f}'}; right by hand {found['right_by_hand']:.3f}, by the measure "
+        f"{found['right_by_measure']:.3f}."
+    )
+    names = sorted({name for row in found["confusion"].values() for name in row})
+    table = Table("hand label", box=None, header_style="dim", pad_edge=False)
+    for name in names:
+        table.add_column(name, justify="right")
+    for label, row in found["confusion"].items():
+        table.add_row(label, *(str(row.get(name, 0)) for name in names))
+    console().print(table)
+    if found["unmatched"]:
+        console().print(f"{found['unmatched']} labels are of texts that were not stored.")
 
 
 def _print_shares(scores: dict[str, Any], out: Path) -> None:

@@ -1,4 +1,4 @@
-"""Uncertainty of scores: bootstrap intervals, paired differences between systems, McNemar's test. Seeded, so repeatable."""
+"""Statistics of scores: bootstrap intervals, paired differences between systems, McNemar's test, kappa. Seeded."""
 
 from __future__ import annotations
 
@@ -103,6 +103,28 @@ def wilson(right: int, n: int) -> Estimate | None:
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return Estimate(share, max(0.0, middle - half), min(1.0, middle + half), n)
+
+
+def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float | None:
+    """Return the agreement of two raters beyond that expected of their label frequencies.
+
+    Source: Cohen, "A coefficient of agreement for nominal scales", 1960.
+
+    Returns:
+        1 for full agreement, 0 for the expected one; `None` without items, or if both used only one and the same label.
+
+    Example:
+        ```python
+        from langchain_memlora.lab.evaluation.statistics import cohen_kappa
+
+        assert cohen_kappa(["right", "wrong"], ["right", "wrong"]) == 1
+        ```
+    """
+    if not len(a):
+        return None
+    observed = sum(x == y for x, y in zip(a, b, strict=True)) / len(a)
+    expected = sum((a.count(label) / len(a)) * (b.count(label) / len(b)) for label in {*a, *b})
+    return None if expected == 1 else (observed - expected) / (1 - expected)
 
 
 def _resampled_means(values: np.ndarray, seed: int, resamples: int) -> np.ndarray:

@@ -73,6 +73,9 @@ def describe(run: Finished) -> Iterator[Part]:
     if found := run.scores.get("extraction"):
         yield Text("Extraction against annotated facts: one-to-one matches by sentence similarity.")
         yield tables.extraction(found)
+    if found := run.scores.get("exchanges"):
+        yield Text("What is stored of single exchanges, by the strict measure.")
+        yield tables.exchanges(found)
     if found := run.scores.get("updates"):
         share = tables.number(found["false_destructive"])
         yield Text(

@@ -132,6 +132,34 @@ def extraction(scores: Mapping[str, Any]) -> Grid:
     return Grid(["extraction", f"at similarity {scores['threshold']}"], rows)
 
 
+def exchanges(scores: Mapping[str, Any]) -> Grid:
+    """Stored texts, facts and silence of exchanges, over all and by kind."""
+    head = [
+        "kind of exchange",
+        "exchanges",
+        "texts",
+        "right [95 %]",
+        "facts",
+        "found [95 %]",
+        "or partly",
+        "silent [95 %]",
+    ]
+    rows = [
+        [
+            kind,
+            str(found["exchanges"]),
+            str(sum(found["labels"].values())),
+            interval(found["right"]),
+            str(sum(found["coverage"].values())),
+            interval(found["found"]),
+            number(found["found_or_partly"]),
+            interval(found["silent"]),
+        ]
+        for kind, found in {"all": scores, **scores["by_kind"]}.items()
+    ]
+    return Grid(head, rows)
+
+
 def decisions(scores: Mapping[str, Any]) -> Grid:
     """The confusion matrix of the update expert."""
     said = sorted({name for row in scores["confusion"].values() for name in row} | {str(event) for event in Event})
