@@ -28,6 +28,10 @@ Each message names the offending value and ends with a remedy::
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
 
 class MemLoRAError(Exception):
     """Base of all errors raised by langchain_memlora."""
@@ -115,3 +119,22 @@ class ClosedError(MemLoRAError):
 
 class MissingExtraError(MemLoRAError, ImportError):
     """A feature needs a package that only an extra installs."""
+
+
+def moved_names(module: str, new_names: Mapping[str, str]) -> Callable[[str], object]:
+    """Make a module's `__getattr__` that still resolves names that moved, with a `DeprecationWarning`.
+
+    Args:
+        module: The module's `__name__`.
+        new_names: The full new name of each old one.
+    """
+
+    def __getattr__(name: str) -> object:
+        if name not in new_names:
+            msg = f"module {module!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        home, _, new = new_names[name].rpartition(".")
+        warnings.warn(f"{module}.{name} is now {home}.{new}.", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(home), new)
+
+    return __getattr__

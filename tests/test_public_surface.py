@@ -101,6 +101,27 @@ def test_subpackage_all_resolves(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("experts.load_bundle", "bundles.load_bundle"),
+        ("experts.Question", "experts.UpdateQuestion"),
+        ("graph.compile_quietly", "graph.compile_without_checkpointer"),
+        ("ledger.Change", "ledger.NewOperation"),
+        ("memory.MemLoRAMemory", "memory.memory.MemLoRAMemory"),
+    ],
+)
+def test_moved_names_warn(old: str, new: str) -> None:
+    def find(name: str) -> object:
+        module, _, attribute = f"langchain_memlora.{name}".rpartition(".")
+        return getattr(import_module(module), attribute)
+
+    with pytest.warns(DeprecationWarning, match=f"{old} is now"):
+        assert find(old) is find(new)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        find(f"{old.split('.')[0]}.nothing")
+
+
+@pytest.mark.parametrize(
     ("code", "absent"),
     [
         ("import langchain_memlora", (*HEAVY, "chromadb", "langchain", "langgraph", "sqlalchemy")),

@@ -1,5 +1,6 @@
 """The LangGraph graphs: one node a file, a remember and a respond graph, and a graph that holds both."""
 
+from langchain_memlora.errors import moved_names
 from langchain_memlora.graph.memory_graph import build_memory_graph, compile_without_checkpointer
 from langchain_memlora.graph.remember import build_remember_graph
 from langchain_memlora.graph.respond import build_respond_graph
@@ -12,3 +13,10 @@ __all__ = [
     "build_respond_graph",
     "compile_without_checkpointer",
 ]
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "compile_quietly": "langchain_memlora.graph.compile_without_checkpointer",
+    },
+)

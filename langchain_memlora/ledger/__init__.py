@@ -1,5 +1,6 @@
 """The durable record of turns, memories and operations, in SQLite or PostgreSQL: the source of truth."""
 
+from langchain_memlora.errors import moved_names
 from langchain_memlora.ledger.ledger import AlreadyDoneError, Ledger
 from langchain_memlora.ledger.memories import NewOperation, TurnStatus, new_id
 from langchain_memlora.ledger.retention import Retention
@@ -23,3 +24,10 @@ __all__ = [
     "said",
     "said_after",
 ]
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "Change": "langchain_memlora.ledger.NewOperation",
+    },
+)

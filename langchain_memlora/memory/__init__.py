@@ -1,1 +1,5 @@
-"""The memory as callers use it: `MemLoRAMemory`, the view of one user, their write path, components and health checks."""
+"""The memory as callers use it: `MemLoRAMemory`, the view of one user, and what builds, writes and checks them."""
+
+from langchain_memlora.errors import moved_names
+
+__getattr__ = moved_names(__name__, {"MemLoRAMemory": "langchain_memlora.MemLoRAMemory"})
