@@ -43,8 +43,8 @@ def train(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Validation stories, or labelled messages for --messages. Default: those marked `validation`, or files w12 "
-            "and w37 of the messages; else every twelfth.",
+            help="Validation stories, or labelled messages for --messages. Default: those marked `validation`, or files u1, "
+            "w12 and w37 of the messages; else every twelfth.",
         ),
     ] = None,
     pairs: Annotated[

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
 EVERY = 12
-HELD_OUT_FILES = frozenset({"w12", "w37"})
+HELD_OUT_FILES = frozenset({"u1", "w12", "w37"})
 """Files of labelled messages that validate."""
 
 Item = TypeVar("Item")
