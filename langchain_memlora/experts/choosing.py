@@ -7,6 +7,7 @@ something, widened by what it needs, is a span: the speaker's own words, which b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,12 @@ from langchain_memlora.experts.sentences import Sentence
 
 MOST_WORDS = 60
 """A span is not widened beyond this, so that a memory stays one thing to read."""
+SHORT_ANSWER = 4
+"""An opening sentence of up to this many words answers the question before it, if there is one."""
+_POINTS_BACK = re.compile(
+    r"(?:and|but|so|also|then|plus)?\s*(?:he|she|they|it|him|her|them|his|their|its|that|this|these|those|both|one of them)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +44,23 @@ class Chosen:
     probability: float = 1.0
 
 
-def choose(sentences: Sequence[Sentence], answers: Sequence[Sequence[float]], spec: ChoiceSpec) -> list[Chosen]:
+def choose(
+    sentences: Sequence[Sentence],
+    answers: Sequence[Sequence[float]],
+    spec: ChoiceSpec,
+    *,
+    answers_question: bool = False,
+) -> list[Chosen]:
     """Return the spans of a message, in order.
+
+    A sentence that opens with a pronoun of the third person is widened whatever the expert answered, and so is a short
+    answer to a question: reading them alone is what readers found wrong with spans most often.
 
     Args:
         sentences: The sentences of the message.
         answers: For each sentence the probabilities of `LABELS`, in their order.
         spec: Thresholds, from the bundle's card.
+        answers_question: The message before asks something.
 
     Example:
         ```python
@@ -66,6 +83,12 @@ def choose(sentences: Sequence[Sentence], answers: Sequence[Sequence[float]], sp
         states = sum(answer[2:])
         stated = states >= spec.states
         needed = _needed(by_label, states, spec) if stated else ""
+        if i and needed == CONTEXT:
+            needed = BEFORE
+        elif i and stated and not needed and _POINTS_BACK.match(sentence.text):
+            needed = EARLIER if independent else BEFORE
+        elif not i and not needed and answers_question and len(sentence.text.split()) <= SHORT_ANSWER:
+            needed = CONTEXT
         start = i
         if needed == BEFORE and i:
             start = first[i - 1]
@@ -74,7 +97,9 @@ def choose(sentences: Sequence[Sentence], answers: Sequence[Sequence[float]], sp
         if _words(sentences[start : i + 1]) > MOST_WORDS:
             start = max(0, i - 1)
         first.append(start)
-        needs_context = needed == CONTEXT or (needed != "" and i == 0)
+        needs_context = (
+            bool(needed) and start == 0 and (not i or by_label[CONTEXT] >= max(by_label[BEFORE], by_label[EARLIER]))
+        )
         if by_label[FORGET] >= spec.forget:
             requests.append(Chosen(sentence.start, sentence.end, needs_context, True, by_label[FORGET]))
         elif stated:

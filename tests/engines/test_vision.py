@@ -138,7 +138,7 @@ def test_commands_bundle_text_and_vision_experts(tmp_path: Path) -> None:
     run = ("evaluate", "vqa", tmp_path / "vision.jsonl", "--out", tmp_path / "run")
     assert "vision expert" in memlora("--experts", tmp_path / "both", *run).output
     assert (
-        "can't see"
+        "has no vision"
         in memlora(
             "train", "vision", "--bundle", tmp_path / "blind", "--rows", tmp_path / "vision.jsonl", code=1
         ).output

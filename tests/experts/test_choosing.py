@@ -41,8 +41,12 @@ def test_span_widens_to_earlier_statement() -> None:
 
 
 def test_correction_holds_both_sentences() -> None:
-    assert spans("none", "none", "none", "none", "later", "none") == ["She moved on Monday. Sorry, on Tuesday."]
-    assert spans("none", "none", "none", "none", "later", "before") == ["She moved on Monday. Sorry, on Tuesday."]
+    assert spans("none", "none", "none", "none", "later", "none") == [
+        "It rains. She moved on Monday. Sorry, on Tuesday."
+    ]
+    assert spans("none", "none", "none", "none", "later", "before") == [
+        "It rains. She moved on Monday. Sorry, on Tuesday."
+    ]
 
 
 def test_first_sentence_needs_context() -> None:
@@ -51,6 +55,18 @@ def test_first_sentence_needs_context() -> None:
         Chosen(0, len(text), True, False, pytest.approx(0.9 + 4 * 0.1 / 6))
     ]
     assert choose(cut_sentences(text), answers("before"), ChoiceSpec())[0].needs_context
+
+
+def test_pronoun_at_the_beginning_widens() -> None:
+    assert spans("none", "none", "alone", "none", "none", "none") == ["My sister Ana is here. She is a nurse."]
+
+
+def test_short_answer_needs_the_question() -> None:
+    text = "March 30th."
+    (answer,) = choose(cut_sentences(text), answers("alone"), ChoiceSpec(), answers_question=True)
+    assert answer.needs_context
+    (statement,) = choose(cut_sentences(text), answers("alone"), ChoiceSpec())
+    assert not statement.needs_context
 
 
 def test_request_to_forget() -> None:
@@ -62,7 +78,7 @@ def test_switched_off_questions() -> None:
     labels = ("none", "none", "before", "none", "later", "none")
     assert spans(*labels, spec=ChoiceSpec(states=1)) == []
     never = ChoiceSpec(needs=1, later=1)
-    assert spans(*labels, spec=never) == ["She is a nurse.", "She moved on Monday."]
+    assert spans(*labels, spec=never) == ["My sister Ana is here. She is a nurse.", "It rains. She moved on Monday."]
 
 
 def test_spans_stay_short() -> None:

@@ -52,6 +52,13 @@ def test_short_answer_is_quoted_with_its_question() -> None:
     assert texts(window(said), "context") == ['User: "Six nights."']
 
 
+def test_only_the_question_is_quoted() -> None:
+    asked = turn("Oslo it is. How long will you stay? I can book a room.", id="t1", role="assistant")
+    assert texts(window(asked, turn("Six nights.", id="t2")), "context") == [
+        'Assistant: "How long will you stay?" User: "Six nights."'
+    ]
+
+
 def test_request_to_forget_retracts() -> None:
     parsed = Spans().read_extraction([completion("forget")], window(turn("Forget my address.", id="t2")))
     assert [fact.retracts for fact in parsed.facts] == [True]

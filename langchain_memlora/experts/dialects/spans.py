@@ -64,7 +64,8 @@ class Spans(Lines):
         answers = iter(completions)
         for part in _parts(window):
             probabilities = [next(answers).probabilities for _ in part.sentences]
-            chosen = choose(part.sentences, probabilities, self.choice)
+            asked = bool(part.before) and part.before[-1].text.rstrip().endswith("?")
+            chosen = choose(part.sentences, probabilities, self.choice, answers_question=asked)
             facts += [_fact(part, span) for span in chosen]
         return ParsedExtraction(without_echoes(facts))
 
@@ -94,7 +95,7 @@ def _part(window: Window, position: int, sentences: list[Sentence]) -> Part:
 def _fact(part: Part, chosen: Chosen) -> Fact:
     turn = part.line.turn
     asker = part.before[-1] if chosen.needs_context and part.before else None
-    asked = clip_context(one_line(asker.text)) if asker else ""
+    asked = _question(asker.text) if asker else ""
     said = quotation(speaker := speaker_of(turn), part.line.text[chosen.start : chosen.end])
     text = f"{quotation(speaker_of(asker.turn), asked)} {said}" if asker and speaker_of(asker.turn) != speaker else said
     return Fact(
@@ -118,3 +119,9 @@ def quotation(speaker: str, words: str) -> str:
         ```
     """
     return f'{speaker[:1].upper()}{speaker[1:]}: "{one_line(words)}"'
+
+
+def _question(text: str) -> str:
+    """Return the last question of a message; the end of the message if it has none."""
+    questions = [sentence.text for sentence in cut_sentences(text) if sentence.text.endswith("?")]
+    return clip_context(one_line(questions[-1] if questions else text))
