@@ -6,13 +6,14 @@ python -m docs.generate --check    # part of make lint
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from typing import Any
 from benchmarks.peers.report import changed_since
 from benchmarks.record import RECORDED, ROOT, fill_page, read_figures, table, write_figures
 from langchain_memlora.bundles import load_bundle
-from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256
 
 PAGES = (
     "README.md",
@@ -31,6 +31,7 @@ PAGES = (
     "docs/stores.md",
     "docs/how-to/deploy.md",
     "langchain_memlora/bundles/smollm2-135m/README.md",
+    "langchain_memlora/bundles/smollm2-135m-spans/README.md",
     "benchmarks/locomo/bundle/smollm2-135m-locomo/README.md",
 )
 SCRIPTS, BENCHMARK, VISION, SCALE, SPEED, EXAMPLE, BLIND = (
@@ -182,15 +183,35 @@ def _spread(found: dict[str, float]) -> str:
 
 
 def blind() -> str:
-    """Return how many facts were right and found on unseen messages, in a sentence."""
-    record = read_figures(BLIND)
-    words = (
-        "On {exchanges} unseen exchanges of 24 kinds, from plain statements to jokes, pasted text and other languages, blind "
-        "readers (a large language model that did not know the system) found only {stored_facts_right:.0%} of the stored "
-        "facts right; {stated_facts_found:.0%} of the facts that users stated were among them ({date})."
+    """Return what blind readers found right of the texts stored of unseen messages, by bundle."""
+    runs = read_figures(BLIND)["runs"]
+    keys = ("right", "wrong", "found", "found_or_partly", "silent")
+    head = [
+        "bundle",
+        "texts right",
+        "wrong or invented",
+        "facts found",
+        "found or partly",
+        "silent if nothing is stated",
+    ]
+    rows = [[f"`{run['bundle']}`", *(f"{run[key]:.0%}" for key in keys)] for run in runs]
+    changed = [run["bundle"] for run in runs if run["extraction"] != _extraction_sha256(run["bundle"])]
+    note = (
+        f"Two sets of {runs[0]['exchanges']} unseen exchanges, from plain statements to jokes and pasted text, labelled by a large "
+        f"language model that did not know the system ({runs[-1]['date']}). The second row counts the English ones; of the others "
+        "it stored nothing."
     )
-    same = record["experts"] == bundle_sha256(load_bundle())
-    return words.format(**record) + ("" if same else " The default experts have changed since.") + "\n"
+    return f"{table(head, rows)}\n{note}{_changed(changed)}\n"
+
+
+def _changed(bundles: Sequence[str]) -> str:
+    return f" Since then the extraction expert of {', '.join(bundles)} has changed." if bundles else ""
+
+
+def _extraction_sha256(bundle: str) -> str:
+    """Return the hash of the weights that decide what is stored."""
+    weights = load_bundle(bundle).path / "extraction" / "adapter_model.safetensors"
+    return hashlib.sha256(weights.read_bytes()).hexdigest()
 
 
 def weak() -> str:
@@ -390,6 +411,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "scripts": scripts,
     "card": partial(card, "smollm2-135m"),
     "card-locomo": partial(card, "smollm2-135m-locomo"),
+    "card-spans": partial(card, "smollm2-135m-spans"),
     "setups": setups,
     "paper": paper,
     "benchmark": benchmark,
