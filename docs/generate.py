@@ -197,9 +197,9 @@ def blind() -> str:
     rows = [[f"`{run['bundle']}`", *(f"{run[key]:.0%}" for key in keys)] for run in runs]
     changed = [run["bundle"] for run in runs if run["extraction"] != _extraction_sha256(run["bundle"])]
     note = (
-        f"Two sets of {runs[0]['exchanges']} unseen exchanges, from plain statements to jokes and pasted text, labelled by a large "
-        f"language model that did not know the system ({runs[-1]['date']}). The second row counts the English ones; of the others "
-        "it stored nothing."
+        f"Two sets of {runs[0]['exchanges']} unseen exchanges, from plain statements to jokes and pasted text, labelled by a "
+        f"large language model that did not know the system ({runs[-1]['date']}). The second row counts the English ones; of "
+        "the others it stored nothing."
     )
     return f"{table(head, rows)}\n{note}{_changed(changed)}\n"
 

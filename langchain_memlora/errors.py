@@ -29,8 +29,11 @@ Each message names the offending value and ends with a remedy::
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 class MemLoRAError(Exception):
