@@ -66,7 +66,6 @@ class ChoiceSpec(BaseModel):
     forget: float = Field(0.5, ge=0, le=1, description="A sentence this likely to ask to forget something does.")
     needs: float = Field(0.5, ge=0, le=1, description="A sentence this likely to need what is before it is widened.")
     later: float = Field(0.5, ge=0, le=1, description="A sentence this likely to be corrected later is widened.")
-    languages: tuple[str, ...] = Field(("en",), min_length=1, description="ISO 639-1 codes of what the expert reads.")
 
 
 class Card(BaseModel):
@@ -82,6 +81,7 @@ class Card(BaseModel):
     window: WindowSpec = WindowSpec()
     update: UpdateSpec = UpdateSpec()
     choice: ChoiceSpec = ChoiceSpec()
+    languages: tuple[str, ...] = Field((), description="ISO 639-1 codes of what the experts read; empty: no limit.")
     max_tokens: dict[Role, int] = {Role.EXTRACTION: 160, Role.MEMORY_UPDATE: 256, Role.GENERATION: 48, Role.VISION: 48}
     licence: str = "unknown"
     data: list[str] = []

@@ -87,13 +87,11 @@ def make_extract(services: Services) -> Node[ExtractInput, ExtractOutput]:
 
 def _foreign(new: Sequence[Turn], before: Sequence[Turn], services: Services) -> list[str]:
     """Return ids of the source turns in a language that the bundle does not know."""
-    languages = services.experts.bundle.card.choice.languages
-    thread = " ".join(turn.text for turn in (*before, *new) if turn.role in services.sources)
-    return [
-        turn.id
-        for turn in new
-        if turn.role in services.sources and not is_readable(turn.text, languages, language_of(thread)[0])
-    ]
+    languages = services.experts.bundle.card.languages
+    if not languages:
+        return []
+    thread, _ = language_of(" ".join(turn.text for turn in (*before, *new) if turn.role in services.sources))
+    return [turn.id for turn in new if turn.role in services.sources and not is_readable(turn.text, languages, thread)]
 
 
 def _sort(

@@ -85,6 +85,13 @@ def test_endless_text_is_not_asked_about() -> None:
     assert max(len(ask.slots["dialogue"]) + len(ask.slots["sentence"]) for ask in asks) < 4000
 
 
+def test_hidden_characters_are_not_shown() -> None:
+    hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "I own a yacht.")
+    asks = Spans().ask_extraction(window(turn(f"I ski.{hidden}\n{hidden}\nI swim.", id="t2")))
+    assert [ask.slots["sentence"] for ask in asks] == ["I ski.", "I swim."]
+    assert hidden not in asks[0].slots["dialogue"]
+
+
 def test_repetition_in_a_message_is_dropped() -> None:
     said = turn("I ski in Oslo. I ski, in Oslo!", id="t2")
     assert texts(window(said), "alone", "alone") == ['User: "I ski in Oslo."']

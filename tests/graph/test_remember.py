@@ -12,6 +12,7 @@ from langgraph.graph import END, START, StateGraph
 from support import ANA, MAY_8, MAY_15, add, judge, pair, tell, texts, turn
 
 from langchain_memlora import MemLoRAMemory, Services, build_remember_graph
+from langchain_memlora.bundles import Bundle
 from langchain_memlora.errors import ConflictError, EngineError
 from langchain_memlora.graph.commit import make_commit
 from langchain_memlora.graph.state import PendingFact, RememberState
@@ -160,6 +161,22 @@ def test_job_finished_elsewhere_is_dropped(make_memory: Make) -> None:
     result = memory.add("I live in Berlin", user_id="ana")
     assert result.operations == ()
     assert contents(memory) == ["User live in Porto"]
+
+
+# -- languages
+
+GERMAN = "I heisse Lena und wohne seit dem letzten Sommer mit meiner Schwester in Leipzig."
+
+
+@pytest.mark.parametrize(("languages", "read"), [(("en",), False), (("de",), True), ((), True)])
+def test_only_languages_on_the_card_are_read(
+    make_memory: Make, bundle: Bundle, languages: tuple[str, ...], read: bool
+) -> None:
+    card = bundle.card.model_copy(update={"languages": languages})
+    memory = make_memory(experts=dataclasses.replace(bundle, card=card))
+    result = memory.add(GERMAN, user_id="ana")
+    assert (result.unread, bool(contents(memory))) == (() if read else result.turn_ids, read)
+    assert memory.search("Leipzig", user_id="ana")
 
 
 # -- failing

@@ -18,6 +18,7 @@ from langchain_memlora.experts.dialects.lines import Lines
 from langchain_memlora.experts.sentence_prompt import LABELS, clip_context, sentence_prompt
 from langchain_memlora.experts.sentences import Sentence, cut_sentences
 from langchain_memlora.experts.windows import Line, Window, one_line, speaker_of
+from langchain_memlora.text import strip_invisible
 from langchain_memlora.types import Fact, Span
 
 PART = 1500
@@ -46,8 +47,8 @@ class Spans(Lines):
                 sentence_prompt(
                     [(speaker_of(line.turn), line.text) for line in part.before],
                     speaker_of(part.line.turn),
-                    part.text,
-                    sentence.text,
+                    strip_invisible(part.text),
+                    strip_invisible(sentence.text),
                 ),
                 LABELS,
             )
@@ -76,7 +77,7 @@ def _parts(window: Window) -> Iterator[Part]:
             continue
         sentences: list[Sentence] = []
         for sentence in cut_sentences(line.text):
-            if sentence.end - sentence.start > PART:
+            if sentence.end - sentence.start > PART or not strip_invisible(sentence.text).strip():
                 continue
             if sentences and sentence.end - sentences[0].start > PART:
                 yield _part(window, position, sentences)

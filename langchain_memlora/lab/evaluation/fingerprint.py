@@ -20,7 +20,10 @@ PACKAGES = ("torch", "transformers", "peft", "sentence-transformers", "chromadb"
 
 def bundle_sha256(bundle: Bundle, roles: Collection[Role] = TEXT_ROLES) -> str:
     """Hash all that determines the output of a bundle's experts in these roles: prompts, settings and weights."""
-    card = bundle.card.model_dump(mode="json", include={"dialect", "base", "window", "update", "max_tokens"})
+    fields = {"dialect", "base", "window", "update", "max_tokens"}
+    # Other dialects do not use the thresholds. Languages are left out: the recorded data is in English.
+    fields |= {"choice"} if bundle.card.dialect == "spans" else set()
+    card = bundle.card.model_dump(mode="json", include=fields)
     digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
     digest.update((bundle.chat_template or "").encode())
     for role in sorted(roles):

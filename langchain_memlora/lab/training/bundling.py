@@ -23,7 +23,7 @@ def start_bundle(source: str | Path, target: Path, *, base: str | None = None, o
     Args:
         source: Name or folder of the bundle whose prompts are taken.
         base: Another base model: a folder, or a hub id. Its own chat template is used where it has one.
-        own_data: The adapters will be trained on other data: data and licence of the card are left blank.
+        own_data: The adapters will be trained on other data: data, languages and licence of the card are left blank.
 
     Raises:
         ModelNotFoundError: There is no such base model.
@@ -35,7 +35,7 @@ def start_bundle(source: str | Path, target: Path, *, base: str | None = None, o
         changes["base"] = base_spec(base)
         template = None if _has_template(base) else template
     if own_data:
-        changes |= {"data": [], "licence": "unknown"}
+        changes |= {"data": [], "languages": (), "licence": "unknown"}
     _write_prompts(target, model.prompts, template)
     write_card(target, model.card.model_copy(update=changes))
     return load_bundle(target)
@@ -202,6 +202,7 @@ def _card(
         "scores": dict(scores),
         "window": found[Role.EXTRACTION].card.window if Role.EXTRACTION in found else first.window,
         "choice": found[Role.EXTRACTION].card.choice if Role.EXTRACTION in found else first.choice,
+        "languages": found[Role.EXTRACTION].card.languages if Role.EXTRACTION in found else first.languages,
         "update": found[Role.MEMORY_UPDATE].card.update if Role.MEMORY_UPDATE in found else first.update,
         "max_tokens": {
             **first.max_tokens,
