@@ -1,4 +1,4 @@
-"""The errors that this package raises.
+"""The errors that this package raises, and the warning for names that moved.
 
 Each message names the offending value and ends with a remedy::
 

@@ -21,7 +21,7 @@ ROOT = Path(langchain_memlora.__file__).parent
 HEAVY = ("torch", "transformers", "peft")
 MAY_BE_HEAVY = {"engines", "models", "lab"}
 MAX_LINES = 400
-# What each part may import besides itself, also for type checking only. `engines.base` is an interface.
+# Modules that each part may import besides itself, also for type checking only. `engines.base` is an interface.
 LEAVES = {"errors", "types", "logs", "text", "_version"}
 STORED = LEAVES | {"ledger", "indexes"}
 GRAPH = STORED | {"bundles", "experts", "retrieval", "intake", "engines.base"}

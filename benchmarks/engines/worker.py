@@ -76,5 +76,5 @@ def megabytes() -> float:
 
 
 def installed(name: str) -> bool:
-    """Whether an engine's package is installed."""
+    """Return whether an engine's package is installed."""
     return importlib.util.find_spec("openvino") is not None or not name.startswith("openvino")

@@ -23,7 +23,7 @@ from benchmarks.reliability import event_loop, faults, fuzz, guided, hostile, so
 from benchmarks.reliability.pieces import next_kills, next_operations
 from benchmarks.reliability.report import FIGURES, write_page
 
-# What a killed process wrote is the kernel's, so a disk in memory shows as much as a real one, in a third of the time.
+# The kernel keeps the writes of a killed process, so a disk in memory shows as much as a real one, in a third of the time.
 IN_MEMORY = Path("/dev/shm")
 PARTS = ("kills", "faults", "concurrency", "soak", "tenants", "fuzz", "loop", "hostile")
 QUICK = tuple(part for part in PARTS if part != "hostile")  # that needs the real model

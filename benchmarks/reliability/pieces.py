@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.reliability.concurrency import in_one_process, in_processes
 
-# What does not add up: how many there are is the same whatever the piece.
+# Counts that do not add up over pieces: they are the same for every piece.
 _SAME = {"fault points", "threads", "tasks", "processes"}
 # Operations on one store: its growth is measured elsewhere.
 _CREWS: tuple[tuple[str, int, Callable[..., dict[str, Any]]], ...] = (

@@ -102,7 +102,7 @@ def write_page(found: dict[str, Any]) -> int:
 
 
 def is_broken(part: Any) -> bool:
-    """Whether a part's figures, or any below them, report something broken."""
+    """Return whether a part's figures, or any below them, report something broken."""
     if not isinstance(part, dict):
         return False
     return bool(part.get("broken")) or any(is_broken(inner) for inner in part.values())

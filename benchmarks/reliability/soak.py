@@ -23,7 +23,7 @@ from benchmarks.reliability.concurrency import Worker, open_files
 from benchmarks.reliability.double import open_memory
 
 PARTS = 10
-# What may grow from the second part to the last; the first one still imports and fills caches.
+# Growth allowed from the second part to the last; the first one still imports and fills caches.
 GROWTH = 1.15  # resident memory, as a factor
 MORE_FILES = 4
 

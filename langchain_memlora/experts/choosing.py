@@ -53,8 +53,8 @@ def choose(
 ) -> list[Chosen]:
     """Return the spans of a message, in order.
 
-    A sentence that opens with a pronoun of the third person is widened whatever the expert answered, and so is a short
-    answer to a question: reading them alone is what readers found wrong with spans most often.
+    A sentence that opens with a third-person pronoun, and a short answer to a question, are always widened: readers could
+    rarely understand them alone.
 
     Args:
         sentences: The sentences of the message.

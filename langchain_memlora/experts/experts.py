@@ -157,7 +157,7 @@ class Experts:
 
     @property
     def answers_from_pixels(self) -> bool:
-        """Whether there is a vision expert, rather than a captioner or neither."""
+        """True if there is a vision expert, rather than a captioner or neither."""
         return isinstance(self.vision, VisionExpert)
 
     def _require_vision(self, count: int) -> VisionExpert | Captions:

@@ -86,7 +86,7 @@ def make_extract(services: Services) -> Node[ExtractInput, ExtractOutput]:
 
 
 def _foreign(new: Sequence[Turn], before: Sequence[Turn], services: Services) -> list[str]:
-    """Return ids of the source turns in a language that the bundle does not know."""
+    """Return ids of the source turns in a language that is not on the card."""
     languages = services.experts.bundle.card.languages
     if not languages:
         return []

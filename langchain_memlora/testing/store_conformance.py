@@ -245,7 +245,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether all checks passed."""
+        """True if all checks passed."""
         return not any(finding.problem for finding in self.findings)
 
     def __str__(self) -> str:

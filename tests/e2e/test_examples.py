@@ -13,12 +13,12 @@ import pytest
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 TYPED = "My sister Lena studies law in Graz.\nWhat does my sister study?\n\n"
-# What a notebook would show below its cells, kept as files here.
+# Output that a notebook would show below its cells, kept as files here.
 KEEP_FIGURES = "\nfor number in plt.get_fignums():\n    plt.figure(number).savefig(f'{number}.png')\n"
 
 
 def run(script: Path, folder: Path) -> str:
-    """What a script prints when it is run in a folder of its own."""
+    """Return the output of a script that runs in a folder of its own."""
     done = subprocess.run(
         [sys.executable, str(script)],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""What users install: the wheel of a clean clone, in an environment that has nothing else."""
+"""Tests of the wheel of a clean clone, in an environment that has nothing else."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def patch_json(file: Path, **changes: object) -> None:
 
 
 def changes_of(file: Path) -> dict[str, np.ndarray]:
-    """What an adapter file adds to each of the base's matrices, the way llama.cpp computes it."""
+    """Return what an adapter file adds to each of the base's matrices, as llama.cpp computes it."""
     reader = gguf.GGUFReader(file)
     tensors = {tensor.name: np.array(tensor.data) for tensor in reader.tensors}
     alpha = float(reader.fields["adapter.lora.alpha"].contents())

@@ -54,7 +54,7 @@ class AgentModel(BaseChatModel):
 
     @property
     def recalled(self) -> str:
-        """What stood between the delimiters in the last call."""
+        """Return the text between the delimiters in the last call."""
         return block(self.system)
 
 
@@ -68,7 +68,7 @@ def call(tool: str, **arguments: Any) -> AIMessage:
 
 
 def block(text: str) -> str:
-    """What stands between the delimiters, which must be there once; empty if there are none."""
+    """Return the text between the delimiters, which must occur once; empty if there are none."""
     if OPENING not in text:
         return ""
     assert text.count(OPENING) == text.count(CLOSING) == 1

@@ -23,7 +23,7 @@ COUNT = itertools.count()
 
 
 def everything(ledger: Ledger, *users: Scope) -> list[object]:
-    """What callers can see of users."""
+    """Return all that callers can read of users."""
     seen: list[object] = []
     for user in users or (ANA, BEN):
         turns, memories = ledger.all_turns(user), ledger.memories(user, deleted=True)

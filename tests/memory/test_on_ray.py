@@ -61,7 +61,7 @@ GIVEN = [conversation(f"user {name}", number) for number in range(4) for name in
 
 
 def known(open_memory: Open) -> dict[str, list[tuple[str, str | None]]]:
-    """What each user's history says."""
+    """Return each user's history."""
     with open_memory() as memory:
         users = sorted({given["user_id"] for given in GIVEN})
         return {user: [(op.event, op.after) for op in memory.history(user_id=user)] for user in users}

@@ -42,7 +42,7 @@ class Visitor:
         return self.until(lambda: next(iter(self.driver.find_elements(By.CSS_SELECTOR, css)), None))
 
     def until(self, look: Callable[[], Any]) -> Any:
-        """What `look` gives as soon as it gives something; elements that are replaced meanwhile are looked for again."""
+        """Return the result of `look` once it has one; search again for elements that were replaced meanwhile."""
         waiting = WebDriverWait(self.driver, PATIENCE, 0.1, ignored_exceptions=[WebDriverException])
         return waiting.until(lambda _: look())
 
@@ -69,12 +69,12 @@ class Visitor:
         self.until(lambda: all(word in self.find(css).text for word in words))
 
     def requests(self) -> list[str]:
-        """Where this browser went so far (since the last call)."""
+        """Return the addresses this browser requested since the last call."""
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
 
     def complaints(self) -> list[str]:
-        """What the browser's console holds against the page."""
+        """Return the errors in the browser's console."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
 
 

@@ -22,8 +22,8 @@ from langchain_memlora.text import strip_invisible
 from langchain_memlora.types import Fact, Span
 
 PART = 1500
-"""Characters of a long message that are shown with each of its sentences. What has no end for longer, like a block of code, is
-never asked about."""
+"""Characters of a long message that are shown with each of its sentences. Longer sentences, such as blocks of code, are never
+asked about."""
 
 
 class Part(NamedTuple):

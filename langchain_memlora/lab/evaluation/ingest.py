@@ -35,7 +35,7 @@ def store_path(stores: Path, bundle: Bundle, conversation: Conversation, embedde
 
 
 def is_ingested(store: Path, conversation: Conversation) -> bool:
-    """Whether all sessions are finished."""
+    """Return whether all sessions are finished."""
     return set(range(len(conversation.sessions))) <= {row["session"] for row in read_lines(store / PROGRESS)}
 
 

@@ -108,7 +108,7 @@ class ScriptQuestion(BaseModel):
         return self
 
     def passes(self, answer: str) -> bool:
-        """Whether an answer is as expected. It gets a full stop, so that `no.` is found in "no" but not in "now"."""
+        """Return whether an answer is as expected. It gets a full stop, so that `no.` is found in "no" but not in "now"."""
         said = f"{answer.casefold().rstrip(' .')}." if answer.strip() else ""
         right = not self.expect or any(words.casefold() in said for words in self.expect)
         return right and not any(words.casefold() in said for words in self.reject)

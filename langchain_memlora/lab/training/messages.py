@@ -80,7 +80,7 @@ class LabelledMessage:
 
     @property
     def is_silent(self) -> bool:
-        """Whether no sentence states a fact."""
+        """True if no sentence states a fact."""
         return not any(sentence.facts for sentence in self.sentences)
 
 

@@ -139,5 +139,5 @@ def _context(
 
 
 def _has_evidence(context: str, question: StoryQuestion, bank: StoryBank) -> bool:
-    """Whether some of the evidence is in the context."""
+    """Return whether some of the evidence is in the context."""
     return any(text in context for key in question.sources for text in bank.shown_as(key))

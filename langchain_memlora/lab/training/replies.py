@@ -21,7 +21,7 @@ _CHANNELS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """Which filters are on.
+    """The filters that are on.
 
     Attributes:
         thoughts: Remove the teacher's thoughts.

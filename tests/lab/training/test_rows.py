@@ -141,7 +141,7 @@ def test_update_labels_follow_relations(bundle: Bundle) -> None:
     assert pairs["User has a cat", "User has a cat"][:2] == ["NONE", "NONE"]
     assert pairs["User has a cat", "forget that User has a cat"] == ["DELETE", "DELETE"]
     assert pairs["User lives in Oslo", "User bakes bread"] == ["ADD"]
-    # What was updated or forgotten is not known any more.
+    # Memories that were updated or forgotten are no longer known.
     later = {old for old, new in pairs if new in {"User bakes bread", "forget that User has a cat"}}
     assert "User lives in Rome" not in later
     assert ("User has a cat", "User bakes bread") not in pairs

@@ -43,7 +43,7 @@ class Exchange:
 
 @dataclass(slots=True)
 class Stored:
-    """What a system stored of one exchange.
+    """The texts that a system stored of one exchange.
 
     Attributes:
         texts: Each with its form, in order; `None` if the form is unknown.

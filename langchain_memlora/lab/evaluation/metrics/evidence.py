@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 
 def any_found(retrieved: Sequence[Collection[str]], evidence: Collection[str], k: int) -> bool:
-    """Whether one of the first `k` hits shows an evidence turn.
+    """Return whether one of the first `k` hits shows an evidence turn.
 
     Args:
         retrieved: For each hit, best first, the message ids of the turns it shows or was stated by.
@@ -16,5 +16,5 @@ def any_found(retrieved: Sequence[Collection[str]], evidence: Collection[str], k
 
 
 def all_found(retrieved: Sequence[Collection[str]], evidence: Collection[str], k: int) -> bool:
-    """Whether the first `k` hits together show every evidence turn: as a multi-hop question needs."""
+    """Return whether the first `k` hits together show every evidence turn, as a multi-hop question needs."""
     return set(evidence) <= {message for hit in retrieved[:k] for message in hit}

@@ -10,7 +10,7 @@ RIGHT = 0.5
 
 
 def is_stale(prediction: str, gold: str, stale: str, question: str) -> bool:
-    """Whether an answer states what was superseded.
+    """Return whether an answer states what was superseded.
 
     True if it misses the right answer (F1 under 0.5) and has a content word of the superseded text that is neither in the
     right answer nor in the question.

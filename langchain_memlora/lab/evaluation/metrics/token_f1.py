@@ -45,5 +45,5 @@ def plain_f1(prediction: str, gold: str, category: str) -> float:
 
 
 def abstains(prediction: str) -> bool:
-    """Whether an answer abstains, in the words that LoCoMo's scorer accepts."""
+    """Return whether an answer abstains, in the words that LoCoMo's scorer accepts."""
     return any(phrase in prediction.casefold() for phrase in NOT_TOLD)

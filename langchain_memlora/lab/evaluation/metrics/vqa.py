@@ -12,7 +12,7 @@ NUMBERS = {
 
 
 def same_answer(said: str, answer: str) -> bool:
-    """Whether two answers of one word are the same.
+    """Return whether two answers of one word are the same.
 
     Example:
         ```python
