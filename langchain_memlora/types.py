@@ -90,7 +90,8 @@ class Span:
     Attributes:
         start: Offset of the first character in `Turn.words`.
         end: Offset after the last character.
-        asked: The message before, where the span can't be understood without it; usually a question.
+        asked: Quotation of the one or two messages before, where the span can't be understood without them; usually a
+            question.
     """
 
     start: int

@@ -23,6 +23,7 @@ _POINTS_BACK = re.compile(
     r"(?:and|but|so|also|then|plus)?\s*(?:he|she|they|it|him|her|them|his|their|its|that|this|these|those|both|one of them)\b",
     re.IGNORECASE,
 )
+_COMPARES = re.compile(r"only\b|.*\bthe (?:others?|rest|latter|former|same|only one)\b", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,18 @@ def choose(
     answers: Sequence[Sequence[float]],
     spec: ChoiceSpec,
     *,
-    answers_question: bool = False,
+    before: str = "",
 ) -> list[Chosen]:
     """Return the spans of a message, in order.
 
-    A sentence that opens with a third-person pronoun, and a short answer to a question, are always widened: readers could
-    rarely understand them alone.
+    A sentence that opens with a third-person pronoun, one that compares with what was just listed, and a short answer to a
+    question are always widened: readers could rarely understand them alone.
 
     Args:
         sentences: The sentences of the message.
         answers: For each sentence the probabilities of `LABELS`, in their order.
         spec: Thresholds, from the bundle's card.
-        answers_question: The message before asks something.
+        before: The message before, if there is one.
 
     Example:
         ```python
@@ -87,7 +88,9 @@ def choose(
             needed = BEFORE
         elif i and stated and not needed and _POINTS_BACK.match(sentence.text):
             needed = EARLIER if independent else BEFORE
-        elif not i and not needed and answers_question and len(sentence.text.split()) <= SHORT_ANSWER:
+        elif i and stated and not needed and _COMPARES.match(sentence.text):
+            needed = BEFORE
+        elif not i and stated and not needed and before and _refers_back(sentence.text, before):
             needed = CONTEXT
         start = i
         if needed == BEFORE and i:
@@ -109,6 +112,12 @@ def choose(
         if stated and not needed:
             independent.append(i)
     return sorted([*_merged(sentences, spans), *requests], key=lambda chosen: chosen.start)
+
+
+def _refers_back(opening: str, before: str) -> bool:
+    """Return whether the opening sentence of a message answers the message before or points to it."""
+    answers = before.rstrip().endswith("?") and len(opening.split()) <= SHORT_ANSWER
+    return answers or bool(_POINTS_BACK.match(opening))
 
 
 def _needed(by_label: dict[str, float], states: float, spec: ChoiceSpec) -> str:

@@ -66,7 +66,9 @@ def expire(connection: Connection, owner: int, limits: Retention, now: datetime)
     if not old and not gone:
         return {}
     after = _followers(connection, owner, gone)
-    embedded = {*_embedded(connection, old, gone, after), *spans.withdraw(connection, gone, after)}
+    # A span quotes up to two turns before its own.
+    quoting = {*after, *_followers(connection, owner, {*gone, *after})}
+    embedded = {*_embedded(connection, old, gone, after), *spans.withdraw(connection, gone, quoting)}
     counts = {"vectors": erasure.erase_cached(connection, embedded)}
     for table, ids, kinds in ((memories, old, (MEMORY,)), (turns, gone, (TURN, WINDOW))):
         for row in _rows(connection, table, ids):

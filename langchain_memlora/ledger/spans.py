@@ -1,7 +1,7 @@
 """Spans in the ledger: their stored form, and their withdrawal when a turn they quote is erased.
 
 A memory's span points into the turn that set its current text, which is the first evidence of that text. `asked` quotes the
-turn before that one.
+one or two turns before that one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def withdraw(connection: Connection, gone: Collection[str], after: Collection[st
 
     Args:
         gone: The turns to be erased. Spans into them are removed.
-        after: The turns that follow them. Spans into these keep their offsets but not their question.
+        after: The two turns that follow each of them. Spans into these keep their offsets but not their question.
 
     Returns:
         The questions that no longer are in these spans.

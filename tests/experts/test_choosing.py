@@ -61,12 +61,25 @@ def test_pronoun_at_the_beginning_widens() -> None:
     assert spans("none", "none", "alone", "none", "none", "none") == ["My sister Ana is here. She is a nurse."]
 
 
-def test_short_answer_needs_the_question() -> None:
-    text = "March 30th."
-    (answer,) = choose(cut_sentences(text), answers("alone"), ChoiceSpec(), answers_question=True)
-    assert answer.needs_context
-    (statement,) = choose(cut_sentences(text), answers("alone"), ChoiceSpec())
-    assert not statement.needs_context
+@pytest.mark.parametrize(
+    ("said", "before", "needed"),
+    [
+        ("March 30th.", "When is it?", True),
+        ("March 30th.", "Noted.", False),
+        ("March 30th.", "", False),
+        ("He is three now.", "Noted.", True),
+        ("The whole family flies to Oslo on Monday.", "When is it?", False),
+    ],
+)
+def test_opening_sentence_refers_back(said: str, before: str, needed: bool) -> None:  # noqa: FBT001
+    (chosen,) = choose(cut_sentences(said), answers("alone"), ChoiceSpec(), before=before)
+    assert chosen.needs_context is needed
+
+
+def test_comparison_widens() -> None:
+    text = "We are Ana, Bo and me. Only Bo has a tent. I cook."
+    found = choose(cut_sentences(text), answers("none", "alone", "alone"), ChoiceSpec())
+    assert [text[span.start : span.end] for span in found] == ["We are Ana, Bo and me. Only Bo has a tent.", "I cook."]
 
 
 def test_request_to_forget() -> None:

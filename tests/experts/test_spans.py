@@ -59,6 +59,17 @@ def test_only_the_question_is_quoted() -> None:
     ]
 
 
+def test_answer_is_quoted_with_its_topic() -> None:
+    topic = turn(f"How do I keep my sourdough alive? {'I tried a lot. ' * 20}", id="t0")
+    said = turn("Rye, 78 %.", id="t2")
+    asked = turn("Which flour?", id="t1", role="assistant")
+    (shown,) = cut_windows([said], [topic, asked], whole_messages=True)
+    (text,) = texts(shown, "context")
+    assert text.startswith('User: "How do I keep my sourdough alive? I tried a lot. ')
+    assert text.endswith('" Assistant: "Which flour?" User: "Rye, 78 %."')
+    assert len(text) < 250
+
+
 def test_request_to_forget_retracts() -> None:
     parsed = Spans().read_extraction([completion("forget")], window(turn("Forget my address.", id="t2")))
     assert [fact.retracts for fact in parsed.facts] == [True]

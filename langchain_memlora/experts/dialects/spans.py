@@ -25,6 +25,9 @@ PART = 1500
 """Characters of a long message that are shown with each of its sentences. Longer sentences, such as blocks of code, are never
 asked about."""
 
+TOPIC = 160
+"""Characters quoted of what a speaker wrote before a question."""
+
 
 class Part(NamedTuple):
     """A message, or a part of a long one, with its sentences and the messages before it."""
@@ -65,8 +68,7 @@ class Spans(Lines):
         answers = iter(completions)
         for part in _parts(window):
             probabilities = [next(answers).probabilities for _ in part.sentences]
-            asked = bool(part.before) and part.before[-1].text.rstrip().endswith("?")
-            chosen = choose(part.sentences, probabilities, self.choice, answers_question=asked)
+            chosen = choose(part.sentences, probabilities, self.choice, before=part.before[-1].text if part.before else "")
             facts += [_fact(part, span) for span in chosen]
         return ParsedExtraction(without_echoes(facts))
 
@@ -95,18 +97,26 @@ def _part(window: Window, position: int, sentences: list[Sentence]) -> Part:
 
 def _fact(part: Part, chosen: Chosen) -> Fact:
     turn = part.line.turn
-    asker = part.before[-1] if chosen.needs_context and part.before else None
-    asked = _question(asker.text) if asker else ""
-    said = quotation(speaker := speaker_of(turn), part.line.text[chosen.start : chosen.end])
-    text = f"{quotation(speaker_of(asker.turn), asked)} {said}" if asker and speaker_of(asker.turn) != speaker else said
+    said = quotation(speaker_of(turn), part.line.text[chosen.start : chosen.end])
+    asked = _dialogue(part.before, speaker_of(turn)) if chosen.needs_context else ""
     return Fact(
-        text,
+        f"{asked} {said}" if asked else said,
         turn.id,
         turn.observed_at,
         retracts=chosen.forgets,
         form="said",
         said=Span(chosen.start, chosen.end, asked),
     )
+
+
+def _dialogue(before: Sequence[Line], speaker: str) -> str:
+    """Quote what an answer refers to: the question before it, and what its speaker had written before that."""
+    *earlier, last = before or [None]
+    if last is None:
+        return ""
+    topic = earlier[-1] if earlier and speaker_of(last.turn) != speaker == speaker_of(earlier[-1].turn) else None
+    quoted = [quotation(speaker, _beginning(topic.text))] if topic else []
+    return " ".join([*quoted, quotation(speaker_of(last.turn), _question(last.text))])
 
 
 def quotation(speaker: str, words: str) -> str:
@@ -120,6 +130,13 @@ def quotation(speaker: str, words: str) -> str:
         ```
     """
     return f'{speaker[:1].upper()}{speaker[1:]}: "{one_line(words)}"'
+
+
+def _beginning(text: str) -> str:
+    """Return the sentences that a message begins with, up to a limit: they name its topic."""
+    line = one_line(text)
+    ends = [sentence.end for sentence in cut_sentences(line) if sentence.end <= TOPIC]
+    return line[: ends[-1]] if ends else f"{line[:TOPIC].rstrip()}..."
 
 
 def _question(text: str) -> str:
