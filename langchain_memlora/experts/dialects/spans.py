@@ -68,7 +68,9 @@ class Spans(Lines):
         answers = iter(completions)
         for part in _parts(window):
             probabilities = [next(answers).probabilities for _ in part.sentences]
-            chosen = choose(part.sentences, probabilities, self.choice, before=part.before[-1].text if part.before else "")
+            chosen = choose(
+                part.sentences, probabilities, self.choice, before=part.before[-1].text if part.before else ""
+            )
             facts += [_fact(part, span) for span in chosen]
         return ParsedExtraction(without_echoes(facts))
 
@@ -115,7 +117,7 @@ def _dialogue(before: Sequence[Line], speaker: str) -> str:
     if last is None:
         return ""
     topic = earlier[-1] if earlier and speaker_of(last.turn) != speaker == speaker_of(earlier[-1].turn) else None
-    quoted = [quotation(speaker, _beginning(topic.text))] if topic else []
+    quoted = [quotation(speaker, _beginning(topic.turn.words))] if topic else []
     return " ".join([*quoted, quotation(speaker_of(last.turn), _question(last.text))])
 
 
