@@ -71,7 +71,7 @@ def test_pronoun_at_the_beginning_widens() -> None:
         ("The whole family flies to Oslo on Monday.", "When is it?", False),
     ],
 )
-def test_opening_sentence_refers_back(said: str, before: str, needed: bool) -> None:  # noqa: FBT001
+def test_opening_sentence_refers_back(said: str, before: str, needed: bool) -> None:
     (chosen,) = choose(cut_sentences(said), answers("alone"), ChoiceSpec(), before=before)
     assert chosen.needs_context is needed
 
