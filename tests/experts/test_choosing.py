@@ -82,6 +82,21 @@ def test_comparison_widens() -> None:
     assert [text[span.start : span.end] for span in found] == ["We are Ana, Bo and me. Only Bo has a tent.", "I cook."]
 
 
+def test_list_item_has_its_heading() -> None:
+    text = "Groceries please. Won't eat:\n- me: aubergine\n- Bo: fish\nThanks!"
+    found = choose(cut_sentences(text), answers("none", "none", "none", "alone", "none"), ChoiceSpec())
+    assert [text[span.start : span.end] for span in found] == ["Won't eat:\n- me: aubergine\n- Bo: fish"]
+
+
+@pytest.mark.parametrize(("between", "kept"), [(1, "We land on the 3rd."), (30, "No, it is the 4th.")])
+def test_late_correction_is_the_last_word(between: int, kept: str) -> None:
+    text = "We land on the 3rd." + " Can you pack?" * between + " No, it is the 4th."
+    found = choose(cut_sentences(text), answers("later", *["none"] * between, "alone"), ChoiceSpec())
+    (span,) = found
+    assert text[span.start : span.end].startswith(kept)
+    assert text[span.start : span.end].endswith("No, it is the 4th.")
+
+
 def test_request_to_forget() -> None:
     (chosen,) = choose(cut_sentences("Forget my address."), answers("forget"), ChoiceSpec())
     assert chosen.forgets
