@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks.peers.report import changed_since
 from benchmarks.record import RECORDED, ROOT, fill_page, read_figures, table, write_figures
+from docs.training_figures import message_files, message_labels
 from langchain_memlora.bundles import load_bundle
 
 PAGES = (
@@ -29,6 +30,7 @@ PAGES = (
     "docs/benchmark.md",
     "docs/vision.md",
     "docs/stores.md",
+    "docs/training-data.md",
     "docs/how-to/deploy.md",
     "langchain_memlora/bundles/smollm2-135m/README.md",
     "langchain_memlora/bundles/smollm2-135m-spans/README.md",
@@ -418,6 +420,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "locomo": locomo,
     "updates": updates,
     "blind": blind,
+    "message-labels": message_labels,
+    "message-files": message_files,
     "weak": weak,
     "sizing": sizing,
     "vision": vision,
