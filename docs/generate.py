@@ -195,7 +195,8 @@ def blind() -> str:
     ]
     shipped = [run for run in runs if "extraction" in run]
     rows = [
-        [f"`{run['bundle']}`" if run in shipped else run["bundle"], *(f"{run[key]:.0%}" for key in keys)] for run in runs
+        [f"`{run['bundle']}`" if run in shipped else run["bundle"], *(f"{run[key]:.0%}" for key in keys)]
+        for run in runs
     ]
     changed = [run["bundle"] for run in shipped if run["extraction"] != _extraction_sha256(run["bundle"])]
     note = (

@@ -34,7 +34,7 @@ Record = dict[str, Any]
 
 
 def calls(count: int) -> list[tuple[str, list[Request]]]:
-    """Return calls as the memory makes them: the sentences of a message together, as the candidates of a fact; answers singly."""
+    """Return calls as the memory makes them: sentences of a message, and candidates of a fact, together; answers singly."""
     bundle = load_bundle()
     shown = bundle.card.update.candidates
     cases = conformance_cases(bundle, messages=count, pairs=shown * count, questions=count)

@@ -3,9 +3,9 @@
 Run `python -m langchain_memlora.lab.training.conformance_rows` when the held-out messages, their labels, the shipped stories or
 their `validation` marks change, then run the suite and `make measure WHAT=engines` again: their figures depend on these rows.
 
-The rows of the extraction expert are all sentences of some messages of the held-out files, with their labels; those of the others
-are from stories with a `validation` mark, which `build.split` keeps out of training. They are stored as data, with the slots of a
-prompt rather than the prompt, so that `testing` needs no lab and each bundle renders its own prompts.
+The rows of the extraction expert are all sentences of some messages of the held-out files, with their labels; those of the
+others are from stories with a `validation` mark, which `build.split` keeps out of training. They are stored as data, with the
+slots of a prompt rather than the prompt, so that `testing` needs no lab and each bundle renders its own prompts.
 """
 
 from __future__ import annotations
