@@ -273,15 +273,14 @@ def vision_costs() -> str:
 
 
 def record_benchmark(paths: list[Path]) -> None:
-    """Record what the docs quote of finished runs of `memlora evaluate`."""
+    """Record what the docs quote of finished runs of `memlora evaluate`; runs of other names stay recorded."""
     from langchain_memlora.lab.evaluation.report import read_run
 
-    runs = [read_run(path) for path in paths]
-    kept = [
-        {"path": r.path.resolve().name, "config": r.config, "scores": r.scores, "judgements": r.judgements}
-        for r in runs
-    ]
-    write_figures(BENCHMARK, kept)
+    runs = {run["path"]: run for run in read_figures(BENCHMARK) or ()}
+    for run in map(read_run, paths):
+        name = run.path.resolve().name
+        runs[name] = {"path": name, "config": run.config, "scores": run.scores, "judgements": run.judgements}
+    write_figures(BENCHMARK, list(runs.values()))
 
 
 def scale() -> str:
