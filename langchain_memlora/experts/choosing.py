@@ -86,7 +86,7 @@ def choose(
         needed = _needed(by_label, states, spec) if stated else ""
         if i and needed == CONTEXT:
             needed = BEFORE
-        elif i and stated and not needed and _POINTS_BACK.match(sentence.text):
+        elif i and stated and not needed and points_back(sentence.text):
             needed = EARLIER if independent else BEFORE
         elif i and stated and not needed and _COMPARES.match(sentence.text):
             needed = BEFORE
@@ -114,10 +114,15 @@ def choose(
     return sorted([*_merged(sentences, spans), *requests], key=lambda chosen: chosen.start)
 
 
+def points_back(clause: str) -> bool:
+    """Return whether a clause opens with a pronoun that points to what is before it."""
+    return bool(_POINTS_BACK.match(clause))
+
+
 def _refers_back(opening: str, before: str) -> bool:
     """Return whether the opening sentence of a message answers the message before or points to it."""
     answers = before.rstrip().endswith("?") and len(opening.split()) <= SHORT_ANSWER
-    return answers or bool(_POINTS_BACK.match(opening))
+    return answers or points_back(opening)
 
 
 def _needed(by_label: dict[str, float], states: float, spec: ChoiceSpec) -> str:
