@@ -192,7 +192,7 @@ class Operation:
         fact: The new fact's text; empty for operations that a verb call made.
         probability: Of the update expert's choice; `None` for operations made by a verb call or by rule.
         by: `expert`, or the verb that was called (`update`, `delete`, `restore`, `add`); `split` if a quotation was split into
-            memories of its parts, because one of them changed.
+            memories of its parts, because one of them changed, `withhold` if it no longer quotes a message that is withheld.
         form: Source of the text after it; for DELETE, of the deleted text.
     """
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from langchain_memlora.errors import NotFoundError
 from langchain_memlora.ledger import lexical, spans
+from langchain_memlora.ledger.quoted import quoting_withheld
 from langchain_memlora.ledger.rows import (
     MEMORY,
     chunks,
@@ -72,6 +73,7 @@ def apply(connection: Connection, scope: Scope, batch: Sequence[NewOperation]) -
     """
     owner = scope_id(connection, scope, create=True)
     done = [_apply(connection, owner, scope, change) for change in batch]
+    done += _withdraw_questions(connection, owner, scope, batch)
     if done:
         connection.execute(update(scopes).where(scopes.c.id == owner).values(revision=scopes.c.revision + 1))
     return done
@@ -111,6 +113,31 @@ def _apply(connection: Connection, owner: int, scope: Scope, change: NewOperatio
         return _record(connection, owner, scope, change, before, change.text, at)
     change = replace(change, form=change.form if old is None else old.form, said=None)
     return _record(connection, owner, scope, change, before, before if change.event is Event.NONE else None, at)
+
+
+def _withdraw_questions(
+    connection: Connection, owner: int, scope: Scope, batch: Sequence[NewOperation]
+) -> list[Operation]:
+    """Remove what memories quote of messages that are withheld now."""
+    changed = [change.memory_id for change in batch if change.memory_id and change.said and change.said.asked]
+    deleted = [change.memory_id for change in batch if change.memory_id and change.event is Event.DELETE]
+    done = []
+    for memory in [*quoting_withheld(connection, changed, deleted)] if changed or deleted else []:
+        said = memory.said or Span(0, 0)
+        bare = NewOperation(
+            Event.UPDATE,
+            memory.id,
+            memory.text.removeprefix(said.asked).lstrip(),
+            turn_id=memory.turn_ids[0],
+            observed_at=memory.observed_at,
+            by="withhold",
+            form=memory.form,
+            said=replace(said, asked=""),
+        )
+        done.append(_apply(connection, owner, scope, bare))
+        for turn_id in memory.turn_ids[1:]:
+            _link(connection, memory.id, turn_id)
+    return done
 
 
 def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:

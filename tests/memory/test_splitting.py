@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,17 +66,16 @@ def contents(memory: MemLoRAMemory) -> list[str]:
     return texts(memory.get_all(user_id="ana"))
 
 
-def everything(memory: MemLoRAMemory) -> str:
-    """Return all that search and answer can show."""
+def everything(memory: MemLoRAMemory, query: str = "nurse Graz sister Ana twins Linz tea") -> str:
+    """Return all that `search`, `get_all` and `answer` can show."""
     hits = [
         hit
         for include in ("both", "memories", "turns")
-        for query in ("nurse Graz sister Ana twins Linz", "Lisbon tea")
-        for hit in memory.search(query, user_id="ana", k=50, include=include)
+        for hit in memory.search(query, user_id="ana", k=99, include=include)
     ]
-    shown = [hit.text for hit in hits] + [turn.shown for hit in hits for turn in hit.turns]
-    answer = memory.answer("nurse Graz sister Ana twins Linz Lisbon tea", user_id="ana", k=50, budget=5000)
-    return "\n".join([*shown, *contents(memory), answer.context])
+    shown = [text for hit in hits for text in (hit.text, *(turn.shown for turn in hit.turns))]
+    context = memory.answer(query, user_id="ana", k=99, budget=9999).context
+    return "\n".join([*shown, *contents(memory), context])
 
 
 # -- a part that changes
@@ -144,7 +145,10 @@ def test_pronoun_is_asked_about_with_its_noun(make: Make) -> None:
     memory = make(decide, extraction=lambda prompt: "before" if prompt.endswith("nurse.") else choose(prompt))
     memory.add(said, user_id="ana", thread_id="a")
     memory.add("Ana became a doctor.", user_id="ana", thread_id="b")
-    assert asked == [f'User: "{said}"', 'User: "I have a sister, Ana."']  # the second clause is asked about as the whole was
+    assert asked == [
+        f'User: "{said}"',
+        'User: "I have a sister, Ana."',
+    ]  # the second clause is asked about as the whole was
     assert contents(memory) == ['User: "I have a sister, Ana."', 'User: "Ana became a doctor."']
 
 
@@ -172,7 +176,7 @@ def test_forgetting_a_part_keeps_the_rest(make: Make) -> None:
     result = memory.add("Forget that I'm a nurse.", user_id="ana")
     assert [op.event for op in result.operations] == ["UPDATE", "ADD", "DELETE"]
     assert [(m.id, m.text) for m in memory.get_all(user_id="ana")] == [(before.id, f'User: "{TWINS}"')]
-    assert "nurse" not in everything(memory).casefold().replace("question: nurse", "")
+    assert "nurse" not in everything(memory)
     assert "twins" in everything(memory)
     memory.restore(str(result.operations[-1].memory_id), user_id="ana")
     assert contents(memory) == [f'User: "{TWINS}"', f'User: "{NURSE}"']
@@ -203,13 +207,23 @@ def test_repeated_message_is_withheld_with_a_part(make: Make) -> None:
     assert contents(memory) == []
 
 
-def test_export_carries_split_memories(make: Make, make_memory: Make, quotes: Bundle, tmp_path: Any) -> None:
+def test_export_carries_split_memories(make: Make, make_memory: Make, quotes: Bundle, tmp_path: Path) -> None:
     memory = make(about(moved="Graz", tea="tea"), f"I like tea, and {BOTH}", "I moved to Linz.", "Forget the tea.")
     memory.export(tmp_path / "ana.jsonl")
     other = make_memory(path=tmp_path / "other", experts=quotes, index=InMemoryVectorStore(BagOfWords()))
     other.import_(tmp_path / "ana.jsonl")
     assert other.get_all(user_id="ana") == memory.get_all(user_id="ana")
     assert everything(other) == everything(memory)
+
+
+@pytest.mark.parametrize("request_first", [False, True])
+def test_withheld_words_are_not_quoted_by_an_answer(make: Make, request_first: bool) -> None:
+    memory = make(about(nurse="nurse"), extraction=lambda p: "context" if p.endswith("Six months.") else choose(p))
+    forget = ["Forget that I'm a nurse."]
+    answer = [("assistant", "How old are they?"), "Six months."]
+    memory.add([BOTH, *(forget + answer if request_first else answer + forget)], user_id="ana")
+    assert contents(memory) == [f'User: "{TWINS}"', 'User: "Six months."']
+    assert "nurse" not in everything(memory)
 
 
 # -- the same words in another context
@@ -234,42 +248,32 @@ def test_statement_in_another_context_is_a_repetition(make: Make) -> None:
 
 # -- whatever the experts answer
 
-CLAUSES = [f"I have the number{i} thing" for i in range(9)]
 
-
-@settings(max_examples=10)
-@given(data=st.data())
-def test_no_clause_is_lost_and_none_forgotten_is_shown(data: st.DataObject, quotes: Bundle, tmp_path: Any) -> None:
-    """Clauses that the expert said were neither changed nor deleted are shown; deleted ones nowhere."""
-    labels: dict[str, str] = {}
+@settings(max_examples=20)
+@given(st.integers(), st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=3, max_size=5))
+def test_no_clause_is_lost_and_none_forgotten_is_shown(
+    quotes: Bundle, tmp_path: Path, seed: int, talk: list[tuple[int, bool]]
+) -> None:
+    """Clauses that the expert left alone are kept; deleted ones are shown nowhere."""
 
     def decide(prompt: str) -> str:
-        if prompt not in labels:
-            labels[prompt] = data.draw(st.sampled_from(["ADD", "NONE", "UPDATE", "DELETE"]))
-        return labels[prompt]
+        return random.Random(f"{seed} {prompt}").choice(["ADD", "ADD", "NONE", "UPDATE", "UPDATE", "DELETE", "DELETE"])
 
-    where = tmp_path / str(len(list(tmp_path.iterdir())))
-    engine = ScriptedEngine(extraction=choose, memory_update=decide, generation="x")
-    index = InMemoryVectorStore(BagOfWords())
-    with MemLoRAMemory(path=where, experts=quotes, engine=engine, index=index) as memory:
-        left = [*CLAUSES]
-        while left:
-            count = data.draw(st.integers(1, 3))
-            said = [left.pop() for _ in range(min(count, len(left)))]
-            message = f"{' and '.join(said)}."
-            if data.draw(st.booleans()):
-                message = [message, f"Forget {data.draw(st.sampled_from(CLAUSES))}."]
+    numbers = iter(range(99))
+    messages: list[list[str]] = []
+    for count, forgets in talk:
+        clauses = [f"I have the number{next(numbers)} thing" for _ in range(count)]
+        messages.append([f"{' and '.join(clauses)}.", *(["Forget that thing."] if forgets else [])])
+    engine = ScriptedEngine(extraction=choose, memory_update=decide, generation=lambda prompt: "x")
+    path, index = tmp_path / str(len([*tmp_path.iterdir()])), InMemoryVectorStore(BagOfWords())
+    with MemLoRAMemory(path=path, experts=quotes, engine=engine, index=index) as memory:
+        for message in messages:
             memory.add(message, user_id="ana")
-        history = memory.history(user_id="ana")
-        changed = [op.before or "" for op in history if op.event in {"UPDATE", "DELETE"} and op.by == "expert"]
-        repeated = [op.fact for op in history if op.event == "NONE"]
-        deleted = [op.before or "" for op in history if op.event == "DELETE"]
-        shown = contents(memory)
-        hits = memory.search("have number thing", user_id="ana", k=99)
-        shown += [hit.text for hit in hits] + [turn.shown for hit in hits for turn in hit.turns]
-        shown.append(memory.answer("have number thing", user_id="ana", k=99, budget=9999).context)
-        for clause in CLAUSES:
-            if not any(clause in text for text in [*changed, *repeated]):
-                assert any(clause in text for text in contents(memory)), clause
-            if any(clause in text for text in deleted):
-                assert not any(clause in text for text in shown), clause
+        kept, history = "\n".join(contents(memory)), memory.history(user_id="ana")
+        shown = everything(memory, "have number thing")
+    expert = [op for op in history if op.by == "expert"]
+    touched = " ".join((op.fact if op.event == "NONE" else op.before) or "" for op in expert)
+    deleted = " ".join(op.before or "" for op in expert if op.event == "DELETE")
+    for clause in (f"number{i} " for i in range(next(numbers))):
+        assert clause in kept or clause in touched
+        assert clause not in deleted or clause not in shown
