@@ -86,14 +86,13 @@ def choose(
         by_label = dict(zip(LABELS, answer, strict=True))
         stated = stating[i] >= spec.states
         needed = (
-            _needed(by_label, stating[i], spec) or _points_back(sentences, i, before, independent) if stated else ""
+            _needed(by_label, stating[i], spec) or _pointing(sentences, i, before, independent) if stated else ""
         )
-        start = {
-            "": i,
-            BEFORE: first[i - 1] if i else 0,
-            EARLIER: independent[-1] if independent else 0,
-            CONTEXT: first[i - 1] if i else 0,
-        }[needed]
+        start = i
+        if needed == EARLIER:
+            start = independent[-1] if independent else 0
+        elif needed and i:
+            start = first[i - 1]
         if stated:
             start = min(start, _heading(sentences, i))
         if _words(sentences[start : i + 1]) > MOST_WORDS:
@@ -113,10 +112,15 @@ def choose(
     return sorted([*_merged(sentences, spans), *requests], key=lambda chosen: chosen.start)
 
 
-def _points_back(sentences: Sequence[Sentence], i: int, before: str, independent: Sequence[int]) -> str:
+def points_back(clause: str) -> bool:
+    """Return whether a clause opens with a pronoun that points to what is before it."""
+    return bool(_POINTS_BACK.match(clause))
+
+
+def _pointing(sentences: Sequence[Sentence], i: int, before: str, independent: Sequence[int]) -> str:
     """Return the label of what the words of a sentence point to; empty if to nothing."""
     text = sentences[i].text
-    points = bool(_POINTS_BACK.match(text))
+    points = points_back(text)
     if i:
         if points and independent:
             return EARLIER
