@@ -74,7 +74,8 @@ def make_update(services: Services) -> Node[UpdateInput, UpdateOutput]:
             for position, outcome in sorted(found.items())
             if isinstance(outcome, ExpertOutputError)
         ]
-        decisions = [None if isinstance(found[at], ExpertOutputError) else found[at] for at in range(len(questions))]
+        outcomes = [found[at] for at in range(len(questions))]
+        decisions = [None if isinstance(outcome, ExpertOutputError) else outcome for outcome in outcomes]
         emit("update", decisions=decisions, questions=questions, usage=clock(usage))
         return {
             "decisions": decisions,
