@@ -22,10 +22,20 @@ class Event(StrEnum):
 
 
 class MemoryState(StrEnum):
-    """The state of a memory. A deleted memory is a tombstone that `restore` can undo."""
+    """The state of a memory. Deleted and withdrawn memories are tombstones that `restore` can undo.
+
+    `reread` withdraws an unproven memory once the turns behind it were read again. The turns of a deleted memory are withheld
+    from searches; those of a withdrawn one are not.
+    """
 
     ACTIVE = "active"
     DELETED = "deleted"
+    WITHDRAWN = "withdrawn"
+
+
+Unread = Literal["", "language", "again"]
+"""Why a turn is still to be read for facts: `language`, it is in a language that the bundle did not know; `again`, an unproven
+memory rests on it. Empty where nothing is left to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,7 @@ class Turn:
         message_id: The caller's id, or one derived from the content; unique in a thread.
         images: References to the pictures it shows; their bytes are stored beside the ledger.
         captions: A caption for each of them; empty until they are captioned.
+        unread: Why it is still to be read for facts; empty if it is not.
     """
 
     id: str
@@ -71,6 +82,7 @@ class Turn:
     images: tuple[str, ...] = ()
     captions: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    unread: Unread = ""
 
     @property
     def words(self) -> str:
@@ -172,7 +184,7 @@ class Operation:
     Attributes:
         fact: The new fact's text; empty for operations that a verb call made.
         probability: Of the update expert's choice; `None` for operations made by a verb call or by rule.
-        by: `expert`, or the verb that was called (`update`, `delete`, `restore`, `add`).
+        by: `expert`, or the verb that was called (`update`, `delete`, `restore`, `add`; `reread` for a withdrawal).
         form: Source of the text after it; for DELETE, of the deleted text.
     """
 
@@ -236,7 +248,8 @@ class AddResult:
         operations: In the order they were decided, NONE included.
         status: `ok`, `partial` (some windows failed), `failed` (all did), `pending` (on disk, waiting for the background).
         turn_ids: The turns that were new to the ledger.
-        unread: The turns in a language that the bundle does not know: stored and searchable, but not read for facts.
+        unread: The turns in a language that the bundle does not know: stored and searchable, but not read for facts until
+            `reread` is called with a bundle that does.
         skipped: Number of messages that were already known, or hold nothing to keep.
     """
 
@@ -246,6 +259,29 @@ class AddResult:
     turn_ids: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     skipped: int = 0
+    usage: tuple[Usage, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """The outcome of `reread`.
+
+    Attributes:
+        turns: Number of turns that were read.
+        operations: In the order they were decided; withdrawals of unproven memories are DELETE by `reread`.
+        unread: Number of turns that are still in a language that the bundle does not know.
+        unproven: Number of memories that are still unproven and rest on turns that can be read again.
+        kept: What requests to forget would have deleted, had it not been observed after them: it stays.
+        errors: Turns that could not be read; the next `reread` tries them again.
+    """
+
+    turns: int = 0
+    operations: tuple[Operation, ...] = ()
+    unread: int = 0
+    unproven: int = 0
+    kept: tuple[Decision, ...] = ()
+    errors: tuple[Failure, ...] = ()
     usage: tuple[Usage, ...] = ()
     seconds: float = 0.0
 

@@ -3,8 +3,8 @@
 `changes` numbers everything an index must know about; an index that has applied number n is up to date when n is the last.
 `memories.version` counts the texts a memory has had; `evidence` links each of them to the turns that support it, so a link
 whose version differs from the memory's is superseded. `turns.images` holds references to pictures; once captioned, each is an
-object of `ref` and `caption`. `form` and `said` describe the current text of a memory, and the one an operation set; `said` is
-a `Span`. `seq` numbers rows in the order they were written.
+object of `ref` and `caption`. `turns.unread` says why a turn is still to be read for facts. `form` and `said` describe the
+current text of a memory, and the one an operation set; `said` is a `Span`. `seq` numbers rows in the order they were written.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ turns = Table(
     Column("observed_from", String, nullable=False),
     Column("images", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
+    Column("unread", String, nullable=False, server_default=""),
     UniqueConstraint("scope_id", "thread_id", "message_id"),
 )
 

@@ -43,6 +43,7 @@ class Spans(Lines):
 
     name = "spans"
     whole_messages = True
+    own_words = True
 
     def ask_extraction(self, window: Window) -> list[Ask]:
         return [
@@ -68,7 +69,9 @@ class Spans(Lines):
         answers = iter(completions)
         for part in _parts(window):
             probabilities = [next(answers).probabilities for _ in part.sentences]
-            chosen = choose(part.sentences, probabilities, self.choice, before=part.before[-1].text if part.before else "")
+            chosen = choose(
+                part.sentences, probabilities, self.choice, before=part.before[-1].text if part.before else ""
+            )
             facts += [_fact(part, span) for span in chosen]
         return ParsedExtraction(without_echoes(facts))
 
