@@ -206,6 +206,7 @@ def _joined(results: Sequence[AddResult], start: float, *, pending: bool = False
         operations=tuple(operation for result in results for operation in result.operations),
         status="pending" if pending else _status(sum(r.status != "failed" for r in results), bool(errors)),
         errors=errors,
+        unread=tuple(turn_id for result in results for turn_id in result.unread),
         usage=tuple(usage for result in results for usage in result.usage),
         seconds=time.perf_counter() - start,
     )
