@@ -65,7 +65,7 @@ class Reading:
     def waiting(self) -> dict[Scope, list[str]]:
         """Return the ids of the turns to read, by scope, in the order they were observed. Withheld turns are left out."""
         found: dict[Scope, list[str]] = {}
-        query = select(turns.c.id, scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id).join(scopes)
+        query: Any = select(turns.c.id, scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id).join(scopes)
         query = query.where(turns.c.unread != "", ~_withheld())
         with self._database.reading() as connection:
             for row in connection.execute(query.order_by(scopes.c.id, turns.c.observed_at, turns.c.seq)):

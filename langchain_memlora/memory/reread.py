@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from langchain_memlora.graph import Services, build_reread_graph, compile_without_checkpointer
 from langchain_memlora.graph.commit import CONFLICTS
@@ -36,7 +37,8 @@ def reread(services: Services, progress: Progress | None = None) -> Reread:
         for at in range(0, len(ids), services.group):
             part = ids[at : at + services.group]
             if jobs := _jobs(services, scope, part):
-                outs.append(graph.invoke({"scope": scope, "jobs": jobs, "again": True}, {"recursion_limit": STEPS}))
+                out = graph.invoke({"scope": scope, "jobs": jobs, "again": True}, {"recursion_limit": STEPS})
+                outs.append(cast(RememberOutput, out))
                 unread = {*outs[-1]["unread"], *(job.turns[0] for job in jobs if _failed(job, outs[-1]))}
                 turns += len(jobs) - len(unread)
             done += len(part)
