@@ -133,18 +133,18 @@ measure-vision-costs: install
 	$(BIN)/python -m docs.generate
 
 # -- training --------------------------------------------------------------------------------------------------------
-# The LoCoMo bundle is trained further from the default one; its own licence (CC BY-NC 4.0) keeps it out of the package.
+# The LoCoMo bundle writes sentences and is trained further from itself; its licence (CC BY-NC 4.0) keeps it out of the package.
 MORE := --bundle runs/locomo-experts --work runs/train-locomo --more
 ON_LOCOMO := --stories runs/locomo-train.jsonl --validation runs/locomo-c1.jsonl --data "LoCoMo conversations 4-10 (CC BY-NC 4.0)"
 
-train: install ## Train three text experts on the shipped stories into runs/bundle (hours on two cores)
+train: install ## Train three text experts on the shipped data into runs/bundle (hours on two cores)
 	for role in extraction memory_update generation; do \
 	  $(BIN)/memlora train $$role --bundle runs/bundle --work runs/train || exit 1; done
 
-train-locomo: install ## Train a copy of the default experts further on LoCoMo, into runs/smollm2-135m-locomo (hours)
+train-locomo: install ## Train a copy of the LoCoMo experts further on LoCoMo, into runs/smollm2-135m-locomo (hours)
 	$(BIN)/memlora stories $(MEMLORA_DATA)/locomo/locomo10.json --out runs/locomo-train.jsonl
 	$(BIN)/memlora stories $(MEMLORA_DATA)/locomo/locomo10.json --conversations 1 --out runs/locomo-c1.jsonl
-	test -d runs/locomo-experts || cp -r langchain_memlora/bundles/smollm2-135m runs/locomo-experts
+	test -d runs/locomo-experts || cp -r benchmarks/locomo/bundle/smollm2-135m-locomo runs/locomo-experts
 	$(BIN)/memlora train extraction $(MORE) --epochs 0.75 --silence 0.3 $(ON_LOCOMO)
 	$(BIN)/memlora train memory_update $(MORE) --epochs 0.35
 	$(BIN)/memlora train generation $(MORE) --insert 1 --context 250 --context 500 $(ON_LOCOMO)

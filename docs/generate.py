@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks.peers.report import changed_since
 from benchmarks.record import RECORDED, ROOT, fill_page, read_figures, table, write_figures
+from docs.training_figures import message_files, message_labels
 from langchain_memlora.bundles import load_bundle
 
 PAGES = (
@@ -29,9 +30,9 @@ PAGES = (
     "docs/benchmark.md",
     "docs/vision.md",
     "docs/stores.md",
+    "docs/training-data.md",
     "docs/how-to/deploy.md",
     "langchain_memlora/bundles/smollm2-135m/README.md",
-    "langchain_memlora/bundles/smollm2-135m-spans/README.md",
     "benchmarks/locomo/bundle/smollm2-135m-locomo/README.md",
 )
 SCRIPTS, BENCHMARK, VISION, SCALE, SPEED, EXAMPLE, BLIND = (
@@ -194,12 +195,16 @@ def blind() -> str:
         "found or partly",
         "silent if nothing is stated",
     ]
-    rows = [[f"`{run['bundle']}`", *(f"{run[key]:.0%}" for key in keys)] for run in runs]
-    changed = [run["bundle"] for run in runs if run["extraction"] != _extraction_sha256(run["bundle"])]
+    shipped = [run for run in runs if "extraction" in run]
+    rows = [
+        [f"`{run['bundle']}`" if run in shipped else run["bundle"], *(f"{run[key]:.0%}" for key in keys)]
+        for run in runs
+    ]
+    changed = [run["bundle"] for run in shipped if run["extraction"] != _extraction_sha256(run["bundle"])]
     note = (
         f"Two sets of {runs[0]['exchanges']} unseen exchanges, from plain statements to jokes and pasted text, labelled by a "
-        f"large language model that did not know the system ({runs[-1]['date']}). The second row counts the English ones; of "
-        "the others it stored nothing."
+        f"large language model that did not know the system ({runs[0]['date']}). The first row counts the English ones; of "
+        "the others nothing was stored. The default before wrote sentences about the user."
     )
     return f"{table(head, rows)}\n{note}{_changed(changed)}\n"
 
@@ -268,15 +273,14 @@ def vision_costs() -> str:
 
 
 def record_benchmark(paths: list[Path]) -> None:
-    """Record what the docs quote of finished runs of `memlora evaluate`."""
+    """Record what the docs quote of finished runs of `memlora evaluate`; runs of other names stay recorded."""
     from langchain_memlora.lab.evaluation.report import read_run
 
-    runs = [read_run(path) for path in paths]
-    kept = [
-        {"path": r.path.resolve().name, "config": r.config, "scores": r.scores, "judgements": r.judgements}
-        for r in runs
-    ]
-    write_figures(BENCHMARK, kept)
+    runs = {run["path"]: run for run in read_figures(BENCHMARK) or ()}
+    for run in map(read_run, paths):
+        name = run.path.resolve().name
+        runs[name] = {"path": name, "config": run.config, "scores": run.scores, "judgements": run.judgements}
+    write_figures(BENCHMARK, list(runs.values()))
 
 
 def scale() -> str:
@@ -411,13 +415,14 @@ PARTS: dict[str, Callable[[], str]] = {
     "scripts": scripts,
     "card": partial(card, "smollm2-135m"),
     "card-locomo": partial(card, "smollm2-135m-locomo"),
-    "card-spans": partial(card, "smollm2-135m-spans"),
     "setups": setups,
     "paper": paper,
     "benchmark": benchmark,
     "locomo": locomo,
     "updates": updates,
     "blind": blind,
+    "message-labels": message_labels,
+    "message-files": message_files,
     "weak": weak,
     "sizing": sizing,
     "vision": vision,

@@ -67,6 +67,7 @@ class Turn:
         message_id: The caller's id, or one derived from the content; unique in a thread.
         images: References to the pictures it shows; their bytes are stored beside the ledger.
         captions: A caption for each of them; empty until they are captioned.
+        outdated: Parts of `words`, as offsets, that a later message replaced while others still hold; only search sets it.
         unread: Why it is still to be read for facts; empty if it is not.
     """
 
@@ -82,12 +83,30 @@ class Turn:
     images: tuple[str, ...] = ()
     captions: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    outdated: tuple[tuple[int, int], ...] = ()
     unread: Unread = ""
 
     @property
     def words(self) -> str:
         """The text, followed by the captions in brackets."""
         return " ".join(filter(None, (self.text, *(f"(picture: {caption})" for caption in self.captions if caption))))
+
+    @property
+    def shown(self) -> str:
+        """The words, with what a later message replaced marked as `[no longer so: ...]`."""
+        return "".join(f"[no longer so: {part}]" if old else part for part, old in self.parts())
+
+    def parts(self, start: int = 0, end: int | None = None) -> list[tuple[str, bool]]:
+        """Cut the words between two offsets into parts that hold and parts that are outdated, marked `True`."""
+        words = self.words
+        end = len(words) if end is None else end
+        found, at = [], start
+        for low, high in self.outdated:
+            low, high = max(at, low), min(high, end)
+            if low < high:
+                found += [(words[at:low], False), (words[low:high], True)]
+                at = high
+        return [part for part in (*found, (words[at:end], False)) if part[0]]
 
 
 Form = Literal["said", "written", "given", "unproven"]
@@ -184,7 +203,9 @@ class Operation:
     Attributes:
         fact: The new fact's text; empty for operations that a verb call made.
         probability: Of the update expert's choice; `None` for operations made by a verb call or by rule.
-        by: `expert`, or the verb that was called (`update`, `delete`, `restore`, `add`; `reread` for a withdrawal).
+        by: `expert`, or the verb that was called (`update`, `delete`, `restore`, `add`); `split` if a quotation was split into
+            memories of its parts, because one of them changed, `withhold` if it no longer quotes a message that is withheld;
+            `reread` if it was withdrawn.
         form: Source of the text after it; for DELETE, of the deleted text.
     """
 
@@ -326,8 +347,8 @@ class Hit:
 
     @property
     def text(self) -> str:
-        """The memory's text, or the turn's text with captions."""
-        return self.memory.text if self.memory else self.turns[0].words
+        """The memory's text, or the turn's text with captions and with what is outdated marked."""
+        return self.memory.text if self.memory else self.turns[0].shown
 
 
 @dataclass(frozen=True, slots=True)

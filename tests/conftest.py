@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from langchain_core.vectorstores import InMemoryVectorStore
-from support import PROMPTS, BagOfWords, judge, tell
+from support import BagOfWords, judge, plain_bundle, tell
 from support.servers import UnavailableError, postgres_server
 
 from langchain_memlora import MemLoRAMemory
-from langchain_memlora.bundles import TEXT_ROLES, Bundle, load_bundle
+from langchain_memlora.bundles import Bundle
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.testing import ScriptedEngine
 
@@ -26,8 +25,7 @@ MakeMemory = Callable[..., MemLoRAMemory]
 
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
-    """Return the shipped bundle with plain prompts and placeholder adapters, for the scripted engine."""
-    return dataclasses.replace(load_bundle(), prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
+    return plain_bundle()
 
 
 @pytest.fixture(scope="session")

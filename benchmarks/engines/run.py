@@ -24,7 +24,7 @@ from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.engines.base import Request
 from langchain_memlora.testing.engine_conformance import conformance_cases
 
-STAGES = ("extract a window", "decide a fact", "answer", "read 400 tokens")
+STAGES = ("choose from a message", "decide a fact", "answer", "read 400 tokens", "write 64 tokens")
 SETTING = (
     "Here: {cores} cores ({machine}), {threads} thread(s) an engine, {count} calls of each kind in {rounds} round(s), load "
     "average {load} when it began. With a load above the number of cores the machine did other work at the same time: then "
@@ -34,20 +34,26 @@ Record = dict[str, Any]
 
 
 def calls(count: int) -> list[tuple[str, list[Request]]]:
-    """Return calls as the memory makes them: windows and answers one by one, the candidates of a fact together."""
+    """Return calls as the memory makes them: sentences of a message, and candidates of a fact, together; answers singly."""
     bundle = load_bundle()
     shown = bundle.card.update.candidates
-    cases = conformance_cases(bundle, windows=count, pairs=shown * count, questions=count)
+    cases = conformance_cases(bundle, messages=count, pairs=shown * count, questions=count)
     asked = {role: [case.request for case in cases if case.request.role is role] for role in Role}
     pairs = asked[Role.MEMORY_UPDATE]
+    messages: dict[str, list[Request]] = {}
+    for case in cases:
+        if case.request.role is Role.EXTRACTION:
+            messages.setdefault(case.source, []).append(case.request)
+    writing = Request(None, "Write a long story about a dog that moves from Porto to Berlin.", 64)
     long = "I moved from Porto to Berlin last week with my dog Bruno, who likes the park. " * 18
-    made = [("read 400 tokens", [Request(Role.EXTRACTION, long, choices=("1", "none"))])] * count
-    made += [(STAGES[0], [request]) for request in asked[Role.EXTRACTION]]
+    made = [(STAGES[3], [Request(Role.EXTRACTION, long, choices=("1", "none"))])] * count
+    made += [(STAGES[4], [writing])] * count
+    made += [(STAGES[0], requests) for requests in messages.values()]
     made += [(STAGES[1], pairs[start : start + shown]) for start in range(0, len(pairs), shown)]
     made += [(STAGES[2], [request]) for request in asked[Role.GENERATION]]
     # The same with one token to write: the difference is the time spent on writing.
     firsts = [
-        (f"{stage}, first token", [replace(r, max_tokens=1) for r in rs]) for stage, rs in made if stage == STAGES[0]
+        (f"{stage}, first token", [replace(r, max_tokens=1) for r in rs]) for stage, rs in made if stage == STAGES[4]
     ]
     return made + firsts
 
@@ -89,7 +95,7 @@ def summarize(one: Record) -> Record:
             stage: [sum(c[key] for c in made), sum(c["read"] for c in made), sum(c["written"] for c in made)]
             for stage, made in one["calls"].items()
         }
-        whole, first = total[STAGES[0]], total[f"{STAGES[0]}, first token"]
+        whole, first = total[STAGES[4]], total[f"{STAGES[4]}, first token"]
         found[key] = {
             **{stage: statistics.median(c[key] for c in one["calls"][stage]) for stage in STAGES},
             "tokens read a second": total[STAGES[3]][1] / total[STAGES[3]][0],

@@ -27,7 +27,6 @@ from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256
 ENTRANTS = {
     "memlora": FAST,
     "memlora on transformers": "transformers",
-    "memlora, forced": FAST,
     "paper's form": "plain",
     "mem0, forced": FAST,
     "mem0": FAST,

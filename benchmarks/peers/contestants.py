@@ -14,17 +14,15 @@ from benchmarks.peers.metered import Metered
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.bundles import Role, load_bundle
 from langchain_memlora.engines.base import Request
-from langchain_memlora.experts.dialects.lines import fact_row
 from langchain_memlora.models import default_embeddings
 
 USER = "c1"
 FAST = "openvino" if importlib.util.find_spec("openvino") else "transformers"
 LENGTHS = {
-    "memlora, forced": {str(Role.EXTRACTION): 30},
     "paper's form": {str(Role.EXTRACTION): 30, str(Role.MEMORY_UPDATE): 55},
     "mem0, forced": {str(Role.EXTRACTION): 21, str(Role.MEMORY_UPDATE): 87},
 }
-"""Tokens written a call with Gemma2-2B, from Table A7 of arXiv 2512.04763. Our update expert scores and writes none."""
+"""Tokens written a call with Gemma2-2B, from Table A7 of arXiv 2512.04763. Our experts score and write none."""
 NEIGHBOURS = 5
 READ = "{notes}\n\n{question}\nShort answer from the notes, or: unknown"
 
@@ -62,21 +60,13 @@ class Contestant(ABC):
 
 
 class MemLoRA(Contestant):
-    """This package with its fastest engine. With forced lengths it gets the annotated facts to store, as the others do."""
-
-    forced = False
+    """This package with its fastest engine."""
 
     def __init__(self, engine: Metered, home: Path) -> None:
         super().__init__(engine, home)
         self.memory = MemLoRAMemory(path=home, engine=engine)
 
     def add(self, pair: Pair) -> None:
-        if self.forced:
-            rows = [(_place(pair, fact), fact) for fact in pair.facts]
-            facts = [
-                fact_row(place, fact.removeprefix(pair.turns[place - 1].speaker or "").strip()) for place, fact in rows
-            ]
-            self.engine.texts[str(Role.EXTRACTION)] = "\n".join(facts) or "none"
         pair.add_to(self.memory, USER)
 
     def ask(self, question: str) -> str:
@@ -91,12 +81,6 @@ class MemLoRA(Contestant):
     def close(self) -> None:
         self.memory.close()
         super().close()
-
-
-class Forced(MemLoRA):
-    """The same with extractions of forced length."""
-
-    forced = True
 
 
 class PaperForm(Contestant):
@@ -165,8 +149,3 @@ def engine(name: str, threads: int) -> Any:
 
     torch.set_num_threads(threads)
     return TransformersEngine(load_bundle(), prompt_lookup=name != "plain")
-
-
-def _place(pair: Pair, fact: str) -> int:
-    """Return the number, 1 or 2, of the message with a fact: that of the speaker it begins with."""
-    return 1 + int(fact.startswith(pair.turns[1].speaker or "\n"))

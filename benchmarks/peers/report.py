@@ -130,12 +130,12 @@ def _of_growth(grown: Figures) -> list[Promise]:
 def ratios(found: Figures) -> list[Promise]:
     """Return the ratios whose contestants ran.
 
-    mem0 and this package are compared on pairs that have facts, with the same engine and forced lengths: mem0 skips its
+    mem0 and this package are compared on pairs that have facts, with the same engine: mem0, whose lengths are forced, skips its
     second call where nothing was extracted.
     """
     seconds = {name: one["pair"]["seconds with facts"] for name, one in found.get("contestants", {}).items()}
     promised = [
-        ("mem0's time a pair to this package's, lengths forced, same engine", "mem0, forced", "memlora, forced", 15),
+        ("mem0's time a pair, lengths forced, to this package's with the same engine", "mem0, forced", "memlora", 15),
         ("the paper's form to this package with OpenVINO", "paper's form", "memlora", 4),
     ]
     return [

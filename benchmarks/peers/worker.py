@@ -26,7 +26,6 @@ def make(name: str, engine: str, threads: int, home: Path) -> Contestant:
         return (mem0.ForcedMem0 if lengths else mem0.Mem0)(metered, home)
     kinds = {
         "memlora": contestants.MemLoRA,
-        "memlora, forced": contestants.Forced,
         "paper's form": contestants.PaperForm,
         "whole history": contestants.WholeHistory,
     }

@@ -58,8 +58,10 @@ def decide(prompt: str) -> str:
 
 @functools.cache
 def plain_bundle() -> Bundle:
-    """Return the shipped bundle with plain prompts and nominal adapters: the scripted engine goes by role."""
-    return dataclasses.replace(load_bundle(), prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
+    """Return the shipped bundle with the dialect `lines`, plain prompts and nominal adapters, for the scripted engine."""
+    shipped = load_bundle()
+    card = shipped.card.model_copy(update={"dialect": "lines"})
+    return dataclasses.replace(shipped, card=card, prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
 
 
 def open_memory(path: Path, **options: Any) -> MemLoRAMemory:

@@ -115,6 +115,7 @@ def no_guards() -> Iterator[None]:
         "langchain_memlora.intake.messages.KEPT_ROLES": ROLES,
         "langchain_memlora.memory.components.Services": functools.partial(Services, sources=ROLES),
         "langchain_memlora.experts.windows.strip_invisible": str,
+        "langchain_memlora.experts.dialects.spans.strip_invisible": str,
         "langchain_memlora.integrations.prompting.strip_invisible": str,
         "langchain_memlora.integrations.prompting._DANGEROUS": re.compile("(?!)"),
         "transformers.PreTrainedTokenizerBase.apply_chat_template": unsanitized,

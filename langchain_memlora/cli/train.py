@@ -52,7 +52,7 @@ def train(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="Pairs for memory_update. Default: the shipped pairs, unless --stories is given.",
+            help="Pairs for memory_update. Default: the shipped pairs and update cases, unless --stories is given.",
         ),
     ] = None,
     rows: Annotated[
@@ -110,6 +110,7 @@ def train(
     from langchain_memlora.lab.training.pairs import load_pairs
     from langchain_memlora.lab.training.row_files import load_rows
     from langchain_memlora.lab.training.stories import load_stories
+    from langchain_memlora.lab.training.updates import shipped_pairs
     from langchain_memlora.lab.training.vision import check_sight
     from langchain_memlora.lab.training.vision_rows import vision_lines
 
@@ -164,7 +165,7 @@ def train(
             work,
             recipe,
             validation=validating,
-            pairs=load_pairs(*(pairs or ())) if pairs or not stories else (),
+            pairs=load_pairs(*pairs) if pairs else () if stories else shipped_pairs(),
             data=data or (),
             more=more,
         )

@@ -23,6 +23,7 @@ _POINTS_BACK = re.compile(
     r"(?:and|but|so|also|then|plus)?\s*(?:he|she|they|it|him|her|them|his|their|its|that|this|these|those|both|one of them)\b",
     re.IGNORECASE,
 )
+_ITEM = re.compile(r"[-*•–]\s|\d{1,2}[.)]\s")
 _COMPARES = re.compile(r"only\b|.*\bthe (?:others?|rest|latter|former|same|only one)\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -54,8 +55,9 @@ def choose(
 ) -> list[Chosen]:
     """Return the spans of a message, in order.
 
-    A sentence that opens with a third-person pronoun, one that compares with what was just listed, and a short answer to a
-    question are always widened: readers could rarely understand them alone.
+    A sentence that opens with a third-person pronoun, one that compares with what was just listed, the item of a list under
+    a heading, and a short answer to a question are always widened: readers could rarely understand them alone. What a
+    correction replaces is remembered with it, or not at all if it is too far away.
 
     Args:
         sentences: The sentences of the message.
@@ -75,49 +77,70 @@ def choose(
         assert message[span.start : span.end] == "I have a sister, Ana. She is a nurse."
         ```
     """
+    stating = [sum(answer[2:]) for answer in answers]
     requests: list[Chosen] = []
     spans: list[Chosen] = []
     first: list[int] = []  # where the span of each sentence begins: a sentence that needs it begins there too
     independent: list[int] = []
     for i, (sentence, answer) in enumerate(zip(sentences, answers, strict=True)):
         by_label = dict(zip(LABELS, answer, strict=True))
-        states = sum(answer[2:])
-        stated = states >= spec.states
-        needed = _needed(by_label, states, spec) if stated else ""
-        if i and needed == CONTEXT:
-            needed = BEFORE
-        elif i and stated and not needed and _POINTS_BACK.match(sentence.text):
-            needed = EARLIER if independent else BEFORE
-        elif i and stated and not needed and _COMPARES.match(sentence.text):
-            needed = BEFORE
-        elif not i and stated and not needed and before and _refers_back(sentence.text, before):
-            needed = CONTEXT
+        stated = stating[i] >= spec.states
+        needed = (
+            _needed(by_label, stating[i], spec) or _pointing(sentences, i, before, independent) if stated else ""
+        )
         start = i
-        if needed == BEFORE and i:
-            start = first[i - 1]
-        elif needed == EARLIER:
+        if needed == EARLIER:
             start = independent[-1] if independent else 0
+        elif needed and i:
+            start = first[i - 1]
+        if stated:
+            start = min(start, _heading(sentences, i))
         if _words(sentences[start : i + 1]) > MOST_WORDS:
             start = max(0, i - 1)
         first.append(start)
-        needs_context = (
-            bool(needed) and start == 0 and (not i or by_label[CONTEXT] >= max(by_label[BEFORE], by_label[EARLIER]))
-        )
+        refers_back = not i or by_label[CONTEXT] >= max(by_label[BEFORE], by_label[EARLIER])
+        needs_context = bool(needed) and start == 0 and refers_back
         if by_label[FORGET] >= spec.forget:
             requests.append(Chosen(sentence.start, sentence.end, needs_context, True, by_label[FORGET]))
         elif stated:
-            corrected = by_label[LATER] >= spec.later * states and i + 1 < len(sentences)
-            end = sentences[i + 1 if corrected else i].end
-            spans.append(Chosen(sentences[start].start, end, needs_context, False, states))
+            corrected = by_label[LATER] >= spec.later * stating[i]
+            last = _correction(sentences, stating, i, spec) if corrected else i
+            if _words(sentences[start : last + 1]) <= MOST_WORDS or not corrected:
+                spans.append(Chosen(sentences[start].start, sentences[last].end, needs_context, False, stating[i]))
         if stated and not needed:
             independent.append(i)
     return sorted([*_merged(sentences, spans), *requests], key=lambda chosen: chosen.start)
 
 
-def _refers_back(opening: str, before: str) -> bool:
-    """Return whether the opening sentence of a message answers the message before or points to it."""
-    answers = before.rstrip().endswith("?") and len(opening.split()) <= SHORT_ANSWER
-    return answers or bool(_POINTS_BACK.match(opening))
+def points_back(clause: str) -> bool:
+    """Return whether a clause opens with a pronoun that points to what is before it."""
+    return bool(_POINTS_BACK.match(clause))
+
+
+def _pointing(sentences: Sequence[Sentence], i: int, before: str, independent: Sequence[int]) -> str:
+    """Return the label of what the words of a sentence point to; empty if to nothing."""
+    text = sentences[i].text
+    points = points_back(text)
+    if i:
+        if points and independent:
+            return EARLIER
+        return BEFORE if points or _COMPARES.match(text) else ""
+    answers = before.rstrip().endswith("?") and len(text.split()) <= SHORT_ANSWER
+    return CONTEXT if before and (points or answers) else ""
+
+
+def _heading(sentences: Sequence[Sentence], i: int) -> int:
+    """Return the heading of the list that a sentence is an item of; the sentence itself if there is none."""
+    heading = i
+    while heading and _ITEM.match(sentences[heading].text):
+        heading -= 1
+    return heading if sentences[heading].text.endswith(":") else i
+
+
+def _correction(sentences: Sequence[Sentence], stating: Sequence[float], i: int, spec: ChoiceSpec) -> int:
+    """Return the sentence that corrects another: the next that states something, else the next."""
+    later = range(i + 1, len(sentences))
+    return next((j for j in later if stating[j] >= spec.states), min(i + 1, len(sentences) - 1))
 
 
 def _needed(by_label: dict[str, float], states: float, spec: ChoiceSpec) -> str:

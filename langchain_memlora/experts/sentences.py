@@ -18,7 +18,7 @@ LIMIT = 40
 
 _LEAST_WORDS = 4
 """Words that each half of a sentence holds at least."""
-_VERB_WITHIN = 5
+VERB_WITHIN = 5
 """Words of the second half that must hold a verb."""
 _TRIED = 8
 """Places that are tried on each side of the middle."""
@@ -65,7 +65,7 @@ _SPEECH = re.compile(
     r"(?:\w+ ){0,2}(?:said|says|asked|asks|wrote|writes|replied|told|thought|answered)\b|(?:and|or|but|as|is|was|in|to)\b"
 )
 
-_WORD = re.compile(r"\S+")
+WORD = re.compile(r"\S+")
 _CLAUSE = re.compile(
     r"(?P<strong>;|\s[-–—]+|—)\s+"
     r"|(?P<comma>,)\s+(?=(?:and|but|so|while|because|which|although|though|or|then|also|plus|yet|whereas|since)\s)"
@@ -73,7 +73,7 @@ _CLAUSE = re.compile(
     r"|(?P<loose>)\s+(?=(?:and|so|then|plus)\s)",
     re.IGNORECASE,
 )
-_VERB = re.compile(
+VERB = re.compile(
     r"(?:am|is|are|was|were|be|been|has|have|had|do|does|did|can|could|will|would|shall|should|may|might|must|need|want|like|know"
     r"|think|go|went|get|got|make|made|take|took|work|live|say|said|see|saw|come|came|keep|kept|put|let|give|gave|tell|told|left|feel"
     r"|felt|find|found|buy|bought|eat|ate|im|ive|id|its|hes|shes|theyre|were|dont|cant|wont|isnt|\w{2,}ed|\w{2,}ing"
@@ -163,7 +163,7 @@ def _joined(text: str, group: list[tuple[int, int]]) -> list[tuple[int, int]]:
     for (start, end), (following, last) in pairwise(group):
         if not wrapped:
             break
-        first = _WORD.match(text, following, last)
+        first = WORD.match(text, following, last)
         wrapped = first is not None and end - start + 1 + len(first[0]) > width
     if wrapped and len(group) == 2:
         (start, end), (following, last) = group
@@ -221,7 +221,7 @@ def _is_end(before: str, mark: str, rest: str, opening: str) -> bool:
 
 def _clauses(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
     """Return the offsets of a sentence, or of its clauses where it is longer than the limit."""
-    words = [(found.start(), bool(_VERB.fullmatch(found[0]))) for found in _WORD.finditer(text, start, end)]
+    words = [(found.start(), bool(VERB.fullmatch(found[0]))) for found in WORD.finditer(text, start, end)]
     if len(words) <= limit:
         yield start, end
         return
@@ -247,6 +247,6 @@ def _joint(joints: dict[str, list[int]], verbs: list[int], low: int, high: int) 
         at = bisect_left(places, middle)
         for place in sorted(places[max(0, at - _TRIED) : at + _TRIED], key=lambda place: abs(place - middle)):
             room = place - low >= _LEAST_WORDS and high - place >= _LEAST_WORDS
-            if room and verbs[min(place + _VERB_WITHIN, high)] > verbs[place]:
+            if room and verbs[min(place + VERB_WITHIN, high)] > verbs[place]:
                 return place
     return None

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from langchain_memlora.errors import ConflictError
+from langchain_memlora.graph.split import Part, Splitter
 from langchain_memlora.graph.state import Node, PendingFact, Services, emit, timed
 from langchain_memlora.ledger import AlreadyDoneError, Job, NewOperation
 from langchain_memlora.types import FORGET_PREFIX, Decision, Event, Failure, Operation, Scope, Usage
@@ -29,6 +30,7 @@ class CommitInput(TypedDict):
     working: list[Job]
     facts: list[PendingFact]
     decisions: list[Decision | None]
+    parts: NotRequired[dict[int, Part]]
     uncaptioned: NotRequired[dict[str, Failure]]
     undecided: NotRequired[list[Failure]]
     revision: int
@@ -66,7 +68,7 @@ def make_commit(services: Services) -> Node[CommitInput, CommitOutput]:
             try:
                 operations = services.ledger.commit(
                     state["scope"],
-                    _changes(facts, state["decisions"], undecided),
+                    _changes(facts, state["decisions"], state.get("parts", {}), undecided),
                     expected=state["revision"],
                     done=[] if state.get("again") else done,
                     reread=[turn for job in working if job.id in done for turn in job.turns]
@@ -103,43 +105,68 @@ def make_commit(services: Services) -> Node[CommitInput, CommitOutput]:
 
 
 def _changes(
-    facts: Sequence[PendingFact], decisions: Sequence[Decision | None], undecided: set[str]
+    facts: Sequence[PendingFact],
+    decisions: Sequence[Decision | None],
+    parts: Mapping[int, Part],
+    undecided: set[str],
 ) -> list[NewOperation]:
     """Return decisions as ledger changes.
 
     A target that is an earlier fact of this group is replaced by the memory that fact became; a target that an earlier
-    fact of this group deleted is dropped.
+    fact of this group deleted is dropped. A quotation of which only a part changes is split first.
     """
     became: dict[str, str | None] = {}
-    deleted: set[str | None] = set()
-    changes = []
-    for pending, decision in zip(facts, decisions, strict=True):
+    repeats: set[str] = set()
+    deleted: set[str] = set()
+    replaced_by: dict[str, str] = {}  # memory: the turn that updated it last
+    splitter = Splitter()
+    changes: list[NewOperation] = []
+    for position, (pending, decision) in enumerate(zip(facts, decisions, strict=True)):
         fact = pending.fact
         if decision is None or pending.job_id in undecided:
             became[pending.new_id] = None
             continue
+        part = parts.get(position)
         target = became.get(decision.target, decision.target) if decision.target else None
-        target = None if target in deleted else target
+        targets: list[str] = []
+        if target and part and not (decision.event is Event.DELETE and decision.target in repeats):
+            split, targets = splitter.take(part, target, pending.job_id)
+            changes += split
+        elif target:
+            targets = splitter.whole(target) if decision.event is Event.DELETE else [target]
+        targets = [key for key in targets if key not in deleted]
         event = decision.event
-        if event is not Event.ADD and target is None:
-            event = Event.NONE if decision.target is None or decision.fact.retracts else Event.ADD
-        memory_id = pending.new_id if event is Event.ADD else target
-        became[pending.new_id] = memory_id
-        if event is Event.DELETE:
-            deleted.add(memory_id)
-        changes.append(
-            NewOperation(
-                event,
-                memory_id,
-                text=fact.text if event in {Event.ADD, Event.UPDATE} else "",
-                fact=FORGET_PREFIX + fact.text if fact.retracts else fact.text,
-                turn_id=fact.turn_id,
-                observed_at=fact.observed_at,
-                probability=decision.probability,
-                job_id=pending.job_id,
-                metadata=pending.metadata,
-                form=fact.form,
-                said=fact.said,
-            )
-        )
+        if event is not Event.ADD and not targets:
+            event = Event.NONE if decision.target is None or fact.retracts else Event.ADD
+        elif event is Event.UPDATE and replaced_by.get(targets[0]) == fact.turn_id:
+            event = Event.ADD  # two facts of one message are both true
+        keys: Sequence[str | None] = [pending.new_id] if event is Event.ADD else targets or [None]
+        became[pending.new_id] = keys[0]
+        if event is Event.NONE:
+            repeats.add(pending.new_id)
+        for key in keys:
+            if key and event is Event.DELETE:
+                deleted.add(key)
+            if key and event is Event.UPDATE:
+                replaced_by[key] = fact.turn_id
+            if key and event in {Event.UPDATE, Event.DELETE}:
+                splitter.holds(key, pending.new_id)
+            changes.append(_operation(event, key, pending, decision))
     return changes
+
+
+def _operation(event: Event, memory_id: str | None, pending: PendingFact, decision: Decision) -> NewOperation:
+    fact = pending.fact
+    return NewOperation(
+        event,
+        memory_id,
+        text=fact.text if event in {Event.ADD, Event.UPDATE} else "",
+        fact=FORGET_PREFIX + fact.text if fact.retracts else fact.text,
+        turn_id=fact.turn_id,
+        observed_at=fact.observed_at,
+        probability=decision.probability,
+        job_id=pending.job_id,
+        metadata=pending.metadata,
+        form=fact.form,
+        said=fact.said,
+    )

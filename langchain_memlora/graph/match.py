@@ -1,7 +1,7 @@
 """The match node: finds, for each fact, the known memories it may repeat or change, earlier facts of its group included.
 
 Two cases need no expert: a fact in the very words of a known memory is the same fact, or a new one if the words resolve to
-another day than they did then.
+another day than they did then, or are a short answer to something else.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from langchain_memlora.experts import UpdateQuestion
+from langchain_memlora.experts.clauses import is_fragment
 from langchain_memlora.graph.state import Node, PendingFact, Services, emit, timed
 from langchain_memlora.retrieval import find_dates
 from langchain_memlora.types import Decision, Event, Fact, Memory, Scope, Usage
@@ -54,11 +55,26 @@ def make_match(services: Services) -> Node[MatchInput, MatchOutput]:
                 known = services.retriever.candidates(pending.fact.text, scope, speaker=speaker, k=room)
                 candidates = (*earlier[position], *known)
                 questions.append(UpdateQuestion(pending.fact, candidates))
-                if decision := _settle(pending.fact, candidates):
+                alike = [memory for memory in candidates if memory.text.casefold() == pending.fact.text.casefold()]
+                if decision := _settle(pending.fact, [(memory, in_context(pending.fact, memory)) for memory in alike]):
                     settled[position] = decision
         emit("match", questions=questions, usage=clock(Usage("match")))
         usage = [*state["usage"], clock(Usage("match"))]
         return {"questions": questions, "settled": settled, "revision": revision, "usage": usage}
+
+    def in_context(fact: Fact, memory: Memory) -> bool:
+        """Return whether a fact in the words of a memory also states the same: a short answer may answer something else."""
+        if fact.form != "said" or not fact.said:
+            return True
+        ids = [fact.turn_id, *memory.turn_ids[:1]]
+        turns = services.ledger.turns(ids)
+        if len(ids) < 2 or len(turns) < len(set(ids)):
+            return False
+        if not fact.said.asked and not is_fragment(turns[fact.turn_id].words[fact.said.start : fact.said.end]):
+            return True
+        before = services.ledger.previous_turns(ids)
+        new, known = (before[key].words if key in before else None for key in ids)
+        return new == known
 
     def earlier_facts(facts: Sequence[PendingFact], speakers: Sequence[str | None], scope: Scope) -> list[list[Memory]]:
         """Return, for each fact, the nearest few facts before it in this group, as the memories they may become."""
@@ -78,18 +94,29 @@ def make_match(services: Services) -> Node[MatchInput, MatchOutput]:
 
 def _provisional(pending: PendingFact, scope: Scope) -> Memory:
     at = pending.fact.observed_at
-    return Memory(pending.new_id, pending.fact.text, scope, at, at, at, form=pending.fact.form, said=pending.fact.said)
+    fact = pending.fact
+    return Memory(
+        pending.new_id,
+        fact.text,
+        scope,
+        at,
+        at,
+        at,
+        turn_ids=(fact.turn_id,),
+        metadata=pending.metadata,
+        form=fact.form,
+        said=fact.said,
+    )
 
 
-def _settle(fact: Fact, candidates: Sequence[Memory]) -> Decision | None:
-    """Decide a fact that a candidate states in the same words; `None` if no candidate does."""
+def _settle(fact: Fact, alike: Sequence[tuple[Memory, bool]]) -> Decision | None:
+    """Decide a fact that memories state in the same words, given whether in the same context; `None` if there are none."""
     if fact.retracts:
         return None
-    same = [memory for memory in candidates if memory.text.casefold() == fact.text.casefold()]
-    for memory in same:
-        if _days(memory.text, memory.observed_at) == _days(fact.text, fact.observed_at):
+    for memory, in_context in alike:
+        if in_context and _days(memory.text, memory.observed_at) == _days(fact.text, fact.observed_at):
             return Decision(Event.NONE, fact, memory.id)
-    return Decision(Event.ADD, fact) if same else None
+    return Decision(Event.ADD, fact) if alike else None
 
 
 def _days(text: str, observed_at: datetime) -> list[tuple[object, object]]:

@@ -18,6 +18,7 @@ from langgraph.config import get_stream_writer
 from langchain_memlora.engines.base import Completion, Request
 from langchain_memlora.errors import InvalidImageError
 from langchain_memlora.experts import Experts, UpdateQuestion
+from langchain_memlora.graph.split import Part
 from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Job, Ledger
@@ -119,6 +120,7 @@ class RememberState(RememberInput, RememberOutput, total=False):
             they stay open.
         settled: Decisions that need no expert, by the position of their question.
         answered: Requests of this group that the update expert completed; none is computed twice.
+        parts: By position, the part of its target that a decision is about, if it is not all of it.
         undecided: Failures of the last round of decisions.
         revision: Of the scope when candidates were matched.
         conflicts: Number of commits in a row that another writer's commit prevented.
@@ -131,6 +133,7 @@ class RememberState(RememberInput, RememberOutput, total=False):
     settled: dict[int, Decision]
     answered: Answered
     decisions: list[Decision | None]
+    parts: dict[int, Part]
     undecided: list[Failure]
     revision: int
     conflicts: int

@@ -85,8 +85,8 @@ def _document(hit: Hit) -> Document:
         "turn_ids": [turn.id for turn in hit.turns],
     }
     if hit.memory:
-        evidence = [f"{turn.speaker or turn.role}: {turn.text}" for turn in hit.turns]
+        evidence = [f"{turn.speaker or turn.role}: {turn.shown}" for turn in hit.turns]
         metadata |= {"memory_id": hit.memory.id, "evidence": evidence}
     else:
         metadata |= {"speaker": hit.turns[0].speaker or hit.turns[0].role, "replaced_by": hit.replaced_by}
-    return Document(item.text, id=item.id, metadata=metadata)
+    return Document(hit.text, id=item.id, metadata=metadata)

@@ -143,7 +143,7 @@ def _lines(hit: Hit) -> Iterator[str]:
 
 def _noted(item: Memory | Turn) -> str:
     """Format a text on one line, with the day it was said and the dates it mentions."""
-    text = " ".join(item.text.split())
+    text = " ".join((item.shown if isinstance(item, Turn) else item.text).split())
     note = annotate(text, item.observed_at)
     said = f"said on {format_day(item.observed_at.date())}" + (f"; {note}" if note else "")
     return f"{text if len(text) <= CLIP else text[:CLIP] + '...'} ({said})"

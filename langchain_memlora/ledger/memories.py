@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from langchain_memlora.errors import NotFoundError
-from langchain_memlora.ledger import lexical
+from langchain_memlora.ledger import lexical, spans
+from langchain_memlora.ledger.quoted import quoting_withheld
 from langchain_memlora.ledger.rows import (
     MEMORY,
     chunks,
@@ -27,7 +28,6 @@ from langchain_memlora.ledger.rows import (
     to_scope,
 )
 from langchain_memlora.ledger.schema import evidence, memories, operations, scopes, turns
-from langchain_memlora.ledger.spans import to_json
 from langchain_memlora.types import Event, Form, Memory, MemoryState, Operation, Scope, Span
 
 REREAD = "reread"
@@ -45,6 +45,7 @@ class NewOperation:
         by: The source of the decision: `expert`, or the name of a method.
         form: The source of the new text.
         said: The part of the turn that states it.
+        split_from: For ADD, the memory that held the text before. The messages that support it are withheld with the new one.
     """
 
     event: Event
@@ -59,6 +60,7 @@ class NewOperation:
     metadata: dict[str, Any] = field(default_factory=dict)
     form: Form = "given"
     said: Span | None = None
+    split_from: str | None = None
 
 
 def new_id() -> str:
@@ -74,6 +76,7 @@ def apply(connection: Connection, scope: Scope, batch: Sequence[NewOperation]) -
     """
     owner = scope_id(connection, scope, create=True)
     done = [_apply(connection, owner, scope, change) for change in batch]
+    done += _withdraw_questions(connection, owner, scope, batch)
     if done:
         connection.execute(update(scopes).where(scopes.c.id == owner).values(revision=scopes.c.revision + 1))
     return done
@@ -102,6 +105,10 @@ def _apply(connection: Connection, owner: int, scope: Scope, change: NewOperatio
             _change(connection, old, {"state": MemoryState.DELETED, "updated_at": at})
     if change.memory_id and change.turn_id:
         _link(connection, change.memory_id, change.turn_id)
+    if change.memory_id and change.split_from:
+        others = select(evidence.c.turn_id).where(evidence.c.memory_id == change.split_from).distinct()
+        for turn_id in {*connection.execute(others).scalars()} - {change.turn_id}:
+            insert_new(connection, evidence, {"memory_id": change.memory_id, "turn_id": turn_id, "version": 0})
     if change.memory_id and change.event is not Event.NONE:
         _index(connection, scope, change.memory_id)
     before = old.text if old is not None else None
@@ -109,6 +116,31 @@ def _apply(connection: Connection, owner: int, scope: Scope, change: NewOperatio
         return _record(connection, owner, scope, change, before, change.text, at)
     change = replace(change, form=change.form if old is None else old.form, said=None)
     return _record(connection, owner, scope, change, before, before if change.event is Event.NONE else None, at)
+
+
+def _withdraw_questions(
+    connection: Connection, owner: int, scope: Scope, batch: Sequence[NewOperation]
+) -> list[Operation]:
+    """Remove what memories quote of messages that are withheld now."""
+    changed = [change.memory_id for change in batch if change.memory_id and change.said and change.said.asked]
+    deleted = [change.memory_id for change in batch if change.memory_id and change.event is Event.DELETE]
+    done = []
+    for memory in [*quoting_withheld(connection, changed, deleted)] if changed or deleted else []:
+        said = memory.said or Span(0, 0)
+        bare = NewOperation(
+            Event.UPDATE,
+            memory.id,
+            memory.text.removeprefix(said.asked).lstrip(),
+            turn_id=memory.turn_ids[0],
+            observed_at=memory.observed_at,
+            by="withhold",
+            form=memory.form,
+            said=replace(said, asked=""),
+        )
+        done.append(_apply(connection, owner, scope, bare))
+        for turn_id in memory.turn_ids[1:]:
+            _link(connection, memory.id, turn_id)
+    return done
 
 
 def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
@@ -211,11 +243,13 @@ class TurnStatus:
         withheld: One of them was deleted, so the turn is not shown.
         replaced_by: The memory with newer text, if all that the turn supports is superseded.
         memory_ids: Active memories whose current text it supports.
+        outdated: The parts of its words, as offsets, whose memories have newer text, if others hold.
     """
 
     withheld: bool = False
     replaced_by: str | None = None
     memory_ids: tuple[str, ...] = ()
+    outdated: tuple[tuple[int, int], ...] = ()
 
 
 def turn_status(connection: Connection, turn_ids: Sequence[str]) -> dict[str, TurnStatus]:
@@ -229,10 +263,16 @@ def turn_status(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Tu
         for row in connection.execute(query.where(evidence.c.turn_id.in_(chunk)).order_by(evidence.c.seq)):
             links.setdefault(row.turn_id, []).append(row)
     found = {}
+    superseded: dict[str, set[str]] = {}
     for turn_id, rows in links.items():
         current = tuple(row.memory_id for row in rows if row.fresh and row.state == MemoryState.ACTIVE)
         withheld = any(row.state == MemoryState.DELETED for row in rows)
         found[turn_id] = TurnStatus(withheld, None if current else rows[0].memory_id, current)
+        if current and not withheld and (older := {row.memory_id for row in rows} - {*current}):
+            superseded[turn_id] = older
+    current_ids = {turn_id: found[turn_id].memory_ids for turn_id in superseded}
+    for turn_id, parts in spans.superseded(connection, superseded, current_ids).items():
+        found[turn_id] = replace(found[turn_id], outdated=parts)
     return found
 
 
@@ -255,7 +295,7 @@ def _add(connection: Connection, owner: int, change: NewOperation, at: str) -> N
 
 
 def _source(change: NewOperation) -> dict[str, Any]:
-    return {"form": change.form, "said": to_json(change.said)}
+    return {"form": change.form, "said": spans.to_json(change.said)}
 
 
 def _change(connection: Connection, old: Any, values: dict[str, Any]) -> None:

@@ -19,6 +19,9 @@ from langchain_memlora.ledger.rows import chunks, moment, scope_id, select_turns
 from langchain_memlora.ledger.schema import evidence, memories, operations, scopes, turns
 from langchain_memlora.types import FORGET_PREFIX, Event, MemoryState, Scope, Turn
 
+_WITHOUT_NEWS = (REREAD, "restore", "split", "withhold")
+"""Makers of operations after which what the text states still holds, or holds again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Closed:
@@ -111,7 +114,7 @@ class Reading:
             select(operations, turns.c.observed_at, memories.c.text, memories.c.state)
             .outerjoin(turns, turns.c.id == operations.c.turn_id)
             .outerjoin(memories, memories.c.id == operations.c.memory_id)
-            .where(operations.c.made_by.not_in((REREAD, "restore")), or_(ended, asked))
+            .where(operations.c.made_by.not_in(_WITHOUT_NEWS), or_(ended, asked))
         )
         found: dict[Closed, None] = {}
         with self._database.reading() as connection:

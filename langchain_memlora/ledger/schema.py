@@ -2,9 +2,11 @@
 
 `changes` numbers everything an index must know about; an index that has applied number n is up to date when n is the last.
 `memories.version` counts the texts a memory has had; `evidence` links each of them to the turns that support it, so a link
-whose version differs from the memory's is superseded. `turns.images` holds references to pictures; once captioned, each is an
-object of `ref` and `caption`. `turns.unread` says why a turn is still to be read for facts. `form` and `said` describe the
-current text of a memory, and the one an operation set; `said` is a `Span`. `seq` numbers rows in the order they were written.
+whose version differs from the memory's is superseded. Version 0 links a memory that was split off to the other turns of
+the memory it was a part of, which are withheld if it is deleted. `turns.images` holds references to pictures; once
+captioned, each is an object of `ref` and `caption`. `turns.unread` says why a turn is still to be read for facts. `form` and
+`said` describe the current text of a memory, and the one an operation set; `said` is a `Span`. `seq` numbers rows in the order
+they were written.
 """
 
 from __future__ import annotations

@@ -6,15 +6,16 @@ one or two turns before that one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, Table, select, update
 
-from langchain_memlora.ledger.rows import chunks
+from langchain_memlora.ledger.rows import chunks, select_memories, to_memories
 from langchain_memlora.ledger.schema import evidence, memories, operations
-from langchain_memlora.types import Span
+from langchain_memlora.types import Event, Span
 
 
 def to_json(span: Span | None) -> dict[str, Any] | None:
@@ -81,3 +82,34 @@ def withdraw(connection: Connection, gone: Collection[str], after: Collection[st
                     connection.execute(update(table).where(table.c.seq == row.seq).values(said=kept))
                     dropped.add(row.said["asked"])
     return dropped - {""}
+
+
+def superseded(
+    connection: Connection, older: Mapping[str, Collection[str]], current: Mapping[str, Collection[str]]
+) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return the parts of turns, as offsets, that only superseded texts quote.
+
+    Args:
+        older: By turn, the memories that had a text from it and have a newer one now.
+        current: By turn, the memories whose current text it supports.
+    """
+    quoted: dict[str, set[int]] = {turn_id: set() for turn_id in older}
+    said = select(operations.c.memory_id, operations.c.turn_id, operations.c.said).where(
+        operations.c.said.is_not(None), operations.c.event.in_((Event.ADD, Event.UPDATE))
+    )
+    for part in chunks(sorted({memory_id for ids in older.values() for memory_id in ids})):
+        for row in connection.execute(said.where(operations.c.memory_id.in_(part))):
+            if row.memory_id in older.get(row.turn_id, ()):
+                quoted[row.turn_id] |= set(range(row.said["start"], row.said["end"]))
+    for part in chunks(sorted({memory_id for ids in current.values() for memory_id in ids})):
+        for memory in to_memories(connection, connection.execute(select_memories().where(memories.c.id.in_(part)))):
+            if memory.said and memory.turn_ids and memory.turn_ids[0] in quoted:
+                quoted[memory.turn_ids[0]] -= set(range(memory.said.start, memory.said.end))
+    return {turn_id: tuple(_runs(sorted(offsets))) for turn_id, offsets in quoted.items() if offsets}
+
+
+def _runs(offsets: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the ranges that offsets in order make."""
+    for _, pairs in groupby(enumerate(offsets), lambda pair: pair[1] - pair[0]):
+        run = [offset for _, offset in pairs]
+        yield run[0], run[-1] + 1

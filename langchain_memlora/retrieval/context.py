@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from langchain_memlora.retrieval.dates import annotate, format_day
@@ -53,16 +53,21 @@ def _lines(hit: Hit) -> list[tuple[str, datetime]]:
     if hit.memory and not any(turn.id in spans for turn in hit.turns):
         lines.append((f"- {_noted(hit.memory.text, hit.memory.observed_at)}", hit.memory.observed_at))
     replaced = hit.replaced_by is not None
-    lines += [(_message(turn, spans.get(turn.id), replaced=replaced), turn.observed_at) for turn in hit.turns]
+    for turn in hit.turns:
+        lines += [(line, turn.observed_at) for line in _message(turn, spans.get(turn.id), replaced=replaced)]
     return lines
 
 
-def _message(turn: Turn, span: Span | None, *, replaced: bool) -> str:
-    text = " ".join(turn.words.split())
-    if len(text) > MESSAGE_CLIP and span:
-        text = "... " + " ".join(turn.words[span.start : span.end].split())
-    text = text if len(text) <= MESSAGE_CLIP else text[:MESSAGE_CLIP] + "..."
-    return f"{turn.speaker or turn.role}: {_noted(text, turn.observed_at)}{' (no longer so)' if replaced else ''}"
+def _message(turn: Turn, span: Span | None, *, replaced: bool) -> Iterator[str]:
+    """Yield a message as one line; one that is outdated in part as a line for each part."""
+    long = len(" ".join(turn.words.split())) > MESSAGE_CLIP
+    for part, outdated in turn.parts(span.start, span.end) if long and span else turn.parts():
+        text = " ".join(part.split())
+        text = f"... {text}" if long and span else text
+        text = text if len(text) <= MESSAGE_CLIP else text[:MESSAGE_CLIP] + "..."
+        note = " (no longer so)" if replaced or outdated else ""
+        if text:
+            yield f"{turn.speaker or turn.role}: {_noted(text, turn.observed_at)}{note}"
 
 
 def _noted(text: str, observed_at: datetime) -> str:

@@ -8,6 +8,7 @@ id that is stale, deleted or of another owner is not a hit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from langchain_memlora.indexes.base import Kind
@@ -72,7 +73,7 @@ class Retriever:
         turn_ids = [*_merged(by_turn), *(turn for memory in found.values() for turn in memory.turn_ids)]
         status = self._ledger.turn_status(list(dict.fromkeys(turn_ids)))
         turns = {
-            key: turn
+            key: replace(turn, outdated=status.get(key, TurnStatus()).outdated)
             for key, turn in self._ledger.turns(list(dict.fromkeys(turn_ids)), scope).items()
             if not status.get(key, TurnStatus()).withheld
         }

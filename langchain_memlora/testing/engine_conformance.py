@@ -1,4 +1,4 @@
-"""A test suite for engines: the same results as transformers in float32, on requests from held-out stories."""
+"""A test suite for engines: the same results as transformers in float32, on requests from held-out messages and stories."""
 
 from __future__ import annotations
 
@@ -8,48 +8,64 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib import resources
+from typing import Any
 
-from langchain_memlora.bundles import Bundle, Role, load_bundle
+from langchain_memlora.bundles import TEXT_ROLES, Bundle, Role, load_bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest
 from langchain_memlora.experts.prompts import render
+from langchain_memlora.experts.sentence_prompt import LABELS
 from langchain_memlora.testing.token_f1 import token_f1
 
 EQUAL_CHOICES = 0.95
 TASK_METRIC = 0.98
-LABELS = ("ADD", "NONE", "UPDATE", "DELETE")
+CLOSE = 0.05
+LONGEST = 4
+CHOICES = {Role.EXTRACTION: LABELS, Role.MEMORY_UPDATE: ("ADD", "NONE", "UPDATE", "DELETE")}
 
 
 @dataclass(frozen=True, slots=True)
 class ConformanceCase:
-    """A request with the right answer."""
+    """A request with the right answer.
+
+    Attributes:
+        source: The message or story it is from.
+    """
 
     request: Request
     gold: str
+    source: str
 
 
 def conformance_cases(
-    bundle: Bundle, *, windows: int = 12, pairs: int = 60, questions: int = 16
+    bundle: Bundle, *, messages: int = 40, pairs: int = 60, questions: int = 16
 ) -> list[ConformanceCase]:
-    """Return requests of all three text experts from stories held out of training, the same ones every time.
+    """Return requests of all three text experts from data held out of training, the same ones every time.
 
     Args:
-        windows: Up to this many requests of the extraction expert; there are 48.
-        pairs: Up to this many of the memory_update expert; there are 160.
+        bundle: Makes the prompts. One of another dialect than `spans` gets no requests of the extraction expert.
+        messages: Up to this many messages, about whose sentences the extraction expert is asked one by one; there are 60.
+        pairs: Up to this many requests of the memory_update expert; there are 160.
         questions: Up to this many of the generation expert; there are 48.
     """
-    # Only stories marked `validation` are held out of training, so the rows come from them and are stored as data:
-    # `python -m langchain_memlora.lab.training.conformance_rows` writes the file.
+    # `python -m langchain_memlora.lab.training.conformance_rows` writes the file, so that this package needs no training data.
     file = resources.files("langchain_memlora.testing") / "data" / "heldout.jsonl"
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    counts = {Role.EXTRACTION: windows, Role.MEMORY_UPDATE: pairs, Role.GENERATION: questions}
-    cases = []
-    for role, count in counts.items():
-        choices = LABELS if role is Role.MEMORY_UPDATE else ()
-        for row in [row for row in rows if row["role"] == role][:count]:
-            prompt = render(bundle, role, **row["slots"])
-            cases.append(ConformanceCase(Request(role, prompt, bundle.card.max_tokens[role], choices), row["gold"]))
-    return cases
+    by_role = {role: [row for row in rows if row["role"] == role] for role in TEXT_ROLES}
+    asked = set(list(dict.fromkeys(row["source"] for row in by_role[Role.EXTRACTION]))[:messages])
+    sentences = [row for row in by_role[Role.EXTRACTION] if row["source"] in asked]
+    kept = {
+        Role.EXTRACTION: sentences if bundle.card.dialect == "spans" else [],
+        Role.MEMORY_UPDATE: by_role[Role.MEMORY_UPDATE][:pairs],
+        Role.GENERATION: by_role[Role.GENERATION][:questions],
+    }
+    return [_case(bundle, role, row) for role, chosen in kept.items() for row in chosen]
+
+
+def _case(bundle: Bundle, role: Role, row: dict[str, Any]) -> ConformanceCase:
+    prompt = render(bundle, role, **row["slots"])
+    request = Request(role, prompt, bundle.card.max_tokens[role], CHOICES.get(role, ()))
+    return ConformanceCase(request, row["gold"], row["source"])
 
 
 class EngineConformance:
@@ -83,18 +99,33 @@ class EngineConformance:
                 assert abs(sum(probabilities) - 1) < 1e-6
                 assert completion.text == case.request.choices[probabilities.index(max(probabilities))]
 
-    def test_update_choices_are_those_of_transformers(self, engine: Engine) -> None:
-        """At least 95 % of the choices are equal."""
-        pairs = [
-            (found.text, expected.text)
-            for case, found, expected in zip(_cases(), _answers(engine), _expected(), strict=True)
-            if case.request.choices
-        ]
-        equal = sum(found == expected for found, expected in pairs)
-        assert equal >= EQUAL_CHOICES * len(pairs), f"{equal} of {len(pairs)} choices are equal"
+    def test_choices_are_those_of_transformers(self, engine: Engine) -> None:
+        """At least 95 % of each expert's choices are equal: labels of sentences, decisions on pairs."""
+        for role in CHOICES:
+            pairs = [
+                (found.text, expected.text)
+                for case, found, expected in zip(_cases(), _answers(engine), _expected(), strict=True)
+                if case.request.role is role
+            ]
+            equal = sum(found == expected for found, expected in pairs)
+            assert equal >= EQUAL_CHOICES * len(pairs), f"{equal} of {len(pairs)} choices of {role} are equal"
+
+    def test_sentences_of_a_message_do_not_see_each_other(self, engine: Engine) -> None:
+        """Asked about together, as `add` does, the sentences of a message get the probabilities they get one by one."""
+        by_message: dict[str, list[Request]] = {}
+        for case in _cases():
+            if case.request.role is Role.EXTRACTION:
+                by_message.setdefault(case.source, []).append(case.request)
+        longest = sorted(by_message.values(), key=len)[-LONGEST:]
+        together = engine.run([request for requests in longest for request in requests])
+        alone = [engine.run([request])[0] for requests in longest for request in requests]
+        for one, other in zip(together, alone, strict=True):
+            assert one.prompt_tokens == other.prompt_tokens
+            apart = max(abs(p - q) for p, q in zip(one.probabilities, other.probabilities, strict=True))
+            assert apart <= CLOSE, f"probabilities are {apart:.3f} apart"
 
     def test_the_task_is_done_as_well_as_by_transformers(self, engine: Engine) -> None:
-        """At least 98 % of its score: share of right decisions, token F1 of facts and answers."""
+        """At least 98 % of its score: share of right choices, token F1 of answers."""
         found, expected = _scores(_answers(engine)), _scores(_expected())
         for role, score in expected.items():
             assert found[role] >= TASK_METRIC * score, f"{role}: {found[role]:.3f}, transformers {score:.3f}"
@@ -122,7 +153,7 @@ class EngineConformance:
         """An engine that chats streams the same text."""
         if type(engine).write is Engine.write:
             return
-        request = next(case.request for case in _cases() if case.request.role is Role.EXTRACTION)
+        request = next(case.request for case in _cases() if case.request.role is Role.GENERATION)
         chunks: list[str] = []
 
         def collect(chunk: str) -> bool:

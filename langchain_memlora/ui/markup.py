@@ -58,7 +58,7 @@ def resolved(text: str, observed_at: datetime) -> Markup:
 def quote(turn: Turn) -> Markup:
     """Render a message as a quotation."""
     who = turn.speaker or ("you" if turn.role == "user" else turn.role)
-    return _QUOTE.format(text=turn.text, who=who, when=when(turn.observed_at))
+    return _QUOTE.format(text=turn.shown, who=who, when=when(turn.observed_at))
 
 
 def change(operation: Operation) -> Markup:

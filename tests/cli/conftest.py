@@ -1,6 +1,5 @@
 """`memlora` as a function, on a scripted engine whose experts follow a few rules instead of a model."""
 
-import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,9 +9,10 @@ from typing import Any
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.vectorstores import InMemoryVectorStore
+from support import PROMPTS, plain_bundle
 from typer.testing import CliRunner, Result
 
-from langchain_memlora.bundles import TEXT_ROLES, Role, load_bundle
+from langchain_memlora.bundles import Role
 from langchain_memlora.cli.app import app
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.memory.memory import MemLoRAMemory
@@ -62,7 +62,7 @@ class Opener:
 
     def __call__(self, *, path: Path, experts: str, without: Sequence[Role] = ()) -> MemLoRAMemory:
         self.without = tuple(without)
-        bundle = dataclasses.replace(load_bundle(experts), adapters={role: Path("x") for role in TEXT_ROLES})
+        bundle = plain_bundle(experts, {Role.EXTRACTION: PROMPTS[Role.EXTRACTION]})
         store = self.stores.setdefault(path, InMemoryVectorStore(EMBEDDINGS))
         return MemLoRAMemory(
             path=path, experts=bundle, engine=ScriptedEngine(**self.scripts), index=store, embeddings=EMBEDDINGS

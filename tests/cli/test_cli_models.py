@@ -75,10 +75,10 @@ def test_train_creates_bundle(memlora: Run, tmp_path: Path, monkeypatch: pytest.
     stories = tmp_path / "stories.jsonl"
     stories.write_text("\n")
     target = tmp_path / "mine"
-    said = memlora("train", "extraction", "--bundle", str(target), "--stories", str(stories)).stdout
+    said = memlora("train", "memory_update", "--bundle", str(target), "--stories", str(stories)).stdout
     assert json.loads(said) == {"rows": 7}
     made, shipped = load_bundle(target), load_bundle()
-    assert made.card.name == "mine"
+    assert (made.card.name, made.card.dialect) == ("mine", "spans")
     assert made.card.training == made.card.scores == {}
     assert made.adapters == {}
     assert (made.prompts, made.chat_template, made.card.base) == (
@@ -93,6 +93,10 @@ def test_train_rejects_invalid_input(memlora: Run, tmp_path: Path) -> None:
     assert "can't train a vision expert" in memlora("train", "vision", "--bundle", str(target), code=1).stderr
     bad = tmp_path / "bad.jsonl"
     bad.write_text("{}")
-    refused = memlora("train", "extraction", "--bundle", str(target), "--stories", str(bad), code=1)
+    refused = memlora("train", "memory_update", "--bundle", str(target), "--stories", str(bad), code=1)
     assert "bad.jsonl:1 is not a story" in refused.stderr
+    refused = memlora("train", "extraction", "--bundle", str(target), "--stories", str(bad), code=1)
+    assert "Pass --messages" in refused.stderr
+    refused = memlora("train", "extraction", "--bundle", str(target), "--messages", str(bad), code=1)
+    assert "bad.jsonl:1 is not a labelled message" in refused.stderr
     assert not target.exists()

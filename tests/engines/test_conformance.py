@@ -63,6 +63,8 @@ class FlawedEngine(Engine):
         self.gold = {case.request.prompt: case.gold for case in conformance_cases(load_bundle())}
 
     def compute(self, requests: Any) -> list[Completion]:
+        if self.flaw.get("mixes"):
+            requests = [*requests[1:], requests[0]]
         return [self.say(request) for request in requests]
 
     def say(self, request: Request) -> Completion:
@@ -76,12 +78,14 @@ class FlawedEngine(Engine):
     ("flaw", "test"),
     [
         ({"adapter": "generation"}, "usage_is_reported"),
-        ({"memory_update": "ADD"}, "update_choices_are_those_of_transformers"),
+        ({"memory_update": "ADD"}, "choices_are_those_of_transformers"),
+        ({"extraction": "alone"}, "choices_are_those_of_transformers"),
         ({"extraction": "none"}, "the_task_is_done_as_well_as_by_transformers"),
+        ({"mixes": True}, "sentences_of_a_message_do_not_see_each_other"),
         ({}, "a_switched_off_adapter_differs"),
     ],
 )
-def test_conformance_suite_finds_flaws(flaw: dict[str, str], test: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conformance_suite_finds_flaws(flaw: dict[str, Any], test: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with FlawedEngine() as right, FlawedEngine(**flaw) as wrong:
         monkeypatch.setattr(conformance, "_expected", lambda: conformance._answers(right))
         check = getattr(EngineConformance(), f"test_{test}")

@@ -71,7 +71,7 @@ def test_pronoun_at_the_beginning_widens() -> None:
         ("The whole family flies to Oslo on Monday.", "When is it?", False),
     ],
 )
-def test_opening_sentence_refers_back(said: str, before: str, needed: bool) -> None:  # noqa: FBT001
+def test_opening_sentence_refers_back(said: str, before: str, needed: bool) -> None:
     (chosen,) = choose(cut_sentences(said), answers("alone"), ChoiceSpec(), before=before)
     assert chosen.needs_context is needed
 
@@ -80,6 +80,21 @@ def test_comparison_widens() -> None:
     text = "We are Ana, Bo and me. Only Bo has a tent. I cook."
     found = choose(cut_sentences(text), answers("none", "alone", "alone"), ChoiceSpec())
     assert [text[span.start : span.end] for span in found] == ["We are Ana, Bo and me. Only Bo has a tent.", "I cook."]
+
+
+def test_list_item_has_its_heading() -> None:
+    text = "Groceries please. Won't eat:\n- me: aubergine\n- Bo: fish\nThanks!"
+    found = choose(cut_sentences(text), answers("none", "none", "none", "alone", "none"), ChoiceSpec())
+    assert [text[span.start : span.end] for span in found] == ["Won't eat:\n- me: aubergine\n- Bo: fish"]
+
+
+@pytest.mark.parametrize(("between", "kept"), [(1, "We land on the 3rd."), (30, "No, it is the 4th.")])
+def test_late_correction_is_the_last_word(between: int, kept: str) -> None:
+    text = "We land on the 3rd." + " Can you pack?" * between + " No, it is the 4th."
+    found = choose(cut_sentences(text), answers("later", *["none"] * between, "alone"), ChoiceSpec())
+    (span,) = found
+    assert text[span.start : span.end].startswith(kept)
+    assert text[span.start : span.end].endswith("No, it is the 4th.")
 
 
 def test_request_to_forget() -> None:

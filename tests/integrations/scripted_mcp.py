@@ -5,7 +5,6 @@ The extraction expert also prints, as careless libraries do; nothing of it may r
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -13,10 +12,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from langchain_core.vectorstores import InMemoryVectorStore
-from support import PROMPTS, BagOfWords, judge, tell
+from support import BagOfWords, judge, plain_bundle, tell
 
 from langchain_memlora import MemLoRAMemory
-from langchain_memlora.bundles import TEXT_ROLES, load_bundle
 from langchain_memlora.cli.app import app
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.testing import ScriptedEngine
@@ -29,9 +27,8 @@ def noisy(prompt: str) -> str:
 
 
 def open_scripted(*, path: Path, **_: Any) -> MemLoRAMemory:
-    bundle = dataclasses.replace(load_bundle(), prompts=PROMPTS, adapters={role: Path("x") for role in TEXT_ROLES})
     engine = ScriptedEngine(extraction=noisy, memory_update=judge)
-    return MemLoRAMemory(path=path, experts=bundle, engine=engine, index=InMemoryVectorStore(BagOfWords()))
+    return MemLoRAMemory(path=path, experts=plain_bundle(), engine=engine, index=InMemoryVectorStore(BagOfWords()))
 
 
 if __name__ == "__main__":

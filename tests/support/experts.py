@@ -1,14 +1,28 @@
-"""Experts that follow plain rules, and their prompts."""
+"""Experts that follow plain rules, in the dialect `lines`, and their prompts."""
 
+import dataclasses
 import re
+from collections.abc import Mapping
+from pathlib import Path
 
-from langchain_memlora.bundles import Role
+from langchain_memlora.bundles import DEFAULT_BUNDLE, TEXT_ROLES, Bundle, Role, load_bundle
 
 PROMPTS = {
     Role.EXTRACTION: "{dialogue}\n\nFacts:",
     Role.MEMORY_UPDATE: "Old: {old}\nNew: {new}\nWhich?",
     Role.GENERATION: "{context}\n\nQuestion: {question}",
 }
+
+
+def plain_bundle(name: str = DEFAULT_BUNDLE, prompts: Mapping[Role, str] = PROMPTS) -> Bundle:
+    """Return a shipped bundle with the dialect `lines`, plain prompts and placeholder adapters, for the scripted engine."""
+    shipped = load_bundle(name)
+    return dataclasses.replace(
+        shipped,
+        card=shipped.card.model_copy(update={"dialect": "lines"}),
+        prompts={**shipped.prompts, **prompts},
+        adapters={role: Path("x") for role in TEXT_ROLES},
+    )
 
 
 def tell(prompt: str) -> str:

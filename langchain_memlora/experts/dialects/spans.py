@@ -114,11 +114,11 @@ def _fact(part: Part, chosen: Chosen) -> Fact:
 
 def _dialogue(before: Sequence[Line], speaker: str) -> str:
     """Quote what an answer refers to: the question before it, and what its speaker had written before that."""
-    *earlier, last = before or [None]
-    if last is None:
+    if not before:
         return ""
+    *earlier, last = before
     topic = earlier[-1] if earlier and speaker_of(last.turn) != speaker == speaker_of(earlier[-1].turn) else None
-    quoted = [quotation(speaker, _beginning(topic.text))] if topic else []
+    quoted = [quotation(speaker, _beginning(topic.turn.words))] if topic else []
     return " ".join([*quoted, quotation(speaker_of(last.turn), _question(last.text))])
 
 

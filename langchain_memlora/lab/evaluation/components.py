@@ -44,11 +44,8 @@ def evaluate_extraction(
     Returns:
         Scores with their cost, and the facts read in each window.
     """
-    spec = experts.bundle.card.window
     cut = [
-        (conversation, window)
-        for conversation in conversations
-        for window in cut_conversation(conversation, new_turns=spec.new_turns, context_turns=spec.context_turns)
+        (conversation, window) for conversation in conversations for window in cut_conversation(conversation, experts)
     ]
     places = sorted(random.Random(seed).sample(range(len(cut)), min(limit or len(cut), len(cut))))
     read: list[ReadWindow] = []

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 GROUP = 8
 
 
-def cut_conversation(conversation: Conversation, *, new_turns: int, context_turns: int) -> list[Window]:
+def cut_conversation(conversation: Conversation, experts: Experts) -> list[Window]:
     """Return the windows that `add` makes of a conversation, session by session."""
+    spec = experts.bundle.card.window
     return [
         window
         for session in conversation.sessions
         for window in cut_windows(
-            [replace(turn, id=turn.message_id) for turn in session], new_turns=new_turns, context_turns=context_turns
+            [replace(turn, id=turn.message_id) for turn in session],
+            new_turns=spec.new_turns,
+            context_turns=spec.context_turns,
+            whole_messages=experts.dialect.whole_messages,
         )
     ]
 

@@ -16,7 +16,14 @@ from langchain_memlora.lab.training.choices import choice_rows
 from langchain_memlora.lab.training.held_out import hold_out
 from langchain_memlora.lab.training.messages import LabelledMessage, split_messages
 from langchain_memlora.lab.training.pairs import Pair, pair_rows, split_pairs
-from langchain_memlora.lab.training.rows import RELATED_TWICE, TextRow, extraction_rows, story_sessions, update_rows
+from langchain_memlora.lab.training.rows import (
+    RELATED_TWICE,
+    TextRow,
+    balanced,
+    extraction_rows,
+    story_sessions,
+    update_rows,
+)
 from langchain_memlora.lab.training.stories import Story
 from langchain_memlora.lab.training.train import RECIPES, Recipe, train_expert
 
@@ -45,10 +52,9 @@ def story_rows(
             seeds = (2 * seed, 2 * seed + 1)
             return [row for s in seeds for row in extraction_rows(bundle, sessions, silence=recipe.silence, seed=s)]
         case Role.MEMORY_UPDATE:
-            return [
-                *update_rows(bundle, stories, quoted=recipe.quoted, seed=seed),
-                *pair_rows(bundle, pairs) * RELATED_TWICE,
-            ]
+            from_stories = update_rows(bundle, stories, quoted=recipe.quoted, seed=seed)
+            rows = [*from_stories, *pair_rows(bundle, pairs) * RELATED_TWICE]
+            return balanced(rows, recipe.unrelated, seed)
         case Role.GENERATION:
             from langchain_memlora.lab.training.reading import generation_rows
 

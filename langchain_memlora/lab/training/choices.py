@@ -43,11 +43,12 @@ _LIGHT = frozenset(
     "into over so very more one".split()
 )
 _PRONOUNS = frozenset("he she it they him her them his hers their theirs this that these those there its ones".split())
+_FIRST_PERSON = frozenset("i we my our me us".split())
 _WORD = re.compile(r"[A-Za-z0-9À-ɏͰ-ӿ]+(?:[.,:/-]\d+)*")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _STEM_LETTERS = 5
 _TERSE = 6
-"""Words of a sentence up to which a name in it does not make it understandable alone: "In Graz, since June."."""
+"""Words up to which a sentence without the first person is elliptic, even with a name: "In Graz, since June."."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,8 @@ def _needed(message: LabelledMessage, number: int) -> str:
     stems = {_stem(word) for word in missing}
     found = {place: len(stems & _stems(*said)) for place, said in places.items()}
     words = [word.casefold() for word in _WORD.findall(sentence.text)]
-    refers = len(words) <= _TERSE or not _PRONOUNS.isdisjoint(words)
+    is_elliptic = len(words) <= _TERSE and _FIRST_PERSON.isdisjoint(words)
+    refers = is_elliptic or not _PRONOUNS.isdisjoint(words)
     lacks_name = any(word[0].isupper() or word[0].isdigit() for word in missing)
     if not any(found.values()) or not (refers or lacks_name or not _has_name(sentence, here)):
         return ALONE

@@ -26,7 +26,7 @@ class Pair(BaseModel):
 
     old: str = Field(min_length=1)
     new: str = Field(min_length=1)
-    event: Literal["ADD", "NONE", "UPDATE"]
+    event: Literal["ADD", "NONE", "UPDATE", "DELETE"]
 
 
 def load_pairs(*paths: Path) -> list[Pair]:

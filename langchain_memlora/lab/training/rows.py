@@ -142,6 +142,18 @@ def update_rows(
     return rows
 
 
+def balanced(rows: Sequence[TextRow], unrelated: float, seed: int) -> list[TextRow]:
+    """Drop rows of unrelated pairs at random, down to `unrelated` for each related pair.
+
+    Retrieval shows mostly memories that a fact has nothing to do with, but these are soon told apart, and learned at the
+    expense of changes.
+    """
+    others = [number for number, row in enumerate(rows) if row["completion"][0]["content"] == Event.ADD.value]
+    most = round(unrelated * (len(rows) - len(others)))
+    dropped = set(random.Random(seed).sample(others, max(0, len(others) - most)))
+    return [row for number, row in enumerate(rows) if number not in dropped]
+
+
 def _near(facts: Mapping[str, Fact], new: Fact, count: int, rng: random.Random) -> list[str]:
     """Return the keys of the facts that share most words with the new one, as retrieval does; ties at random."""
     words = set(new.text.lower().split())

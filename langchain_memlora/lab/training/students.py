@@ -19,6 +19,7 @@ from langchain_memlora.lab.training.bank import UpdateTask
 from langchain_memlora.lab.training.cleaning import TaughtFact, TaughtOperation
 from langchain_memlora.lab.training.replies import Cleaned
 from langchain_memlora.lab.training.rows import RELATED_TWICE, AnnotatedTurn, TextRow, as_row, extraction_rows
+from langchain_memlora.lab.training.taught_sentences import taught_sentences
 from langchain_memlora.types import Event, Turn
 
 UNRELATED = 2  # pairs a fact, as in rows cut from stories
@@ -40,8 +41,8 @@ class TaughtWindow:
 def taught_extraction(bundle: Bundle, sitting: Sequence[Turn], windows: Sequence[TaughtWindow]) -> list[TextRow]:
     """Return rows for the extraction expert from one sitting.
 
-    For the `lines` dialect the sitting is cut twice into freshly sampled windows. Turns whose reply was dropped have unknown
-    facts, so the sitting is split there.
+    For the `spans` dialect each sentence is a row. For `lines` the sitting is cut twice into freshly sampled windows. Turns
+    whose reply was dropped have unknown facts, so the sitting is split there.
     """
     if bundle.card.dialect == "json":
         return [
@@ -52,6 +53,8 @@ def taught_extraction(bundle: Bundle, sitting: Sequence[Turn], windows: Sequence
             if not taught.reply.dropped
         ]
     parts = _parts(sitting, windows)
+    if bundle.card.dialect == "spans":
+        return taught_sentences(bundle, parts)
     return [row for seed in (0, 1) for row in extraction_rows(bundle, parts, seed=seed)]
 
 
@@ -75,7 +78,7 @@ def _parts(sitting: Sequence[Turn], windows: Iterable[TaughtWindow]) -> list[lis
 def taught_update(bundle: Bundle, task: UpdateTask, reply: Cleaned) -> list[TextRow]:
     """Return rows for the memory_update expert from one task.
 
-    In the `json` dialect the target is the whole cleaned reply. In `lines`, each new fact is paired with the memory that it
+    In the `json` dialect the target is the whole cleaned reply. In the others, each new fact is paired with the memory that it
     concerns and with the nearest that it does not; rows of untouched memories, if they were kept, become pairs labelled NONE.
     """
     if bundle.card.dialect == "json":

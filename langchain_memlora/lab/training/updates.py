@@ -6,6 +6,7 @@ One JSON object a line; the shipped ones are in `data/updates/`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,11 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from langchain_memlora.lab.training.json_lines import read_lines, shipped
+from langchain_memlora.lab.training.pairs import Pair, load_pairs
 from langchain_memlora.types import Event
 
 _Text = Annotated[str, Field(min_length=1)]
+_FORGET = re.compile(r"forget (?:that )?", re.IGNORECASE)
 _GOLD = re.compile(r"(ADD|NONE)|(NONE|UPDATE|DELETE) (\d+)")
 
 
@@ -69,3 +72,30 @@ def load_update_cases(*paths: Path) -> list[UpdateCase]:
     """
     advice = 'Write {"id": ..., "known": [...], "new": ..., "gold": "UPDATE 0"}.'
     return read_lines(paths or shipped("updates"), UpdateCase, "case", advice)
+
+
+def case_pairs(cases: Iterable[UpdateCase]) -> list[Pair]:
+    """Return a pair for each memory of each case: the decision for its target, ADD for the others.
+
+    Example:
+        ```python
+        from langchain_memlora.lab.training.updates import UpdateCase, case_pairs
+
+        case = UpdateCase("my-1", ("User has a dog", "User lives in Ghent"), "User moved to Bruges", "UPDATE 1")
+        assert [pair.event for pair in case_pairs([case])] == ["ADD", "UPDATE"]
+        ```
+    """
+    pairs = []
+    for case in cases:
+        event, target = case.decision
+        new = _FORGET.sub("forget that ", case.new, count=1) if _FORGET.match(case.new) else case.new
+        pairs += [
+            Pair(old=old, new=new, event=event.value if number == target else Event.ADD.value)
+            for number, old in enumerate(case.known)
+        ]
+    return pairs
+
+
+def shipped_pairs() -> list[Pair]:
+    """Return the shipped pairs and those of the shipped update cases."""
+    return [*load_pairs(), *case_pairs(load_update_cases())]

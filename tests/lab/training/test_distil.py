@@ -15,7 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
-from support import BagOfWords, judge
+from support import BagOfWords, judge, turn
 from typer.testing import CliRunner
 
 from langchain_memlora.bundles import Bundle, Role
@@ -27,6 +27,8 @@ from langchain_memlora.lab.training.chats import Chat, load_chats
 from langchain_memlora.lab.training.distil import Distilled, distil
 from langchain_memlora.lab.training.replies import Cleaning
 from langchain_memlora.lab.training.row_files import load_rows, split_rows
+from langchain_memlora.lab.training.rows import AnnotatedTurn
+from langchain_memlora.lab.training.taught_sentences import taught_sentences
 from langchain_memlora.lab.training.teacher import Teacher
 from langchain_memlora.testing import ScriptedEngine
 from langchain_memlora.types import Fact, Memory, Scope
@@ -142,6 +144,34 @@ def test_rows_for_all_roles(tmp_path: Path, bundle: Bundle) -> None:
     for prompt, _ in answers.values():
         assert "a cat" not in prompt.split("\n\nQuestion")[0]
     assert {group for _, group in made.rows[Role.EXTRACTION]} == {"rome", "tea"}
+
+
+@pytest.fixture
+def of_spans(bundle: Bundle) -> Bundle:
+    card = bundle.card.model_copy(update={"dialect": "spans"})
+    prompts = {**bundle.prompts, Role.EXTRACTION: "{dialogue}\nSentence: {sentence}"}
+    return dataclasses.replace(bundle, card=card, prompts=prompts)
+
+
+def test_rows_of_a_student_that_chooses_sentences(tmp_path: Path, of_spans: Bundle) -> None:
+    made = _run(tmp_path, of_spans, chats=[ROME])
+    assert _texts(made, Role.EXTRACTION)[:2] == [
+        ("user: I live in Rome\nSentence: I live in Rome", "alone"),
+        ("user: I live in Rome\nassistant: Nice.\nuser: I have a cat\nSentence: I have a cat", "alone"),
+    ]
+    assert _texts(made, Role.EXTRACTION)[-1] == ("user: forget I have a cat\nSentence: forget I have a cat", "forget")
+
+
+def test_facts_belong_to_the_sentence_with_their_words(of_spans: Bundle) -> None:
+    asked = turn("Which city do you live in, Rome?", id="1", role="assistant")
+    said = turn("Yes. My sister Lena is a vet. She has two dogs. Any ideas?", id="2")
+    facts = (
+        ("'s sister Lena has two dogs", False),
+        ("'s sister Lena is a vet", False),
+        ("lives in the city of Rome", False),
+    )
+    rows = taught_sentences(of_spans, [[AnnotatedTurn(asked, ()), AnnotatedTurn(said, facts)]])
+    assert [row["completion"][0]["content"] for row in rows] == ["context", "alone", "before", "none"]
 
 
 def test_two_replacing_facts_are_kept(tmp_path: Path, bundle: Bundle) -> None:

@@ -78,8 +78,12 @@ def test_forms_change_no_pair(bundle: Bundle, spans: Bundle) -> None:
 
 def test_recipe_sets_the_share(bundle: Bundle, spans: Bundle) -> None:
     assert Recipe().quoted == 0.5
-    assert story_rows(Role.MEMORY_UPDATE, spans, [MOVES], Recipe(quoted=0.0)) == update_rows(bundle, [MOVES])
-    assert story_rows(Role.MEMORY_UPDATE, spans, [MOVES], Recipe(quoted=1.0)) == update_rows(spans, [MOVES], quoted=1.0)
+    assert story_rows(Role.MEMORY_UPDATE, spans, [MOVES], Recipe(quoted=0.0, unrelated=9.0)) == update_rows(
+        bundle, [MOVES]
+    )
+    assert story_rows(Role.MEMORY_UPDATE, spans, [MOVES], Recipe(quoted=1.0, unrelated=9.0)) == update_rows(
+        spans, [MOVES], quoted=1.0
+    )
 
 
 def test_quotation_is_the_text_of_the_runtime() -> None:

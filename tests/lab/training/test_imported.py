@@ -56,7 +56,7 @@ def test_stories_command(tmp_path: Path) -> None:
 @needs_locomo
 def test_locomo_story_yields_rows() -> None:
     story = story_of(load_locomo(FILE, (1,))[0])
-    rows = extraction_rows(load_bundle("smollm2-135m"), story_sessions([story]))
+    rows = extraction_rows(load_bundle("smollm2-135m-locomo"), story_sessions([story]))
     told = [row for row in rows if row["completion"][0]["content"] != "none"]
     assert len(story.sessions) == 19
     assert len(told) > 80
