@@ -22,10 +22,20 @@ class Event(StrEnum):
 
 
 class MemoryState(StrEnum):
-    """The state of a memory. A deleted memory is a tombstone that `restore` can undo."""
+    """The state of a memory. Deleted and withdrawn memories are tombstones that `restore` can undo.
+
+    `reread` withdraws an unproven memory once the turns behind it were read again. The turns of a deleted memory are withheld
+    from searches; those of a withdrawn one are not.
+    """
 
     ACTIVE = "active"
     DELETED = "deleted"
+    WITHDRAWN = "withdrawn"
+
+
+Unread = Literal["", "language", "again"]
+"""Why a turn is still to be read for facts: `language`, it is in a language that the bundle did not know; `again`, an unproven
+memory rests on it. Empty where nothing is left to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ class Turn:
         images: References to the pictures it shows; their bytes are stored beside the ledger.
         captions: A caption for each of them; empty until they are captioned.
         outdated: Parts of `words`, as offsets, that a later message replaced while others still hold; only search sets it.
+        unread: Why it is still to be read for facts; empty if it is not.
     """
 
     id: str
@@ -73,6 +84,7 @@ class Turn:
     captions: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     outdated: tuple[tuple[int, int], ...] = ()
+    unread: Unread = ""
 
     @property
     def words(self) -> str:
@@ -192,7 +204,8 @@ class Operation:
         fact: The new fact's text; empty for operations that a verb call made.
         probability: Of the update expert's choice; `None` for operations made by a verb call or by rule.
         by: `expert`, or the verb that was called (`update`, `delete`, `restore`, `add`); `split` if a quotation was split into
-            memories of its parts, because one of them changed, `withhold` if it no longer quotes a message that is withheld.
+            memories of its parts, because one of them changed, `withhold` if it no longer quotes a message that is withheld;
+            `reread` if it was withdrawn.
         form: Source of the text after it; for DELETE, of the deleted text.
     """
 
@@ -256,7 +269,8 @@ class AddResult:
         operations: In the order they were decided, NONE included.
         status: `ok`, `partial` (some windows failed), `failed` (all did), `pending` (on disk, waiting for the background).
         turn_ids: The turns that were new to the ledger.
-        unread: The turns in a language that the bundle does not know: stored and searchable, but not read for facts.
+        unread: The turns in a language that the bundle does not know: stored and searchable, but not read for facts until
+            `reread` is called with a bundle that does.
         skipped: Number of messages that were already known, or hold nothing to keep.
     """
 
@@ -266,6 +280,29 @@ class AddResult:
     turn_ids: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     skipped: int = 0
+    usage: tuple[Usage, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """The outcome of `reread`.
+
+    Attributes:
+        turns: Number of turns that were read.
+        operations: In the order they were decided; withdrawals of unproven memories are DELETE by `reread`.
+        unread: Number of turns that are still in a language that the bundle does not know.
+        unproven: Number of memories that are still unproven and rest on turns that can be read again.
+        kept: What requests to forget would have deleted, had it not been observed after them: it stays.
+        errors: Turns that could not be read; the next `reread` tries them again.
+    """
+
+    turns: int = 0
+    operations: tuple[Operation, ...] = ()
+    unread: int = 0
+    unproven: int = 0
+    kept: tuple[Decision, ...] = ()
+    errors: tuple[Failure, ...] = ()
     usage: tuple[Usage, ...] = ()
     seconds: float = 0.0
 

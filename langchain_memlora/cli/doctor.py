@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from langchain_memlora.cli.output import clean, console, print_json, spinner
+from langchain_memlora.cli.progress import progress_reporter
 from langchain_memlora.cli.setting import Setting
 from langchain_memlora.memory.health import CHECKS, NOTHING, Check, Target, careful
 
@@ -23,6 +24,9 @@ def doctor(
     repair_all: Annotated[
         bool, typer.Option("--repair", help="Rebuild full-text search and index, and process what failed.")
     ] = False,
+    reread_turns: Annotated[
+        bool, typer.Option("--reread", help="Read again what is not read, and what older bundles read; resumable.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check models, experts and stored data; exit code 1 if there is a problem."""
@@ -30,7 +34,11 @@ def doctor(
     out = console(stderr=as_json)
     repairs = [words] * repair_all + [rebuild] * (rebuild_index or repair_all) + [retry] * (retry_jobs or repair_all)
     with spinner(out, "checking"):
-        rows = [row for check in (*repairs, *CHECKS) for row in check(setting.target)]
+        rows = [row for check in repairs for row in check(setting.target)]
+    if reread_turns:
+        rows += reread(setting.target)
+    with spinner(out, "checking"):
+        rows += [row for check in CHECKS for row in check(setting.target)]
     healthy = all(row.state != "problem" for row in rows)
     if as_json:
         print_json({"ok": healthy, "checks": rows})
@@ -73,6 +81,32 @@ def retry(target: Target) -> Iterator[Check]:
         yield Check("retry", "warning", f"{found}, {len(result.errors)} parts failed again: {result.errors[0].message}")
     else:
         yield Check("retry", "ok", found)
+
+
+@careful
+def reread(target: Target) -> Iterator[Check]:
+    """Read stored turns again."""
+    if not target.is_stored:
+        yield Check("reread", "ok", NOTHING)
+        return
+    with target.open() as memory, progress_reporter() as report:
+        proves = memory.services.experts.dialect.own_words
+        done = memory.reread(lambda done, total: report("reading again", done, total))
+    withdrawn = sum(operation.by == "reread" for operation in done.operations)
+    found = f"{done.turns} turns read: {len(done.operations) - withdrawn} operations, {withdrawn} unproven memories withdrawn"
+    if done.unread:
+        found += f"; {done.unread} turns in a language that {memory.bundle.card.name} does not know"
+    if done.kept:
+        found += f"; {len(done.kept)} requests to forget name a newer memory, which stays"
+    if done.errors:
+        yield Check(
+            "reread", "warning", f"{found}; {len(done.errors)} failed: {done.errors[0].message}", "Run it again."
+        )
+    elif done.unproven and not proves:
+        fix = "Use a bundle that does: `memlora --experts BUNDLE doctor --reread`."
+        yield Check("reread", "warning", f"{found}; {memory.bundle.card.name} does not remember in own words", fix)
+    else:
+        yield Check("reread", "ok", found)
 
 
 def _table(rows: list[Check]) -> Table:

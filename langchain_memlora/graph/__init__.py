@@ -3,6 +3,7 @@
 from langchain_memlora.errors import moved_names
 from langchain_memlora.graph.memory_graph import build_memory_graph, compile_without_checkpointer
 from langchain_memlora.graph.remember import build_remember_graph
+from langchain_memlora.graph.reread import build_reread_graph
 from langchain_memlora.graph.respond import build_respond_graph
 from langchain_memlora.graph.state import Services
 
@@ -10,6 +11,7 @@ __all__ = [
     "Services",
     "build_memory_graph",
     "build_remember_graph",
+    "build_reread_graph",
     "build_respond_graph",
     "compile_without_checkpointer",
 ]

@@ -37,6 +37,8 @@ class CommitInput(TypedDict):
     conflicts: int
     operations: list[Operation]
     failures: NotRequired[list[Failure]]
+    unread: NotRequired[list[str]]
+    again: NotRequired[bool]
     finished: int
     usage: list[Usage]
 
@@ -68,7 +70,11 @@ def make_commit(services: Services) -> Node[CommitInput, CommitOutput]:
                     state["scope"],
                     _changes(facts, state["decisions"], state.get("parts", {}), undecided),
                     expected=state["revision"],
-                    done=done,
+                    done=[] if state.get("again") else done,
+                    reread=[turn for job in working if job.id in done for turn in job.turns]
+                    if state.get("again")
+                    else [],
+                    unread=state.get("unread", []),
                     bundle=name,
                 )
             except AlreadyDoneError as error:

@@ -64,8 +64,7 @@ def make_record(services: Services) -> Node[RecordInput, RecordOutput]:
         everything = [*before, *new]
         starts = range(len(before), len(everything), size)
         parts = [
-            (_recent(everything[max(0, at - context) : at], everything[at]), everything[at : at + size])
-            for at in starts
+            (recent(everything[max(0, at - context) : at], everything[at]), everything[at : at + size]) for at in starts
         ]
         return [(shown, part) for shown, part in parts if any(map(is_source, part))]
 
@@ -75,6 +74,6 @@ def make_record(services: Services) -> Node[RecordInput, RecordOutput]:
     return record
 
 
-def _recent(context: Sequence[Turn], first: Turn) -> list[Turn]:
+def recent(context: Sequence[Turn], first: Turn) -> list[Turn]:
     """Return the context from the same sitting; days later, "it" no longer points back."""
     return [turn for turn in context if abs(first.observed_at - turn.observed_at) <= SITTING]

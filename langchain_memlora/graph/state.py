@@ -83,12 +83,14 @@ class RememberInput(TypedDict, total=False):
         turns: New messages of one thread, in order; the ledger assigns their ids.
         jobs: Jobs to process instead (a retry); no turns are stored then.
         defer: Only store the turns; the output's `jobs` are to be processed later.
+        again: The jobs are of turns to be read again, and not in the ledger.
     """
 
     scope: Scope
     turns: Sequence[Turn]
     jobs: Sequence[Job]
     defer: bool
+    again: bool
 
 
 class RememberOutput(TypedDict, total=False):
@@ -97,6 +99,7 @@ class RememberOutput(TypedDict, total=False):
     Attributes:
         jobs: Those that were deferred.
         unread: Ids of turns in a language that the bundle does not know.
+        kept: Deletions that requests to forget found on reading again would have made, had what they name not come later.
     """
 
     stored: list[Turn]
@@ -104,6 +107,7 @@ class RememberOutput(TypedDict, total=False):
     operations: list[Operation]
     failures: list[Failure]
     unread: list[str]
+    kept: list[Decision]
     finished: int
     usage: list[Usage]
 

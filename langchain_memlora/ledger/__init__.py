@@ -3,6 +3,7 @@
 from langchain_memlora.errors import moved_names
 from langchain_memlora.ledger.ledger import AlreadyDoneError, Ledger
 from langchain_memlora.ledger.memories import NewOperation, TurnStatus, new_id
+from langchain_memlora.ledger.reading import Closed, Reading, ReadingCounts
 from langchain_memlora.ledger.retention import Retention
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, now, said, said_after
 from langchain_memlora.ledger.transfer import Imported
@@ -13,10 +14,13 @@ __all__ = [
     "TURN",
     "WINDOW",
     "AlreadyDoneError",
+    "Closed",
     "Imported",
     "Job",
     "Ledger",
     "NewOperation",
+    "Reading",
+    "ReadingCounts",
     "Retention",
     "TurnStatus",
     "new_id",

@@ -15,6 +15,7 @@ from langchain_memlora.ledger import erasure, lexical, memories, repair, retenti
 from langchain_memlora.ledger.connect import open_database
 from langchain_memlora.ledger.database import Durability
 from langchain_memlora.ledger.memories import NewOperation, TurnStatus
+from langchain_memlora.ledger.reading import Reading, note_read, replaced_by_reading
 from langchain_memlora.ledger.retention import Retention
 from langchain_memlora.ledger.rows import chunks, insert_new, now, readable_by, scope_id, select_turns, to_turn
 from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, operations, scopes, vectors
@@ -64,6 +65,7 @@ class Ledger:
 
     def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
         self.database = open_database(path, durability)
+        self.reading = Reading(self.database)
 
     def close(self) -> None:
         """Close the database."""
@@ -160,6 +162,8 @@ class Ledger:
         *,
         expected: int | None = None,
         done: Sequence[str] = (),
+        reread: Sequence[str] = (),
+        unread: Sequence[str] = (),
         bundle: str = "",
     ) -> list[Operation]:
         """Apply operations and close the jobs that produced them, in one transaction.
@@ -167,6 +171,8 @@ class Ledger:
         Args:
             expected: The scope's revision at the time of the decisions.
             done: Ids of the jobs to close.
+            reread: Turns that were read again; unproven memories that rest on them are withdrawn.
+            unread: Those turns, of the jobs and of `reread`, whose language the bundle does not know.
 
         Raises:
             ConflictError: The scope's revision has changed; nothing was written.
@@ -191,7 +197,9 @@ class Ledger:
                 if closed.rowcount != 1:
                     msg = f"Job {job_id} was already finished by another writer, which stored its memories. Do nothing."
                     raise AlreadyDoneError(msg, job_id)
-            return memories.apply(connection, scope, batch)
+            replaced = replaced_by_reading(connection, [key for key in reread if key not in unread])
+            note_read(connection, [*turns.turns_of(connection, done), *reread], unread)
+            return [*memories.apply(connection, scope, batch), *memories.withdraw(connection, scope, replaced)]
 
     def delete_all(self, scope: Scope) -> list[Operation]:
         """Delete all memories that a scope can read, in one transaction."""

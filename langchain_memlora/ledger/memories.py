@@ -30,6 +30,9 @@ from langchain_memlora.ledger.rows import (
 from langchain_memlora.ledger.schema import evidence, memories, operations, scopes, turns
 from langchain_memlora.types import Event, Form, Memory, MemoryState, Operation, Scope, Span
 
+REREAD = "reread"
+"""The maker of an operation that withdraws a memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewOperation:
@@ -154,7 +157,7 @@ def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
         )
         raise NotFoundError(msg)
     at = stamp(now())
-    if row.state == MemoryState.DELETED:
+    if row.state != MemoryState.ACTIVE:
         change = NewOperation(Event.ADD, memory_id, row.text, by="restore", form=row.form)
         _change(connection, row, {"state": MemoryState.ACTIVE, "updated_at": at})
     else:
@@ -169,6 +172,20 @@ def restore(connection: Connection, scope: Scope, memory_id: str) -> Operation:
     return _record(
         connection, owner, scope, change, row.text if change.event is Event.UPDATE else None, change.text, at
     )
+
+
+def withdraw(connection: Connection, scope: Scope, ids: Sequence[str]) -> list[Operation]:
+    """Withdraw memories, since the turns behind them were read again; unlike a deletion, this does not withhold the turns."""
+    owner, at = scope_id(connection, scope, create=True), stamp(now())
+    done = []
+    for row in connection.execute(select(memories).where(memories.c.id.in_(ids)).order_by(memories.c.seq)).all():
+        _change(connection, row, {"state": MemoryState.WITHDRAWN, "updated_at": at})
+        _index(connection, scope, row.id)
+        change = NewOperation(Event.DELETE, row.id, by=REREAD, form=row.form)
+        done.append(_record(connection, owner, scope, change, row.text, None, at))
+    if done:
+        connection.execute(update(scopes).where(scopes.c.id == owner).values(revision=scopes.c.revision + 1))
+    return done
 
 
 def _previous_text(connection: Connection, row: Any) -> Any:
@@ -236,11 +253,11 @@ class TurnStatus:
 
 
 def turn_status(connection: Connection, turn_ids: Sequence[str]) -> dict[str, TurnStatus]:
-    """Return the status of turns; turns that support no memory are left out."""
+    """Return the status of turns; turns that support no memory, or only withdrawn ones, are left out."""
     links: dict[str, list[Any]] = {}
     fresh = (evidence.c.version == memories.c.version).label("fresh")
     query = select(evidence.c.turn_id, evidence.c.memory_id, fresh, memories.c.state).join(
-        memories, memories.c.id == evidence.c.memory_id
+        memories, (memories.c.id == evidence.c.memory_id) & (memories.c.state != MemoryState.WITHDRAWN)
     )
     for chunk in chunks(list(turn_ids)):
         for row in connection.execute(query.where(evidence.c.turn_id.in_(chunk)).order_by(evidence.c.seq)):

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, insert, inspect, select, text, update
 from langchain_memlora.errors import LedgerError
 from langchain_memlora.ledger import lexical
 from langchain_memlora.ledger.forms import mark_unproven
-from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, metadata, operations
+from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, metadata, operations, turns
 
-VERSION = 4
+VERSION = 5
 _KEY = meta.c.key == "schema"
 
 
@@ -67,8 +67,14 @@ def _keep_sources(connection: Connection) -> None:
     mark_unproven(connection)
 
 
+def _mark_unread_turns(connection: Connection) -> None:
+    """Add the mark of turns that are still to be read: until version 4 only the result of `add` named them."""
+    connection.execute(text(f"ALTER TABLE {turns.name} ADD COLUMN unread VARCHAR DEFAULT '' NOT NULL"))
+
+
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _number_jobs_and_evidence,
     3: _index_words_at_once,
     4: _keep_sources,
+    5: _mark_unread_turns,
 }

@@ -110,13 +110,20 @@ def _beyond(
 
 
 def _support_nothing_else(connection: Connection, old: Collection[str]) -> set[str]:
-    """Return the turns that support only these memories; for a deleted memory all its turns, which were withheld with it."""
+    """Return the turns that support only these memories; for a deleted memory all its turns, which were withheld with it.
+
+    Withdrawn memories do not count: their turns were read again and go with what was read.
+    """
     found: set[str] = set()
+    withdrawn = select(memories.c.id).where(memories.c.state == MemoryState.WITHDRAWN)
     for row in _rows(connection, memories, old):
+        if row.state == MemoryState.WITHDRAWN:
+            continue
         links = select(evidence.c.turn_id).where(evidence.c.memory_id == row.id)
         mine = set(connection.execute(links).scalars())
         if row.state == MemoryState.ACTIVE:
             others = select(evidence.c.turn_id).where(evidence.c.turn_id.in_(mine), evidence.c.memory_id.not_in(old))
+            others = others.where(evidence.c.memory_id.not_in(withdrawn))
             mine -= set(connection.execute(others).scalars())
         found |= mine
     return found

@@ -95,6 +95,7 @@ def to_turn(row: Row[Any]) -> Turn:
         images=tuple(image if isinstance(image, str) else image["ref"] for image in row.images),
         captions=tuple(image["caption"] for image in row.images if not isinstance(image, str)),
         metadata=row.metadata,
+        unread=row.unread,
     )
 
 

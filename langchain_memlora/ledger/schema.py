@@ -4,8 +4,9 @@
 `memories.version` counts the texts a memory has had; `evidence` links each of them to the turns that support it, so a link
 whose version differs from the memory's is superseded. Version 0 links a memory that was split off to the other turns of
 the memory it was a part of, which are withheld if it is deleted. `turns.images` holds references to pictures; once
-captioned, each is an object of `ref` and `caption`. `form` and `said` describe the current text of a memory, and the one an
-operation set; `said` is a `Span`. `seq` numbers rows in the order they were written.
+captioned, each is an object of `ref` and `caption`. `turns.unread` says why a turn is still to be read for facts. `form` and
+`said` describe the current text of a memory, and the one an operation set; `said` is a `Span`. `seq` numbers rows in the order
+they were written.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ turns = Table(
     Column("observed_from", String, nullable=False),
     Column("images", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
+    Column("unread", String, nullable=False, server_default=""),
     UniqueConstraint("scope_id", "thread_id", "message_id"),
 )
 

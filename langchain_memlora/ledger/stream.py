@@ -1,10 +1,11 @@
 """The export file: JSON lines between a header and a footer with the number of lines and their checksum.
 
-    {"record": "memlora-export", "version": 2, "user_id": null}
+    {"record": "memlora-export", "version": 3, "user_id": null}
     {"record": "turn", ...}
     {"record": "end", "lines": 1, "sha256": "..."}
 
-A file without its footer is truncated; one with another checksum was changed. Version 1 had no `form` and `said` of texts.
+A file without its footer is truncated; one with another checksum was changed. Version 1 had no `form` and `said`
+of texts, version 2 no `unread` of turns.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from langchain_memlora.errors import InvalidInputError
 
 HEADER = "memlora-export"
 END = "end"
-VERSION = 2
-_READABLE = (1, VERSION)
+VERSION = 3
+_READABLE = range(1, VERSION + 1)
 
 
 def write_stream(path: Path, header: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -6,7 +6,7 @@ if the ledger was empty, and assigned otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -29,7 +29,7 @@ from langchain_memlora.ledger.rows import (
 )
 from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
 from langchain_memlora.ledger.turns import get_turns, previous
-from langchain_memlora.types import Form, MemoryState, Scope
+from langchain_memlora.types import Form, MemoryState, Scope, Unread
 
 OWNED = {"turn": turns, "memory": memories, "job": jobs, "operation": operations}
 """Records that belong to a scope, in the order in which they may refer to each other."""
@@ -122,6 +122,8 @@ class Importer:
                 self._other_turns.add(known.id)
             self._counts["skipped"] += 1
             return
+        row.setdefault("unread", "")
+        _check_one_of("unread", row["unread"], get_args(Unread))
         seq = self._insert(turns, row, scope)
         turn = get_turns(self._db, [row["id"]])[row["id"]]
         lexical.put(self._db, scope.user_id, TURN, seq, turn.id, said(turn))
@@ -194,7 +196,11 @@ class Importer:
 def _with_source(row: dict[str, Any]) -> dict[str, Any]:
     """Return a memory or operation with a valid form and span; exports of version 1 have neither."""
     source = {"form": row.get("form", "given"), "said": spans.checked(row.get("said"))}
-    if source["form"] not in get_args(Form):
-        msg = f"form={source['form']!r} is unknown; allowed are {', '.join(get_args(Form))}"
-        raise ValueError(msg)
+    _check_one_of("form", source["form"], get_args(Form))
     return {**row, **source}
+
+
+def _check_one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        msg = f"{name}={value!r} is unknown; allowed are {', '.join(map(repr, allowed))}"
+        raise ValueError(msg)

@@ -119,6 +119,12 @@ def get_jobs(connection: Connection, statuses: Sequence[str]) -> list[Job]:
     ]
 
 
+def turns_of(connection: Connection, job_ids: Sequence[str]) -> list[str]:
+    """Return the ids of the new turns of some jobs."""
+    parts = (select(jobs.c.turns).where(jobs.c.id.in_(part)) for part in chunks(list(job_ids)))
+    return [key for part in parts for keys in connection.execute(part).scalars() for key in keys]
+
+
 def previous(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Turn]:
     """Return the preceding turn in the same thread, by turn id."""
     found = {}

@@ -199,7 +199,7 @@ def disk(target: Target) -> Iterator[Check]:
 
 @careful
 def ledger(target: Target) -> Iterator[Check]:
-    """Check the ledger for damage, and for failed and pending jobs."""
+    """Check the ledger for damage, for failed and pending jobs, and for what is to be read."""
     if not target.is_stored:
         yield Check("ledger", "ok", f"{NOTHING} in {target.path}")
         return
@@ -211,11 +211,25 @@ def ledger(target: Target) -> Iterator[Check]:
         sizes = ", ".join(f"{counts[table]} {table}" for table in ("turns", "memories", "operations"))
         yield Check("ledger", "ok", f"intact: {sizes}")
         failed, pending = len(record.jobs("failed")), len(record.jobs("pending"))
+        reading = record.reading.counts()
     if failed or pending:
         found = f"{failed} failed and {pending} pending: these messages are stored, but not yet remembered"
         yield Check("jobs", "warning", found, "Run `memlora doctor --retry`.")
     else:
         yield Check("jobs", "ok", "none failed or pending")
+    if reading.language:
+        found = f"{reading.language} turns are in a language that the bundle did not know: searchable, but not read for facts"
+        yield Check(
+            "unread", "warning", found, "With a bundle that knows it: `memlora --experts BUNDLE doctor --reread`."
+        )
+    else:
+        yield Check("unread", "ok", "no turn is in a language that the bundle did not know")
+    if reading.unproven or reading.again:
+        found = f"{reading.unproven} memories are sentences of an older bundle that were never checked"
+        found += f"; {reading.again} turns are still to be read again" if reading.again else ""
+        yield Check("unproven", "warning", found, "Run `memlora doctor --reread`, or let it continue.")
+    else:
+        yield Check("unproven", "ok", "no memory is left that could be read again")
 
 
 @careful

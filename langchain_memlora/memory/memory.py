@@ -34,7 +34,7 @@ from langchain_memlora.memory.components import Components
 from langchain_memlora.memory.user_view import UserMemory
 from langchain_memlora.memory.writer import Writer
 from langchain_memlora.retrieval import Include
-from langchain_memlora.types import AddResult, Answer, Erasure, Event, Hit, Memory, Operation, Scope, Turn
+from langchain_memlora.types import AddResult, Answer, Erasure, Event, Hit, Memory, Operation, Reread, Scope, Turn
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -270,6 +270,26 @@ class MemLoRAMemory:
         self._check_open()
         forget_index(self.ledger, self._components.index_name)
         return self.services.index().rebuild(progress)
+
+    def reread(self, progress: Callable[[int, int], None] | None = None) -> Reread:
+        """Read stored messages again with the current bundle, for all users.
+
+        These are the messages in a language that an earlier bundle did not know, and those behind memories that are `unproven`.
+        What is read is stored, and the unproven memories that rest on a message are withdrawn as soon as it was read: they
+        have state `withdrawn`, and `restore` brings one back for good. What happened since stays: memories that a caller gave,
+        updated, restored or deleted, and what later messages changed, deleted or asked to forget. The messages of
+        deleted memories are not read. Requests to forget that are found delete only what was observed before them.
+
+        It may take as long as adding all these messages did. After an interruption, the next call continues.
+
+        Args:
+            progress: Called with the number of messages that were processed, and their total.
+
+        Raises:
+            EngineError: The model failed. What was read is stored, and the next call continues.
+        """
+        self._check_open()
+        return self._writer.reread(progress)
 
     def export(self, path: str | Path, *, user_id: str | None = None) -> None:
         """Write turns, memories, history and jobs of all users, or of one, into a new file of JSON lines.
@@ -548,6 +568,7 @@ class MemLoRAMemory:
     aretry = async_version(retry)
     aflush = async_version(flush)
     arebuild = async_version(rebuild)
+    areread = async_version(reread)
     aexport = async_version(export)
     aimport_ = async_version(import_)
     abackup = async_version(backup)

@@ -14,8 +14,9 @@ from langchain_memlora.graph.state import RememberInput
 from langchain_memlora.intake.messages import Given
 from langchain_memlora.ledger import Job, NewOperation, Retention, new_id, now
 from langchain_memlora.logs import loggable_error
+from langchain_memlora.memory.reread import Progress, reread
 from langchain_memlora.memory.worker import Worker
-from langchain_memlora.types import AddResult, Erasure, Event, Failure, Scope, Turn
+from langchain_memlora.types import AddResult, Erasure, Event, Failure, Reread, Scope, Turn
 
 STEPS = 100_000
 ROOM = 256
@@ -61,6 +62,12 @@ class Writer:
         waiting = self._services.ledger.jobs("failed", "pending")
         self._services.ledger.reopen_jobs(job.id for job in waiting)
         return _joined([self._run({"scope": s, "jobs": j}) for s, j in _by_scope(waiting).items()], start)
+
+    def reread(self, progress: Progress | None) -> Reread:
+        """Read turns again, after earlier work; see `reread`."""
+        self._queue_left_over()
+        self._worker.settle()
+        return reread(self._services, progress)
 
     def settle(self, user_id: str) -> None:
         """Wait for background work that may change this user's memories."""
@@ -199,6 +206,7 @@ def _joined(results: Sequence[AddResult], start: float, *, pending: bool = False
         operations=tuple(operation for result in results for operation in result.operations),
         status="pending" if pending else _status(sum(r.status != "failed" for r in results), bool(errors)),
         errors=errors,
+        unread=tuple(turn_id for result in results for turn_id in result.unread),
         usage=tuple(usage for result in results for usage in result.usage),
         seconds=time.perf_counter() - start,
     )

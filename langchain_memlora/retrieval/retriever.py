@@ -33,6 +33,9 @@ class Retriever:
         index: Returns the synchronised index; called at the first search.
     """
 
+    depth = DEPTH
+    """Length of the rankings that candidates are taken from."""
+
     def __init__(self, ledger: Ledger, index: Callable[[], SyncedIndex]) -> None:
         self._ledger = ledger
         self._index = index
@@ -84,7 +87,7 @@ class Retriever:
         Args:
             speaker: The speaker of the fact, if named. Memories that only other named speakers support are left out.
         """
-        ranked = fuse([ranking for _, ranking in self._rankings(fact, scope, [Kind.MEMORY], DEPTH)])
+        ranked = fuse([ranking for _, ranking in self._rankings(fact, scope, [Kind.MEMORY], self.depth)])
         memories = {memory.id: memory for memory in self._ledger.memories(scope, ids=list(ranked))}
         near = [memories[key] for key in ranked if key in memories and memories[key].scope == scope]
         if speaker:

@@ -50,8 +50,8 @@ def doctor(memlora: Run, bundle: Path) -> Callable[..., dict[str, Any]]:
 
 
 def test_doctor_leaves_empty_home_empty(memlora: Run, bundle: Path, home: Path) -> None:
-    said = memlora("--experts", str(bundle), "doctor", "--rebuild", "--retry").stdout
-    assert said.count("nothing stored yet") == 4
+    said = memlora("--experts", str(bundle), "doctor", "--rebuild", "--retry", "--reread").stdout
+    assert said.count("nothing stored yet") == 5
     assert "memlora models pull smollm2-135m-instruct" in said
     assert not home.exists()
 
@@ -99,6 +99,27 @@ def test_pending_jobs_are_reported_and_retried(
     assert rows["retry"]["found"] == "1 operations"
     assert rows["jobs"]["state"] == "ok"
     assert "User live in Porto" in memlora("list").stdout
+
+
+def test_unread_turns_are_reported_and_read(doctor: Callable[..., dict[str, Any]], memlora: Run, bundle: Path) -> None:
+    memlora("--experts", str(bundle), "add", "I wohne seit dem letzten Sommer mit meiner Schwester in Leipzig.")
+    row = doctor()["unread"]
+    assert (row["state"], "1 turns" in row["found"], "doctor --reread" in row["fix"]) == ("warning", True, True)
+    assert "1 turns in a language" in doctor("--reread")["reread"]["found"]
+    card = json.loads((bundle / "card.json").read_text())
+    (bundle / "card.json").write_text(json.dumps({**card, "languages": ["de"]}))
+    rows = doctor("--reread")
+    assert rows["reread"]["found"].startswith("1 turns read: 1 operations, 0 unproven memories withdrawn")
+    assert rows["unread"]["state"] == "ok"
+    assert "in Leipzig" in memlora("list").stdout
+
+
+def test_unproven_memories_are_reported(doctor: Callable[..., dict[str, Any]], memlora: Run) -> None:
+    memlora("add", "I live in Porto.")
+    row = doctor()["unproven"]
+    assert (row["state"], row["found"][:10], "doctor --reread" in row["fix"]) == ("warning", "1 memories", True)
+    row = doctor("--reread")["reread"]
+    assert (row["state"], "0 turns read" in row["found"], "--experts BUNDLE" in row["fix"]) == ("warning", True, True)
 
 
 def test_missing_vectors_are_rebuilt(doctor: Callable[..., dict[str, Any]], memlora: Run, opener: Opener) -> None:
