@@ -52,7 +52,7 @@ def guard(parsed: ParsedExtraction, window: Window) -> ParsedExtraction:
         elif place := sources[fact.turn_id].place(fact.text):
             found[position] = place
         else:
-            msg = f"Fact {fact.text!r:.200} is left out: no sentence of its message shares a content word with it."
+            msg = f"Fact {fact.text!r:.200} is left out: no sentence of its message that can be quoted shares a content word."
             rejected.append(ExpertOutputError(msg))
     for turn_id, source in sources.items():
         places = {at: place for at, place in found.items() if parsed.facts[at].turn_id == turn_id}
@@ -91,8 +91,6 @@ class _Source:
         context = (f"{speaker_of(line.turn)}: {line.text}" for line in self._before)
         missing = set(ungrounded(text, self._turn.text, *context, self._speaker))
         number = self._origin.find(text, self._shown)
-        if number is None:
-            number = self._origin.find(text)
         if number is None and self._answers(text) and missing <= {NEGATION}:
             number = 0
         if number is None:
@@ -119,7 +117,7 @@ class _Source:
 
     def _asked(self, text: str, span: str) -> str:
         """Quote the sentence before the message that holds content words which the span lacks."""
-        needed = " ".join(content_words(text, self._speaker).intersection(Said([span]).missing(text)))
+        needed = " ".join(sorted(content_words(text, self._speaker).intersection(Said([span]).missing(text))))
         for line in reversed(self._before[-CONTEXT_MESSAGES:]):
             origin = Origin(line.text)
             number = origin.find(needed)

@@ -30,7 +30,7 @@ def stored(make_memory: Make, said: Any, *rows: str) -> list[tuple[str, str, str
     """Return form, text, quoted words and question of the memories of a conversation that the expert reads as these rows."""
     memory = make_memory(extraction=["\n".join(f"1 {row}" for row in rows)])
     memory.add(said, user_id="ana")
-    found = []
+    found: list[tuple[str, str, str, str]] = []
     for one in memory.get_all(user_id="ana"):
         (turn,) = memory.turns(one.turn_ids, user_id="ana")
         assert one.said
@@ -91,7 +91,7 @@ def test_other_fact_is_quoted(make_memory: Make, said: Any, row: str, text: str)
         ("I like tea.", "owns a yacht"),
         ([TRIP, "Thanks!"], "visits Rome"),
         ([BOAT, "Thanks!"], "owns a boat in Rome"),
-        (f"tea {'x' * 50_000}", "likes tea and coffee"),
+        (f"tea {'x' * 2000}", "likes tea and coffee"),
     ],
 )
 def test_fact_of_no_sentence_is_reported(make_memory: Make, said: Any, row: str) -> None:
@@ -102,19 +102,19 @@ def test_fact_of_no_sentence_is_reported(make_memory: Make, said: Any, row: str)
 
 
 def test_facts_of_one_quoted_sentence_are_one_memory(make_memory: Make) -> None:
-    said = "I live in Porto with my dog Bruno. I like tea. My sister called. She is a nurse."
+    said = "I live in Porto with my dog Bruno. I like tea. My sister phoned. She is a nurse."
     rows = (
         "lives in Porto",
         "owns a cat named Bruno",
         "lives in Lisbon with Bruno",
         "likes tea",
-        "'s brother called",
+        "'s brother phoned",
         "'s sister Lena is a nurse",
     )
     assert sorted(text for _, text, _, _ in stored(make_memory, said, *rows)) == [
         "User likes tea",
         'User: "I live in Porto with my dog Bruno."',
-        'User: "My sister called. She is a nurse."',
+        'User: "My sister phoned. She is a nurse."',
     ]
 
 
