@@ -111,7 +111,7 @@ class Turn:
 
 Form = Literal["said", "written", "given", "unproven"]
 """Source of a memory's text: `said` is the speaker's own words, `written` a sentence of the extraction expert that was checked
-against them, `given` the caller's text, `unproven` a sentence that was never checked."""
+against them, `given` the caller's text, `unproven` a sentence that an earlier version stored without a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +169,8 @@ class Fact:
         text: A sentence with its subject, or a quotation of the speaker.
         turn_id: The turn that states it.
         retracts: The user asks to forget this rather than to remember it.
-        form: Source of the text.
-        said: The part of the turn that states it, where the dialect marks one.
+        form: Source of the text; `unproven` until it is checked.
+        said: The part of the turn that states it, where the dialect marks one or the check found one.
     """
 
     text: str

@@ -11,6 +11,7 @@ from langchain_memlora.bundles.roles import Role
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.errors import ExpertOutputError, VisionNotConfiguredError
 from langchain_memlora.experts.dialects import DIALECTS, Ask, ParsedExtraction
+from langchain_memlora.experts.guard import guard
 from langchain_memlora.experts.prompts import render
 from langchain_memlora.experts.usage import usage_of
 from langchain_memlora.experts.vision import Captions, VisionExpert
@@ -77,7 +78,7 @@ class Experts:
         self.dialect = DIALECTS[bundle.card.dialect](bundle.card.choice)
 
     def extract(self, windows: Sequence[Window]) -> tuple[list[Extraction], Usage]:
-        """Extract facts from windows; output that can't be parsed is reported in the result, never raised."""
+        """Extract facts from windows; what can't be parsed, or was never said, is reported in the result, never raised."""
         asks = [self.dialect.ask_extraction(window) for window in windows]
         requests = [self._request(Role.EXTRACTION, ask) for group in asks for ask in group]
         completions = self.engine.run(requests) if requests else []
@@ -87,7 +88,7 @@ class Experts:
             own = completions[done : done + len(group)]
             done += len(group)
             raw = "\n".join(completion.text for completion in own)
-            extractions.append(Extraction(self.dialect.read_extraction(own, window), raw))
+            extractions.append(Extraction(guard(self.dialect.read_extraction(own, window), window), raw))
         return extractions, usage_of("extract", completions)
 
     def decide(

@@ -7,7 +7,7 @@ abbreviations of chats. A negation must be in both or in neither. The check is l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from langchain_memlora.experts.negation import adds_negation, clauses_of, is_denial, loses_negation
 from langchain_memlora.experts.wordforms import (
@@ -66,18 +66,27 @@ def ungrounded(fact: str, *sources: str) -> list[str]:
         assert ungrounded("User eats pork", "I don't eat pork") == ["negation"]
         ```
     """
-    said = _Said(sources)
-    words = list(words_of(fact))
-    lower = ["", *(word.lower() for word, _ in words), ""]
-    missing = [
-        word
-        for at, (word, is_name) in enumerate(words, 1)
-        # "on call" may have been written as one word.
-        if not (said.holds(word, is_name) or {lower[at - 1] + lower[at], lower[at] + lower[at + 1]} & said.words)
-    ]
+    missing = list(Said(sources).missing(fact))
     if loses_negation(fact, sources) or adds_negation(fact, sources):
         missing.append(NEGATION)
     return missing
+
+
+def content_words(fact: str, speaker: str = "") -> frozenset[str]:
+    """Return the words of a fact without light words, negations and its speaker's name.
+
+    Example:
+        ```python
+        from langchain_memlora.experts.grounding import content_words
+
+        assert content_words("Ana does not eat pork", "Ana") == {"eat", "pork"}
+        ```
+    """
+    names = {word.lower() for word, _ in words_of(speaker)}
+    found = (word for word, _ in words_of(fact) if word)
+    return frozenset(
+        word for word in found if not (word.lower() in LIGHT or word.lower() in names or is_denial(word.lower()))
+    )
 
 
 def covers(facts: Iterable[str], span: str) -> bool:
@@ -93,7 +102,7 @@ def covers(facts: Iterable[str], span: str) -> bool:
         ```
     """
     facts = list(facts)
-    written = _Said(facts)
+    written = Said(facts)
     for word, is_name in words_of(span):
         counted = word[0].isdigit() or (values_of(word) and word.lower() not in _VAGUE)
         if (is_name or counted) and not written.holds(word, True):
@@ -108,8 +117,16 @@ def covers(facts: Iterable[str], span: str) -> bool:
     )
 
 
-class _Said:
-    """The words of some texts, in every form in which they may be told again."""
+class Said:
+    """The words of some texts, in every form in which they may be told again.
+
+    Example:
+        ```python
+        from langchain_memlora.experts.grounding import Said
+
+        assert list(Said(["my sis Ana moved to Porto"]).missing("User's sister Ana lives in Porto")) == ["lives"]
+        ```
+    """
 
     def __init__(self, texts: Iterable[str]) -> None:
         self.words: set[str] = set()
@@ -125,6 +142,16 @@ class _Said:
         if any(letter.isdigit() for letter in word):
             self.words.update(NUMERIC.findall(word))
             self.words.update(LETTERS.findall(word))
+
+    def missing(self, fact: str) -> Iterator[str]:
+        """Yield the words of a fact that the texts do not hold; negations are not compared."""
+        words = list(words_of(fact))
+        lower = ["", *(word.lower() for word, _ in words), ""]
+        for at, (word, is_name) in enumerate(words, 1):
+            # "on call" may have been written as one word.
+            joined = {lower[at - 1] + lower[at], lower[at] + lower[at + 1]}
+            if not (self.holds(word, is_name) or joined & self.words):
+                yield word
 
     def holds(self, word: str, is_name: bool) -> bool:
         """Check that a word was said; a name exactly."""

@@ -229,12 +229,12 @@ def loses_negation(fact: str, sources: Sequence[str]) -> bool:
             near = set() if denies else clause.near & content - said
             if near and not _is_resumed(content.difference(clause.after), told[at + 1 :]):
                 return True
-        elif clause.before and not denies:
+        elif clause.kind and clause.before and not denies and stated.issuperset(clause.before):
             rest = content.difference(clause.before)
-            others = [
+            others = (
                 other for other in plain if other.stems.issuperset(clause.before) and (rest & other.stems or not rest)
-            ]
-            if clause.kind and (rest or clause.kind == "nothing") and stated.issuperset(clause.before) and not others:
+            )
+            if (rest or clause.kind == "nothing") and not any(others):
                 return True
     if denies or not told or told[0].words[0] not in _NO:
         return False

@@ -31,7 +31,7 @@ def test_add_accepts_date_and_thread(listed: Listed) -> None:
     assert [operation["event"] for operation in result["operations"]] == ["ADD"]
     (memory,) = listed("list")
     assert datetime.fromisoformat(memory["observed_at"]) == datetime(2024, 5, 6, tzinfo=UTC)
-    assert (memory["form"], memory["said"]) == ("unproven", None)
+    assert (memory["form"], memory["said"]) == ("written", {"start": 0, "end": 16, "asked": ""})
 
 
 def test_unreadable_message_fails(memlora: Run, listed: Listed) -> None:

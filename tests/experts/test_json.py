@@ -46,6 +46,13 @@ def test_facts_are_parsed_inside_prose(wrap: str) -> None:
     assert reading.rejected == ()
 
 
+def test_fact_is_from_the_message_with_most_of_its_words() -> None:
+    said = ["I moved to Porto", "I run in Porto", "Hm"]
+    (window,) = cut_windows([turn(text, id=text) for text in said])
+    completion = Completion('{"facts": ["User moved to Porto", "User runs in Porto", "User is Ana"]}')
+    assert [fact.turn_id for fact in JSON.read_extraction([completion], window).facts] == said
+
+
 def test_empty_list_has_no_facts() -> None:
     assert read('{"facts": []}') == ParsedExtraction((), ())
 

@@ -64,11 +64,6 @@ def test_added_fact_keeps_its_span(quoting: Make) -> None:
     assert turn.words[span.start : span.end] == "I own two"
 
 
-def test_unchecked_fact_is_unproven(memory: MemLoRAMemory) -> None:
-    memory.add("I own a cat", user_id="ana")
-    assert (only(memory).form, only(memory).said) == ("unproven", None)
-
-
 def test_callers_text_is_given_and_restore_undoes_it(quoting: Make) -> None:
     memory = quoting()
     memory.add("I own a cat", user_id="ana")

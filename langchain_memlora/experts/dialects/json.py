@@ -14,8 +14,9 @@ from typing import Any
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts.dialects.base import Ask, Dialect, ParsedExtraction, without_echoes, written_fact
+from langchain_memlora.experts.grounding import Said, content_words
 from langchain_memlora.experts.windows import Window, speaker_of
-from langchain_memlora.types import Decision, Event, Fact, Memory
+from langchain_memlora.types import Decision, Event, Fact, Memory, Turn
 
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
@@ -36,13 +37,12 @@ class Json(Dialect):
         except ExpertOutputError as error:
             return ParsedExtraction((), (error,))
         facts, rejected = [], []
-        last = window.turns[-1]
         for row in rows:
             text = row.strip() if isinstance(row, str) else ""
             if not text:
                 rejected.append(ExpertOutputError(f"{row!r} in 'facts' is not a sentence."))
                 continue
-            turn = next((turn for turn in window.turns if turn.speaker and text.startswith(turn.speaker)), last)
+            turn = _origin(text, window.turns)
             facts.append(Fact(text, turn.id, turn.observed_at))
         return ParsedExtraction(without_echoes(facts), tuple(rejected))
 
@@ -79,6 +79,16 @@ class Json(Dialect):
 
     def write_vision(self, answer: str, reason: str) -> str:
         return json.dumps({"answer": answer, "reason": reason}, ensure_ascii=False)
+
+
+def _origin(fact: str, turns: Sequence[Turn]) -> Turn:
+    """Return the turn that shares most content words with a fact, the last of equal ones.
+
+    A fact that begins with the name of a speaker is from a turn of that speaker.
+    """
+    own = [turn for turn in turns if turn.speaker and fact.startswith(turn.speaker)] or turns
+    content = content_words(fact)
+    return max(reversed(own), key=lambda turn: len(content.difference(Said([turn.text]).missing(fact))))
 
 
 def _rows(text: str, key: str) -> list[Any]:

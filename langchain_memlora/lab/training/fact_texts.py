@@ -6,7 +6,6 @@ A quotation is the sentence of the message that shares most content words with t
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -14,20 +13,13 @@ from typing import NamedTuple
 from langchain_memlora.experts.dialects.base import written_fact
 from langchain_memlora.experts.dialects.lines import read_fact
 from langchain_memlora.experts.dialects.spans import quotation
-from langchain_memlora.experts.grounding import ungrounded
-from langchain_memlora.experts.negation import is_denial
-from langchain_memlora.experts.sentences import Sentence, cut_sentences
+from langchain_memlora.experts.origin import Origin
 from langchain_memlora.experts.windows import speaker_of
-from langchain_memlora.experts.wordforms import LIGHT, words_of
 from langchain_memlora.lab.training.stories import Story, StoryFact
 from langchain_memlora.types import Event, Turn
 
 QUOTED = 0.5
 """Share of the texts that are quotations."""
-
-_REFERS_BACK = re.compile(
-    r"\W*(?:he|she|it|they|him|her|them|his|hers|its|their|theirs|hes|shes|theyre)\b", re.IGNORECASE
-)
 
 
 class Quotation(NamedTuple):
@@ -39,8 +31,6 @@ class Quotation(NamedTuple):
 
 def quotations(turn: Turn, facts: Sequence[StoryFact]) -> dict[str, Quotation]:
     """Return the quotation of each fact of a turn, by id; a fact that shares no content word with the turn has none.
-
-    A sentence that begins with a third-person pronoun is quoted with the one before it.
 
     Example:
         ```python
@@ -54,26 +44,15 @@ def quotations(turn: Turn, facts: Sequence[StoryFact]) -> dict[str, Quotation]:
         assert found["f1"].text == 'User: "I moved to Berlin."'
         ```
     """
-    sentences = cut_sentences(turn.text)
-    firsts = [max(0, last - bool(_REFERS_BACK.match(sentence.text))) for last, sentence in enumerate(sentences)]
-    places = {fact.id: place for fact in facts if (place := _place(fact.fact, sentences, firsts)) is not None}
+    origin = Origin(turn.text)
+    places = {fact.id: place for fact in facts if (place := origin.find(fact.fact)) is not None}
     found: dict[str, Quotation] = {}
     for key, last in places.items():
-        first = firsts[last]
-        text = quotation(speaker_of(turn), turn.text[sentences[first].start : sentences[last].end])
-        found[key] = Quotation(text, tuple(other for other, place in places.items() if first <= place <= last))
+        start, end = origin.offsets(last)
+        text = quotation(speaker_of(turn), turn.text[start:end])
+        quoted = tuple(other for other, place in places.items() if origin.first(last) <= place <= last)
+        found[key] = Quotation(text, quoted)
     return found
-
-
-def _place(fact: str, sentences: Sequence[Sentence], firsts: Sequence[int]) -> int | None:
-    """Return the number of the sentence that shares most content words with a fact; `None` if none shares any.
-
-    Of equal ones it is the one whose quotation shares most, then the first.
-    """
-    content = {word for word, _ in words_of(fact) if word.lower() not in LIGHT and not is_denial(word.lower())}
-    shared = [content.difference(ungrounded(fact, sentence.text)) for sentence in sentences]
-    most = max(range(len(shared)), key=lambda n: (len(shared[n]), len(shared[firsts[n]] | shared[n])), default=0)
-    return most if any(shared) else None
 
 
 class FactTexts:

@@ -241,7 +241,7 @@ def memlora(opener: Opener, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
 def test_context_is_shown_but_not_read(opener: Opener, exchanges_file: Path, tmp_path: Path) -> None:
     with opener(path=tmp_path / "home") as memory:
         stored = play(memory, load_exchanges(exchanges_file))
-    assert stored["1"].texts == [("User live in Porto", "unproven")]
+    assert stored["1"].texts == [("User live in Porto", "written")]
     assert stored["2"] == Stored()
     assert [text for text, _ in stored["3"].forgets] == ["User that I live in Porto"]
     assert any("keep bees" in request.prompt for request in opener.asked if request.role == "extraction")
