@@ -65,6 +65,6 @@ def test_bundle_that_writes_sentences_still_works(tmp_path: Path) -> None:
     with MemLoRAMemory(path=tmp_path / "memory", experts=bundle) as memory:
         memory.add("I moved from Porto to Berlin with my dog Bruno.", user_id="ana")
         stored = memory.get_all(user_id="ana")
-        assert {m.form for m in stored} == {"unproven"}
+        assert {m.form for m in stored} == {"written"}
         assert "Berlin" in " ".join(m.text for m in stored)
         assert "Berlin" in memory.answer("Where did I move to?", user_id="ana").text

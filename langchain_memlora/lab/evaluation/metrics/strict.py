@@ -30,6 +30,7 @@ a sentence's content words that the facts must hold."""
 PART = 0.5
 """Share of a fact's content words from which a text may state a part of it."""
 
+_NEXT_SPEAKER = re.compile(r'" [^"\n:]{1,80}: "')
 _QUOTATION = re.compile(r'(?:[^"\n:]{1,80}: "(?P<asked>.*)" )?[^"\n:]{1,80}: "(?P<said>.*)"\s*', re.DOTALL)
 
 
@@ -267,9 +268,9 @@ def _subject(text: str) -> str:
 
 
 def _quoted(text: str) -> tuple[str, str]:
-    """Return the words of a quotation and the question that it answers, without the speakers."""
+    """Return the words of a quotation and of the messages that it answers, without the speakers."""
     found = _QUOTATION.fullmatch(text)
-    return (found["said"], found["asked"] or "") if found else (text, "")
+    return (found["said"], _NEXT_SPEAKER.sub(" ", found["asked"] or "")) if found else (text, "")
 
 
 def _lower_words(texts: Iterable[str]) -> set[str]:
