@@ -202,9 +202,11 @@ def blind() -> str:
     ]
     changed = [run["bundle"] for run in shipped if run["extraction"] != _extraction_sha256(run["bundle"])]
     note = (
-        f"Two sets of {runs[0]['exchanges']} unseen exchanges, from plain statements to jokes and pasted text, labelled by a "
-        f"large language model that did not know the system ({runs[0]['date']}). The first row counts the English ones; of "
-        "the others nothing was stored. The default before wrote sentences about the user."
+        f"Two sets of unseen exchanges ({runs[0]['exchanges']} and {runs[1]['exchanges']}), from plain statements to jokes and "
+        f"pasted text, labelled by a large language model that did not know the system ({runs[0]['date']}). The first row "
+        f"counts the English ones: {runs[0]['texts']} texts, {runs[0]['facts']} facts; of ten in other languages nothing was "
+        f"stored. Of its texts {runs[0]['vague']:.0%} can't be understood alone, and {runs[0]['not_told']:.0%} were not meant "
+        "(jokes, passing talk, what was taken back). The default before wrote sentences about the user."
     )
     return f"{table(head, rows)}\n{note}{_changed(changed)}\n"
 
