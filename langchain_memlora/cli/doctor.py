@@ -90,7 +90,6 @@ def reread(target: Target) -> Iterator[Check]:
         yield Check("reread", "ok", NOTHING)
         return
     with target.open() as memory, progress_reporter() as report:
-        proves = memory.services.experts.dialect.own_words
         done = memory.reread(lambda done, total: report("reading again", done, total))
     withdrawn = sum(operation.by == "reread" for operation in done.operations)
     found = f"{done.turns} turns read: {len(done.operations) - withdrawn} operations, {withdrawn} unproven memories withdrawn"
@@ -102,9 +101,6 @@ def reread(target: Target) -> Iterator[Check]:
         yield Check(
             "reread", "warning", f"{found}; {len(done.errors)} failed: {done.errors[0].message}", "Run it again."
         )
-    elif done.unproven and not proves:
-        fix = "Use a bundle that does: `memlora --experts BUNDLE doctor --reread`."
-        yield Check("reread", "warning", f"{found}; {memory.bundle.card.name} does not remember in own words", fix)
     else:
         yield Check("reread", "ok", found)
 

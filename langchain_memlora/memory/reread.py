@@ -21,13 +21,11 @@ Progress = Callable[[int, int], None]
 def reread(services: Services, progress: Progress | None = None) -> Reread:
     """Read again, a few turns at a time, what the ledger says is to be read.
 
-    A bundle whose facts would be unproven too reads only what was never read. Each group is one transaction, so an
-    interruption loses at most one group, which the next call reads.
+    Each group is one transaction, so an interruption loses at most one group, which the next call reads.
     """
     start = time.perf_counter()
     reading = services.ledger.reading
-    if services.experts.dialect.own_words:
-        reading.mark_again()
+    reading.mark_again()
     waiting = reading.waiting()
     total = sum(map(len, waiting.values()))
     graph = compile_without_checkpointer(build_reread_graph(services), "reread")

@@ -64,8 +64,9 @@ def spans_bundle(bundle: Bundle, *languages: str) -> Bundle:
 
 
 @pytest.fixture
-def old(make_memory: Make) -> MemLoRAMemory:
-    """Return a memory with a bundle that writes sentences."""
+def old(make_memory: Make, monkeypatch: pytest.MonkeyPatch) -> MemLoRAMemory:
+    """Return a memory with a bundle that writes sentences, which are not checked, as before the guard."""
+    monkeypatch.setattr("langchain_memlora.experts.experts.guard", lambda extraction, window: extraction)
     return make_memory(extraction=sentences, memory_update=decide)
 
 
@@ -165,10 +166,15 @@ def test_request_to_forget_is_still_followed(old: MemLoRAMemory, new: Callable[.
     assert any("forget that" in prompt for prompt in asked(memory, Role.MEMORY_UPDATE))
 
 
-def test_bundle_of_sentences_does_not_read_again(old: MemLoRAMemory, make_memory: Make) -> None:
+def test_bundle_of_sentences_proves_them(
+    old: MemLoRAMemory, make_memory: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old.add("I live in Porto", user_id="ana")
-    done = make_memory().reread()
-    assert (done.turns, done.operations, done.unproven) == (0, (), 1)
+    monkeypatch.undo()
+    memory = make_memory()
+    done = memory.reread()
+    assert (done.turns, done.unproven) == (1, 0)
+    assert [m.form for m in memory.get_all(user_id="ana")] == ["written"]
 
 
 # -- languages

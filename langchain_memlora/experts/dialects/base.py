@@ -41,9 +41,6 @@ class Dialect(ABC):
     whole_messages = False
     """Messages of a window are shown as they are, not cut into pieces of one line each."""
 
-    own_words = False
-    """Facts are quotations of the speaker, so no memory is left unproven."""
-
     def __init__(self, choice: ChoiceSpec | None = None) -> None:
         self.choice = choice or ChoiceSpec()
 

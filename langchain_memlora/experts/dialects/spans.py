@@ -43,7 +43,6 @@ class Spans(Lines):
 
     name = "spans"
     whole_messages = True
-    own_words = True
 
     def ask_extraction(self, window: Window) -> list[Ask]:
         return [
