@@ -166,7 +166,7 @@ def test_recalled_text_stays_out_of_streams(memory: MemLoRAMemory, mode: Any) ->
 async def test_stream_omits_expert_tokens(make_memory: Any, write: Any) -> None:
     memory = make_memory(engine=ChatEngine("1 likes secret tea"))
     agent, _ = agent_with(memory, ["Hello my friend", "Hello my friend"], write=write)
-    given = {"messages": [("user", "I like tea")]}
+    given = {"messages": [("user", "I like secret tea")]}
     modes = {"stream_mode": "messages", "subgraphs": True}
     sync = [part[1][0].text for part in agent.stream(given, **modes)]
     twin = [part[1][0].text async for part in agent.astream(given, **modes)]
@@ -188,7 +188,7 @@ async def test_astream_events_omit_memory_events(memory: MemLoRAMemory) -> None:
 def test_stream_events_omit_expert_tokens(make_memory: Any, write: Any) -> None:
     memory = make_memory(engine=ChatEngine("1 likes secret tea"))
     agent, _ = agent_with(memory, ["Hello my friend"], write=write)
-    run = agent.stream_events({"messages": [("user", "I like tea")]}, version="v3")
+    run = agent.stream_events({"messages": [("user", "I like secret tea")]}, version="v3")
     assert [str(message.text).split() for message in run.messages] == [["Hello", "my", "friend"]]
     memory.flush()
     assert told(memory) == ["User likes secret tea"]

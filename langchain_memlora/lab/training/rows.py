@@ -146,10 +146,11 @@ def balanced(rows: Sequence[TextRow], unrelated: float, seed: int) -> list[TextR
     """Drop rows of unrelated pairs at random, down to `unrelated` for each related pair.
 
     Retrieval shows mostly memories that a fact has nothing to do with, but these are soon told apart, and learned at the
-    expense of changes.
+    expense of changes. Without related pairs there is nothing to balance, and all rows are kept.
     """
     others = [number for number, row in enumerate(rows) if row["completion"][0]["content"] == Event.ADD.value]
-    most = round(unrelated * (len(rows) - len(others)))
+    related = len(rows) - len(others)
+    most = round(unrelated * related) if related else len(others)
     dropped = set(random.Random(seed).sample(others, max(0, len(others) - most)))
     return [row for number, row in enumerate(rows) if number not in dropped]
 
