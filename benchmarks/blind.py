@@ -1,26 +1,25 @@
 """Records what blind readers found right of what the default bundle stores of unseen exchanges.
 
-    python -m benchmarks.blind docs/recorded/blind_labels.jsonl
+    python -m benchmarks.blind
 
-One JSON object a line: `{"id": ..., "texts": [...], "facts": [...], "forgets": [...]}`, with a label for each stored text
-(`right`, `wrong`, `vague`, `invented`, `not told`, `repeat`), each stated fact (`found`, `partly`, `missed`) and each request
-to forget that was followed (`right`, `wrong`). The exchanges themselves are not part of the project.
+The labels are in docs/recorded/blind_labels.jsonl, one JSON object a line: `{"id": ..., "texts": [...], "facts": [...],
+"forgets": [...]}`, with a label for each stored text (`right`, `wrong`, `vague`, `invented`, `not told`, `repeat`), each stated
+fact (`found`, `partly`, `missed`) and each request to forget that was followed (`right`, `wrong`). The exchanges themselves are
+not part of the project.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from benchmarks.record import RECORDED, read_figures, write_figures
 from langchain_memlora.bundles import load_bundle
 
-FILE = RECORDED / "blind.json"
+FILE, LABELS = RECORDED / "blind.json", RECORDED / "blind_labels.jsonl"
 
 
 def scores(items: list[dict[str, Any]]) -> dict[str, float | int]:
@@ -44,7 +43,7 @@ def scores(items: list[dict[str, Any]]) -> dict[str, float | int]:
 
 def main() -> None:
     """Replace the default bundle's record."""
-    items = [json.loads(line) for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines()]
+    items = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
     bundle = load_bundle()
     weights = (bundle.path / "extraction" / "adapter_model.safetensors").read_bytes()
     record = read_figures(FILE)

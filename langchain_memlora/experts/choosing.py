@@ -85,7 +85,9 @@ def choose(
     for i, (sentence, answer) in enumerate(zip(sentences, answers, strict=True)):
         by_label = dict(zip(LABELS, answer, strict=True))
         stated = stating[i] >= spec.states
-        needed = _needed(by_label, stating[i], spec) or _pointing(sentences, i, before, independent) if stated else ""
+        needed = ""
+        if stated:
+            needed = _needed(by_label, stating[i], spec) or _pointing(sentences, i, before, independent)
         start = i
         if needed == EARLIER:
             start = independent[-1] if independent else 0

@@ -88,10 +88,10 @@ def make_protect(services: Services) -> Node[ProtectInput, ProtectOutput]:
             later.sort(key=lambda c: -sum(map(mul, vectors[c], vector)))
             if texts := [_as_memory(c, scope) for c in later if not c.is_request][:NEAREST]:
                 yield position, UpdateQuestion(fact, tuple(texts))
-            told = Memory(fact.turn_id, fact.text, scope, fact.observed_at, fact.observed_at, fact.observed_at)
+            stated = Memory(fact.turn_id, fact.text, scope, fact.observed_at, fact.observed_at, fact.observed_at)
             for request in [c for c in later if c.is_request][:NEAREST]:
                 asks = Fact(request.text, fact.turn_id, request.at, retracts=True)
-                yield position, UpdateQuestion(asks, (replace(told, form=fact.form, said=fact.said),))
+                yield position, UpdateQuestion(asks, (replace(stated, form=fact.form, said=fact.said),))
 
     return protect
 

@@ -61,8 +61,8 @@ def make_update(services: Services) -> Node[UpdateInput, UpdateOutput]:
                 for position, cut in several.items()
                 for i in range(len(cut.clauses))
             ]
-            told, more, answered = services.experts.decide(asked, answered)
-            answers = iter(told)
+            outcomes, more, answered = services.experts.decide(asked, answered)
+            answers = iter(outcomes)
             parts: dict[int, Part] = {}
             for position, cut in several.items():
                 found[position], part = _narrowed(found[position], cut, [next(answers) for _ in cut.clauses])
