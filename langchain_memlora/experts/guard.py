@@ -1,4 +1,4 @@
-"""Check facts that an extraction expert wrote freely: no memory may hold a content word that nobody said.
+"""Check facts that an extraction expert wrote freely: every content word of a memory must have been said.
 
 A fact that is grounded in its message and the messages shown before it becomes `written`, with the sentence that it came from
 as its span. Any other is replaced by a quotation of that sentence, and rejected if no sentence shares a content word with it.

@@ -1,4 +1,4 @@
-"""Tests that no memory holds a content word that nobody said, whatever the extraction expert writes."""
+"""Tests that every content word of a memory was said, whatever the extraction expert writes."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def reading(make_memory: Make, bundle: Bundle, tmp_path: Path, outputs: dict[str
 
 @given(context=messages, message=messages, written=facts)
 @settings(max_examples=50)
-def test_no_memory_holds_a_word_that_nobody_said(
+def test_memories_hold_only_said_words(
     reading: dict[str, MemLoRAMemory],
     outputs: dict[str, str],
     context: str,
@@ -223,7 +223,7 @@ def test_no_memory_holds_a_word_that_nobody_said(
                 assert known or any(word in other for other in said)
 
 
-def test_switched_off_guard_stores_what_nobody_said(make_memory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_switched_off_guard_stores_unsaid_words(make_memory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("langchain_memlora.experts.experts.guard", lambda parsed, window: parsed)
     memory = make_memory(extraction=["1 owns a yacht"])
     memory.add("I like tea.", user_id="ana")
