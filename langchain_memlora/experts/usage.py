@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.types import Usage
@@ -18,4 +19,17 @@ def usage_of(stage: str, completions: Sequence[Completion]) -> Usage:
         seconds=sum(c.seconds for c in completions),
         adapter=completions[0].adapter if completions else None,
         shared_tokens=sum(c.shared_tokens for c in completions),
+    )
+
+
+def plus(one: Usage, other: Usage) -> Usage:
+    """Return the cost of two parts of one stage."""
+    return replace(
+        one,
+        calls=one.calls + other.calls,
+        prompt_tokens=one.prompt_tokens + other.prompt_tokens,
+        completion_tokens=one.completion_tokens + other.completion_tokens,
+        seconds=one.seconds + other.seconds,
+        adapter=one.adapter or other.adapter,
+        shared_tokens=one.shared_tokens + other.shared_tokens,
     )

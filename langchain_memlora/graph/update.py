@@ -11,6 +11,7 @@ from typing import NotRequired, TypedDict
 
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts import UpdateQuestion
+from langchain_memlora.experts.usage import plus
 from langchain_memlora.graph.split import Part, Quotation, cut_quotation
 from langchain_memlora.graph.state import Answered, Node, PendingFact, Services, emit, timed
 from langchain_memlora.types import Decision, Event, Failure, Usage
@@ -68,7 +69,7 @@ def make_update(services: Services) -> Node[UpdateInput, UpdateOutput]:
                 found[position], part = _narrowed(found[position], cut, [next(answers) for _ in cut.clauses])
                 if part:
                     parts[position] = part
-        usage = _sum(usage, more)
+        usage = plus(usage, more)
         failures = [
             Failure(state["facts"][position].job_id, type(outcome).__name__, str(outcome))
             for position, outcome in sorted(found.items())
@@ -118,14 +119,3 @@ def _narrowed(
     if not indices and decision.event is Event.UPDATE:
         return replace(decision, event=Event.ADD, target=None), None
     return decision, Part(cut, indices) if 0 < len(indices) < len(cut.clauses) else None
-
-
-def _sum(usage: Usage, more: Usage) -> Usage:
-    return replace(
-        usage,
-        calls=usage.calls + more.calls,
-        prompt_tokens=usage.prompt_tokens + more.prompt_tokens,
-        completion_tokens=usage.completion_tokens + more.completion_tokens,
-        seconds=usage.seconds + more.seconds,
-        shared_tokens=usage.shared_tokens + more.shared_tokens,
-    )

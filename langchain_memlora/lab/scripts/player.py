@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from langchain_memlora.experts.usage import plus
 from langchain_memlora.lab.scripts.script import Script, ScriptQuestion, ScriptSession, ScriptTurn
 from langchain_memlora.types import AddResult, Answer, Usage
 
@@ -129,17 +130,5 @@ def sum_usage(usages: Iterable[Usage]) -> list[Usage]:
     sums: dict[str, Usage] = {}
     for usage in usages:
         known = sums.get(usage.stage)
-        sums[usage.stage] = usage if known is None else _plus(known, usage)
+        sums[usage.stage] = usage if known is None else plus(known, usage)
     return list(sums.values())
-
-
-def _plus(one: Usage, other: Usage) -> Usage:
-    return replace(
-        one,
-        calls=one.calls + other.calls,
-        prompt_tokens=one.prompt_tokens + other.prompt_tokens,
-        completion_tokens=one.completion_tokens + other.completion_tokens,
-        seconds=one.seconds + other.seconds,
-        adapter=one.adapter or other.adapter,
-        shared_tokens=one.shared_tokens + other.shared_tokens,
-    )
