@@ -55,7 +55,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(target=keys, owner=USERS, text=TEXTS, source=SOURCES)
     def add(self, owner: Scope, text: str, source: tuple[str, Span | None]) -> str:
-        told = say(self.ledger, f"{owner.user_id} said {text} {len(self.texts)}", owner)
+        thread = f"thread {len(self.texts)}"  # its own, since a deletion also withdraws what later turns quote of it
+        told = say(self.ledger, f"{owner.user_id} said {text} {len(self.texts)}", owner, thread_id=thread)
         key = add(self.ledger, f"{owner.user_id} {text}", owner, told, form=source[0], said=source[1])
         self.texts[key], self.sources[key], self.owner[key] = [f"{owner.user_id} {text}"], [source], owner
         return key
