@@ -1,8 +1,8 @@
 """Trains one expert: a LoRA adapter on a base model, by supervised fine-tuning on rows.
 
-The loop is transformers' `Trainer`. Four changes make it several times faster on a CPU (docs/decisions/0003, 0010): the
+The loop is transformers' `Trainer`. Five changes make it several times faster on a CPU (docs/decisions/0003, 0010): the
 collator pads on the left and requests logits for the completion only, LoRA weights are float32 but computed with in bfloat16
-where the processor has units for it, attention is plain, and there is no dropout.
+where the processor has units for it, attention is plain, LoRA layers are fused, and there is no dropout.
 """
 
 from __future__ import annotations
@@ -206,6 +206,7 @@ def load_student(
     from transformers import AutoConfig
 
     from langchain_memlora.engines.loading import contiguous_head, model_class
+    from langchain_memlora.lab.training.fused_lora import fuse
 
     torch.manual_seed(recipe.seed)
     attention = attention or ("sdpa" if torch.cuda.is_available() else "eager")
@@ -216,6 +217,8 @@ def load_student(
     model = get_peft_model(contiguous_head(base), lora_config(recipe, config, invocation))
     if start:
         set_peft_model_state_dict(model, load_file(start / "adapter_model.safetensors"))
+    if not torch.cuda.is_available():
+        fuse(model)
     return model
 
 
