@@ -58,7 +58,8 @@ def story_rows(
         case Role.GENERATION:
             from langchain_memlora.lab.training.reading import generation_rows
 
-            return generation_rows(bundle, stories, budgets=recipe.contexts, insert=recipe.insert, seed=seed)
+            budgets, insert, quoted = recipe.contexts, recipe.insert, recipe.quoted
+            return generation_rows(bundle, stories, budgets=budgets, insert=insert, quoted=quoted, seed=seed)
     msg = f"Stories have no rows for the {role} expert. Choose extraction, memory_update or generation."
     raise InvalidInputError(msg)
 

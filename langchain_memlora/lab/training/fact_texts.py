@@ -16,16 +16,17 @@ from langchain_memlora.experts.dialects.spans import quotation
 from langchain_memlora.experts.origin import Origin
 from langchain_memlora.experts.windows import speaker_of
 from langchain_memlora.lab.training.stories import Story, StoryFact
-from langchain_memlora.types import Event, Turn
+from langchain_memlora.types import Event, Span, Turn
 
 QUOTED = 0.5
 """Share of the texts that are quotations."""
 
 
 class Quotation(NamedTuple):
-    """A text in the speaker's own words, and the ids of the facts of its message that it states."""
+    """A text in the speaker's own words, its place, and the ids of the facts of its message that it states."""
 
     text: str
+    said: Span
     facts: tuple[str, ...]
 
 
@@ -51,7 +52,7 @@ def quotations(turn: Turn, facts: Sequence[StoryFact]) -> dict[str, Quotation]:
         start, end = origin.offsets(last)
         text = quotation(speaker_of(turn), turn.text[start:end])
         quoted = tuple(other for other, place in places.items() if origin.first(last) <= place <= last)
-        found[key] = Quotation(text, quoted)
+        found[key] = Quotation(text, Span(start, end), quoted)
     return found
 
 
@@ -85,7 +86,8 @@ class FactTexts:
             for key, found in quotations(turn, said.facts).items() if quoted else ():
                 # A sentence that both states something and asks to forget something is one or the other at run time.
                 if len({fact in requests for fact in found.facts}) == 1:
-                    self._quotations[key] = Quotation(written_fact(replace(written[key], text=found.text)), found.facts)
+                    text = written_fact(replace(written[key], text=found.text))
+                    self._quotations[key] = found._replace(text=text)
 
     def pair(self, old: str, new: str, event: Event) -> tuple[str, str]:
         """Return the texts of a memory and of a new fact, each quoted or not at random.

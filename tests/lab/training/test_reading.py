@@ -105,3 +105,28 @@ def test_superseded_fact_can_be_forgotten(tmp_path: Path) -> None:
     with Ledger(tmp_path / "x.sqlite3") as ledger:
         bank = fill(ledger, story)
         assert not any("kg" in memory.text for memory in ledger.memories(bank.scope))
+
+
+def test_quoted_memories(tmp_path: Path) -> None:
+    facts = [{"id": "f1", "fact": "lives in Rome"}, {"id": "f2", "fact": "works as a baker"}]
+    moved = [{"id": "f3", "fact": "lives in Oslo", "updates": "f1"}]
+    baker = [{"id": "f4", "fact": "has a bakery"}, {"id": "f5", "fact": "bakes rye bread"}]
+    closed = [{"id": "f6", "fact": "sold the bakery", "updates": "f4"}]
+    said = [
+        ("Hello! I live in Rome. I work as a baker there. Any news?", facts),
+        ("So, I moved to Oslo to live by the sea.", moved),
+        ("I have a bakery and bake rye bread.", baker),
+        ("I sold the bakery.", closed),
+    ]
+    story = Story.model_validate({"id": "x", "sessions": [_session("2024-05-08 12:00", *said)], "questions": []})
+    with Ledger(tmp_path / "x.sqlite3") as ledger:
+        bank = fill(ledger, story, quoted=True)
+        kept = ledger.memories(bank.scope)
+    assert {memory.text for memory in kept} == {
+        'User: "I work as a baker there."',
+        'User: "So, I moved to Oslo to live by the sea."',
+        'User: "I have a bakery and bake rye bread."',  # its other half still holds
+        'User: "I sold the bakery."',
+    }
+    assert all(memory.form == "said" for memory in kept)
+    assert "I work as a baker there." in bank.shown_as("f2")
