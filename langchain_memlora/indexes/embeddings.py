@@ -12,6 +12,7 @@ from langchain_memlora.ledger import Ledger
 PART = 64
 """Texts that are embedded before their vectors are written down."""
 
+
 class CachedEmbeddings(Embeddings):
     """Wraps an embedder with the ledger's vector cache.
 

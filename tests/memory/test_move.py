@@ -20,6 +20,7 @@ from langchain_memlora.errors import LedgerError, ModelNotFoundError
 from langchain_memlora.indexes import Kind
 from langchain_memlora.indexes.sync import embedder_of
 from langchain_memlora.memory import components
+from langchain_memlora.memory.health import check_health
 from langchain_memlora.models import DEFAULT_EMBEDDER, EARLIER_EMBEDDER
 from langchain_memlora.testing import ScriptedEngine
 
@@ -94,6 +95,8 @@ def test_earlier_embedder_stays_in_use_and_is_reported(
         assert finds(memory, "Nowhere")
     assert sum("memlora doctor --rebuild" in record.message for record in caplog.records) == 1
     assert embedders[DEFAULT_EMBEDDER].embedded == []
+    (row,) = [check for check in check_health(home, open_memory=lambda: open_memory(home)) if check.name == "index"]
+    assert (row.state, EARLIER_EMBEDDER in row.found, "--rebuild" in row.fix) == ("warning", True, True)
 
 
 def test_rebuild_moves_to_default(home: Path, embedders: dict[str, Embedder]) -> None:
