@@ -93,7 +93,7 @@ def test_earlier_embedder_stays_in_use_and_is_reported(
         assert finds(memory)
         memory.add("I lived in Nowhere", user_id="ana", infer=False)
         assert finds(memory, "Nowhere")
-    assert sum("memlora doctor --rebuild" in record.message for record in caplog.records) == 1
+    assert sum("memlora doctor --rebuild" in record.getMessage() for record in caplog.records) == 1
     assert embedders[DEFAULT_EMBEDDER].embedded == []
     (row,) = [check for check in check_health(home, open_memory=lambda: open_memory(home)) if check.name == "index"]
     assert (row.state, EARLIER_EMBEDDER in row.found, "--rebuild" in row.fix) == ("warning", True, True)
