@@ -245,12 +245,21 @@ class Ledger:
 
     def changed_since(self, index: str, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int, int]:
         """Return the items (each once) that an index has not applied, its last applied change, and the last one returned."""
+        seen = self.applied(index)
+        changed, last = self.changes_after(seen, limit)
+        return changed, seen, last
+
+    def changes_after(self, seq: int, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int]:
+        """Return the items (each once) that changed after a change, and the number of the last change returned."""
         with self.database.reading() as connection:
-            seen = connection.execute(select(indexes.c.applied_seq).where(indexes.c.name == index)).scalar() or 0
-            rows = connection.execute(
-                select(changes).where(changes.c.seq > seen).order_by(changes.c.seq).limit(limit)
-            ).all()
-        return {(row.kind, row.item_id): None for row in rows}, seen, rows[-1].seq if rows else seen
+            later = select(changes).where(changes.c.seq > seq).order_by(changes.c.seq).limit(limit)
+            rows = connection.execute(later).all()
+        return {(row.kind, row.item_id): None for row in rows}, rows[-1].seq if rows else seq
+
+    def last_change(self) -> int:
+        """Return the number of the last change; 0 if there was none."""
+        with self.database.reading() as connection:
+            return connection.execute(select(func.max(changes.c.seq))).scalar() or 0
 
     def applied(self, index: str) -> int:
         """Return the last change that an index has applied; 0 for a new index."""
@@ -290,13 +299,17 @@ class Ledger:
 
     def cached_vectors(self, embedder: str, texts: Sequence[str]) -> dict[str, list[float]]:
         """Return the cached vectors of this embedder, by text."""
+        return {text: list(array.array("f", found)) for text, found in self.cached_bytes(embedder, texts).items()}
+
+    def cached_bytes(self, embedder: str, texts: Sequence[str]) -> dict[str, bytes]:
+        """Return the cached vectors of this embedder, by text, as the bytes of 32-bit floats."""
         keys = {erasure.digest(content): content for content in texts}
         found = {}
         with self.database.reading() as connection:
             for chunk in chunks(list(keys)):
                 mine = (vectors.c.embedder == embedder) & vectors.c.text_sha256.in_(chunk)
-                for row in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(mine)):
-                    found[keys[row.text_sha256]] = list(array.array("f", row.vector))
+                for key, vector in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(mine)):
+                    found[keys[key]] = vector
         return found
 
     def cache_vectors(self, embedder: str, found: dict[str, list[float]]) -> None:
