@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from langchain_memlora.errors import IndexDamagedError, IndexMismatchError, LedgerError
-from langchain_memlora.indexes.base import Entry, Index, Kind, entry_id
+from langchain_memlora.indexes.base import Index, Kind
+from langchain_memlora.indexes.entries import changed_entries
 from langchain_memlora.indexes.read_write_lock import ReadWriteLock
-from langchain_memlora.ledger import MEMORY, TURN, Ledger, said, said_after
-from langchain_memlora.types import MemoryState
+from langchain_memlora.ledger import Ledger
 
 SCHEMA = "1"
 DEFAULT = "default"
@@ -188,7 +188,7 @@ class SyncedIndex:
                 return applied
             after = seen
             while after >= seen:  # else another process has begun to refill the index
-                self._apply(changed)
+                self.index.write(*changed_entries(self._ledger, changed))
                 if self._ledger.mark_applied(self.name, max(seq, after), after=after):
                     break
                 after = self._ledger.applied(self.name)  # another process has written: its state may be newer
@@ -197,27 +197,3 @@ class SyncedIndex:
                 left = self._ledger.waiting(self.name)
                 total = max(total, left)
                 progress(total - left, total)
-
-    def _apply(self, changed: Mapping[tuple[str, str], None]) -> None:
-        memory_ids = [item for kind, item in changed if kind == MEMORY]
-        memories = self._ledger.any_memories(memory_ids)
-        entries = [
-            Entry(Kind.MEMORY, memory.id, memory.text, memory.scope, memory.observed_at)
-            for memory in memories
-            if memory.state is MemoryState.ACTIVE
-        ]
-        kept = {entry.item_id for entry in entries}
-        removed = [entry_id(Kind.MEMORY, item) for item in memory_ids if item not in kept]
-        turn_ids = [item for kind, item in changed if kind == TURN]
-        turns = self._ledger.turns(turn_ids)
-        before = self._ledger.previous_turns(list(turns))
-        for turn in turns.values():
-            if turn.words.strip():
-                window = said_after(before.get(turn.id), turn)
-                entries += [
-                    Entry(kind, turn.id, text, turn.scope, turn.observed_at)
-                    for kind, text in ((Kind.TURN, said(turn)), (Kind.WINDOW, window))
-                ]
-        erased = [item for item in turn_ids if item not in turns]
-        removed += [entry_id(kind, item) for item in erased for kind in (Kind.TURN, Kind.WINDOW)]
-        self.index.write(entries, removed)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import delete, func, select, update
 
 from langchain_memlora.errors import ConflictError
-from langchain_memlora.ledger import erasure, lexical, memories, repair, retention, turns
+from langchain_memlora.ledger import erasure, lexical, memories, repair, retention, turns, vector_cache
 from langchain_memlora.ledger.connect import open_database
 from langchain_memlora.ledger.database import Durability
 from langchain_memlora.ledger.memories import NewOperation, TurnStatus
@@ -21,6 +21,7 @@ from langchain_memlora.ledger.rows import chunks, insert_new, now, readable_by, 
 from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, operations, scopes, vectors
 from langchain_memlora.ledger.schema import memories as memories_table
 from langchain_memlora.ledger.schema import turns as turns_table
+from langchain_memlora.ledger.selection import Selections
 from langchain_memlora.ledger.stream import read_stream, write_stream
 from langchain_memlora.ledger.transfer import Imported, Importer, records
 from langchain_memlora.ledger.turns import Cut, Job
@@ -66,6 +67,7 @@ class Ledger:
     def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
         self.database = open_database(path, durability)
         self.reading = Reading(self.database)
+        self.selections = Selections(self.database)
 
     def close(self) -> None:
         """Close the database."""
@@ -135,11 +137,7 @@ class Ledger:
     def fail_job(self, job_id: str, error: str, bundle: str, *, attempts_allowed: int) -> None:
         """Count a failed attempt; after the last one allowed, the job is `failed` and waits for `retry`."""
         with self.database.writing() as connection:
-            attempts = (connection.execute(select(jobs.c.attempts).where(jobs.c.id == job_id)).scalar() or 0) + 1
-            status = "failed" if attempts >= attempts_allowed else "pending"
-            values = {"attempts": attempts, "status": status, "error": error, "bundle": bundle}
-            unfinished = (jobs.c.id == job_id) & (jobs.c.status != "done")
-            connection.execute(update(jobs).where(unfinished).values(**values))
+            turns.fail_job(connection, job_id, error, bundle, attempts_allowed)
 
     def reopen_jobs(self, ids: Iterable[str]) -> None:
         """Make failed jobs pending again."""
@@ -236,21 +234,33 @@ class Ledger:
         with self.database.reading() as connection:
             return memories.history(connection, condition)
 
-    def lexical(self, scope: Scope, kind: str, query: str, limit: int) -> list[str]:
-        """Return the ids of a user's turns or memories that match a query's words, best first."""
+    def lexical(
+        self, scope: Scope, kind: str, query: str, limit: int, among: Mapping[str, int] | None = None
+    ) -> list[str]:
+        """Return the ids of a user's turns or memories that match a query's words, best first; `among` is of a `Selection`."""
         with self.database.reading() as connection:
-            return lexical.search(connection, scope.user_id, kind, query, limit)
+            rows = None if among is None else among.values()
+            return lexical.search(connection, scope.user_id, kind, query, limit, rows)
 
     # -- indexes and vector cache --------------------------------------------------------------------------------
 
     def changed_since(self, index: str, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int, int]:
         """Return the items (each once) that an index has not applied, its last applied change, and the last one returned."""
+        seen = self.applied(index)
+        changed, last = self.changes_after(seen, limit)
+        return changed, seen, last
+
+    def changes_after(self, seq: int, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int]:
+        """Return the items (each once) that changed after a change, and the number of the last change returned."""
         with self.database.reading() as connection:
-            seen = connection.execute(select(indexes.c.applied_seq).where(indexes.c.name == index)).scalar() or 0
-            rows = connection.execute(
-                select(changes).where(changes.c.seq > seen).order_by(changes.c.seq).limit(limit)
-            ).all()
-        return {(row.kind, row.item_id): None for row in rows}, seen, rows[-1].seq if rows else seen
+            later = select(changes).where(changes.c.seq > seq).order_by(changes.c.seq).limit(limit)
+            rows = connection.execute(later).all()
+        return {(row.kind, row.item_id): None for row in rows}, rows[-1].seq if rows else seq
+
+    def last_change(self) -> int:
+        """Return the number of the last change; 0 if there was none."""
+        with self.database.reading() as connection:
+            return connection.execute(select(func.max(changes.c.seq))).scalar() or 0
 
     def applied(self, index: str) -> int:
         """Return the last change that an index has applied; 0 for a new index."""
@@ -302,24 +312,18 @@ class Ledger:
 
     def cached_vectors(self, embedder: str, texts: Sequence[str]) -> dict[str, list[float]]:
         """Return the cached vectors of this embedder, by text."""
-        keys = {erasure.digest(content): content for content in texts}
-        found = {}
+        return {text: list(array.array("f", found)) for text, found in self.cached_bytes(embedder, texts).items()}
+
+    def cached_bytes(self, embedder: str, texts: Sequence[str]) -> dict[str, bytes]:
+        """Return the cached vectors of this embedder, by text, as the bytes of 32-bit floats."""
         with self.database.reading() as connection:
-            for chunk in chunks(list(keys)):
-                mine = (vectors.c.embedder == embedder) & vectors.c.text_sha256.in_(chunk)
-                for row in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(mine)):
-                    found[keys[row.text_sha256]] = list(array.array("f", row.vector))
-        return found
+            return vector_cache.read(connection, embedder, texts)
 
     def cache_vectors(self, embedder: str, found: dict[str, list[float]]) -> None:
         """Keep vectors, so that no text is embedded twice."""
-        rows = [
-            {"embedder": embedder, "text_sha256": erasure.digest(content), "vector": array.array("f", vector).tobytes()}
-            for content, vector in found.items()
-        ]
-        if rows:
+        if found:
             with self.database.writing() as connection:
-                insert_new(connection, vectors, rows)
+                vector_cache.put(connection, embedder, found)
 
     def forget_vectors(self, embedder: str) -> None:
         """Remove the cached vectors of an embedder that is no longer used."""

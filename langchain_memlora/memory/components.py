@@ -23,6 +23,7 @@ from langchain_memlora.experts import Captioner, Captions, Experts, VisionExpert
 from langchain_memlora.graph import Services
 from langchain_memlora.indexes import Index, VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
+from langchain_memlora.indexes.exact import LedgerVectors
 from langchain_memlora.indexes.sync import DEFAULT, SyncedIndex, forget_index
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Ledger
@@ -68,12 +69,13 @@ class Components:
         self._given_index = index
         self._place = IndexPlace.in_use(self.ledger, self.path, self._first_index_name)
         self.embeddings = self._embeddings(embeddings or (index.embeddings if isinstance(index, VectorStore) else None))
+        self.vectors = LedgerVectors(self.ledger, self.embeddings)
         self.images = ImageStore((self.ledger.database.path or self.path / "ledger").with_suffix(".images"))
         self._vision_engine: Engine | None = None
         self.services = Services(
             experts=Experts(self.bundle, self.engine, self._vision(vision, captioner)),
             ledger=self.ledger,
-            retriever=Retriever(self.ledger, self.index),
+            retriever=Retriever(self.ledger, self.index, self.vectors),
             index=self.index,
             embeddings=self.embeddings,
             images=self.images,
@@ -164,6 +166,7 @@ class Components:
         def switch() -> None:
             place.use(self.ledger)
             self.embeddings.replace(embeddings)
+            self.vectors.forget()
             self._place = place
 
         try:
@@ -180,6 +183,11 @@ class Components:
         except BaseException:
             index.close()
             raise
+
+    def drop_cached(self) -> None:
+        """Drop queries, texts and vectors that are cached in RAM, because some of them are erased."""
+        self.embeddings.forget()
+        self.vectors.forget()
 
     def warm(self) -> None:
         """Load models, open the index, and exempt loaded objects from garbage collection."""
