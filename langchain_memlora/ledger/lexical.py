@@ -1,7 +1,7 @@
 """Full-text search over memories and turns: any user text is a legal query, and one matching word is enough.
 
-`terms` prepares what is stored and asked. The table and its queries are defined in `fts5` (SQLite) and `tsvector` (PostgreSQL). Both modules define the same names, and
-both tables have columns `rowid`, `owner` and `item_id`.
+`terms` prepares what is stored and asked. The table and its queries are defined in `fts5` (SQLite) and `tsvector` (PostgreSQL).
+Both modules define the same names, and both tables have columns `rowid`, `owner` and `item_id`.
 """
 
 from __future__ import annotations

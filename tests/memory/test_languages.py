@@ -19,7 +19,7 @@ SAID = {
     "Polish": ("Mieszkam w Łodzi i pracuję w księgarni", ["lodzi", "ksiegarni", "ŁODZI"]),
     "Czech": ("Přijedu do Brna v úterý odpoledne", ["prijedu", "úterý", "UTERY"]),
     "Turkish": ("Isparta'da iki köpeğim var, adı Şeker", ["ISPARTA", "kopegim", "şeker"]),
-    "Vietnamese": ("Tôi nuôi một con chó ở Đà Nẵng", ["da nang", "Đà Nẵng", "nuoi"]),
+    "Vietnamese": ("Tôi nuôi một con chó ở Đà Nẵng", ["nang", "NẴNG", "nuoi"]),
     "Russian": ("Моя дочь играет на скрипке, её зовут Алёна", ["скрипке", "СКРИПКЕ", "алена"]),
     "Ukrainian": ("Їжачок живе у мене на балконі", ["їжачок", "БАЛКОНІ"]),
     "Greek": ("Ο αδελφός μου μένει στη Θεσσαλονίκη", ["θεσσαλονικη", "ΑΔΕΛΦΟΣ", "αδελφός"]),
@@ -64,7 +64,9 @@ def test_words_are_found_in_every_language(memory: MemLoRAMemory) -> None:
     ],
 )
 def test_question_finds_its_answer(memory: MemLoRAMemory, question: str, answer: str) -> None:
-    for number, text in enumerate((answer, "I repair clocks", "我喜欢喝茶", "毎朝走ります", "ผมทำงานที่ธนาคาร", "저는 학생입니다")):
+    for number, text in enumerate(
+        (answer, "I repair clocks", "我喜欢喝茶", "毎朝走ります", "ผมทำงานที่ธนาคาร", "저는 학생입니다")
+    ):
         memory.add(text, user_id="ana", thread_id=str(number), infer=False)
     assert memory.search(question, user_id="ana", k=1)[0].turns[0].text == answer
 
