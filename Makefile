@@ -23,9 +23,10 @@ demo: install ## Play a scripted conversation through the real graph, model and 
 test: install ## Run the test suite (under 10 minutes)
 	$(BIN)/python -m pytest -m "not slow"
 
+check: export MEMLORA_EXAMPLES = random
 check: install lint test-langchain ## Run the long tests, the examples and the docs, through the real model
 	$(PIP_INSTALL) -c constraints.txt -e '.[dev,stores,ray,llama]'
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow or hypothesis"
 	$(BIN)/python -m pytest tests/stores
 
 docs: install ## Run the README's example, regenerate what docs take from the program, and build the site into site/

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.languages import languages
 from benchmarks.peers.report import changed_since
 from benchmarks.record import RECORDED, ROOT, fill_page, read_figures, table, write_figures
 from docs.training_figures import message_files, message_labels
@@ -32,6 +33,7 @@ PAGES = (
     "docs/stores.md",
     "docs/training-data.md",
     "docs/how-to/deploy.md",
+    "docs/how-to/languages.md",
     "langchain_memlora/bundles/smollm2-135m/README.md",
     "benchmarks/locomo/bundle/smollm2-135m-locomo/README.md",
 )
@@ -423,6 +425,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "locomo": locomo,
     "updates": updates,
     "blind": blind,
+    "languages": languages,
     "message-labels": message_labels,
     "message-files": message_files,
     "weak": weak,

@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, text
 
 # `owner` is an indexed column, so that a search never scores other users' rows.
-CREATE = ("CREATE VIRTUAL TABLE lexical USING fts5(owner, text, item_id UNINDEXED, tokenize='porter unicode61')",)
+# Marks are parts of words: by default FTS5 splits at vowel signs. Nor does it know letters younger than Unicode 6.1 (Cn).
+_TOKENIZE = "porter unicode61 remove_diacritics 0 categories ''L* M* N* Co Cn''"
+CREATE = (f"CREATE VIRTUAL TABLE lexical USING fts5(owner, text, item_id UNINDEXED, tokenize='{_TOKENIZE}')",)
+RECREATE = ("DROP TABLE lexical", *CREATE)
 OPTIMIZE = ("INSERT INTO lexical(lexical) VALUES ('optimize')",)  # merging all segments into one drops deleted words
 WORDS = "text"
 

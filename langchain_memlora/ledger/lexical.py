@@ -1,37 +1,36 @@
 """Full-text search over memories and turns: any user text is a legal query, and one matching word is enough.
 
-The table and its queries are defined in `fts5` (SQLite) and `tsvector` (PostgreSQL). Both modules define the same names, and
-both tables have columns `rowid`, `owner` and `item_id`.
+`terms` prepares what is stored and asked. The table and its queries are defined in `fts5` (SQLite) and `tsvector` (PostgreSQL).
+Both modules define the same names, and both tables have columns `rowid`, `owner` and `item_id`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection, text
 
-from langchain_memlora.ledger import fts5, tsvector
+from langchain_memlora.ledger import fts5, terms, tsvector
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, owner_token
 
 _BY_DIALECT = {"sqlite": fts5, "postgresql": tsvector}
 
-_WORD = re.compile(r"\w+")
 _MAX_TERMS = 64
-_STOP = frozenset(
+STOP_WORDS = frozenset(
     "a about after again all also am an and any are as at be been before being but by can could did do does doing for from "
     "had has have having he her hers him his how i if in into is it its just me more most my no nor not of off on once only or "
     "other our out over own s same she should so some such t than that the their them then there these they this those to too "
-    "under until up very was we were what when where which while who whom whose why will with would you your user".split()
+    "under until up very was we were what when where which while who whom whose why will with would you your user "
+    "的 了 是 在 有 和 我 你 他 她 它 们 吗 呢 这 那 也 都 就 不 很".split()
 )
 
 
 def words(query: str) -> list[str]:
-    """Return the words of a query without stop words; all of them if only stop words are left."""
-    found = list(dict.fromkeys(_WORD.findall(query.lower())))
-    return ([word for word in found if word not in _STOP] or found)[:_MAX_TERMS]
+    """Return the terms of a query without stop words; all of them if only stop words are left."""
+    found = terms.to_find(query)
+    return ([word for word in found if word not in STOP_WORDS] or found)[:_MAX_TERMS]
 
 
 def create(connection: Connection) -> None:
@@ -40,10 +39,17 @@ def create(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
+def recreate(connection: Connection) -> None:
+    """Create the table of an older version again, without entries."""
+    for statement in _here(connection).RECREATE:
+        connection.execute(text(statement))
+
+
 def put(connection: Connection, user_id: str, kind: str, seq: int, item_id: str, content: str) -> None:
     """Add an item, or replace its text. `seq` is the item's row number in its own table."""
     remove(connection, kind, seq)
-    _here(connection).insert(connection, _rowid(kind, seq), owner_token(user_id, kind), content, item_id)
+    stored = terms.to_store(content)
+    _here(connection).insert(connection, _rowid(kind, seq), owner_token(user_id, kind), stored, item_id)
 
 
 def remove(connection: Connection, kind: str, seq: int) -> None:

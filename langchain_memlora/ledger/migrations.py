@@ -1,7 +1,8 @@
 """Creation of the ledger's tables, and migration of those that an older version created.
 
 To change a table, change it in `schema`, increment `VERSION` and add a step. A step is a function of the connection; all steps
-run in the transaction that opens the ledger, so a crash leaves the old version.
+run in the transaction that opens the ledger, so a crash leaves the old version. Full-text search is filled again after the last
+step, if `WORDS_OF` was not reached: a change to `terms` or to the table of `lexical` increments both.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Callable
 from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from langchain_memlora.errors import LedgerError
-from langchain_memlora.ledger import lexical
+from langchain_memlora.ledger import lexical, repair
 from langchain_memlora.ledger.forms import mark_unproven
 from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, metadata, operations, turns
 
-VERSION = 5
+VERSION = 6
+WORDS_OF = 6
+"""The version from which full-text search is stored as it is now."""
 _KEY = meta.c.key == "schema"
 
 
@@ -37,6 +40,8 @@ def prepare(connection: Connection, place: str) -> None:
     for version in range(found + 1, VERSION + 1):
         STEPS[version](connection)
         connection.execute(update(meta).where(_KEY).values(value=str(version)))
+    if found < WORDS_OF:
+        repair.rewrite_words(connection)
 
 
 def _number_jobs_and_evidence(connection: Connection) -> None:
@@ -72,9 +77,15 @@ def _mark_unread_turns(connection: Connection) -> None:
     connection.execute(text(f"ALTER TABLE {turns.name} ADD COLUMN unread VARCHAR DEFAULT '' NOT NULL"))
 
 
+def _split_any_script(connection: Connection) -> None:
+    """Create full-text search again: until version 5 it knew a word only by the spaces around it."""
+    lexical.recreate(connection)
+
+
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _number_jobs_and_evidence,
     3: _index_words_at_once,
     4: _keep_sources,
     5: _mark_unread_turns,
+    6: _split_any_script,
 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
@@ -25,6 +24,7 @@ CREATE = (
     "CREATE INDEX lexical_by_word ON lexical USING gin (words) WITH (fastupdate = off)",
     "CREATE INDEX lexical_by_owner ON lexical (owner)",
 )
+RECREATE = ("DELETE FROM lexical",)
 OPTIMIZE = ()
 WORDS = "CAST(words AS text)"
 LONGEST = 100_000  # searchable characters of one item: a tsvector holds at most a megabyte
@@ -76,6 +76,6 @@ def search(
 
 
 def _split(content: str) -> str:
-    """Keep only letters and digits, without accents: nothing that PostgreSQL could parse as syntax."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", content.lower()) if not unicodedata.combining(c))
-    return " ".join(re.findall(r"[^\W_]+", plain))[:LONGEST]
+    """Keep only letters and digits of ASCII, nothing that PostgreSQL could parse as syntax; other text is split already."""
+    plain = " ".join(re.findall(r"[^\W_]+", content.lower())) if content.isascii() else content
+    return plain[:LONGEST]

@@ -160,6 +160,7 @@ def test_erase_drops_vectors_of_questions(ledger: Ledger) -> None:
     assert ledger.erase("ana")["vectors"] == 1
 
 
+@pytest.mark.usefixtures("synced")
 @pytest.mark.parametrize(("durability", "synchronous"), [("full", 2), ("normal", 1)])
 def test_durability_sets_synchronous_mode(tmp_path: Path, durability: Any, synchronous: int) -> None:
     with Ledger(tmp_path / "l.db", durability=durability) as ledger, ledger.database.reading() as connection:

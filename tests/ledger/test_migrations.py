@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from support import ANA, BEN, add, change, texts
 
-from langchain_memlora.ledger import Ledger
+from langchain_memlora.ledger import Ledger, lexical
 from langchain_memlora.ledger.migrations import STEPS, VERSION
 from langchain_memlora.types import Event
 
@@ -20,7 +20,7 @@ OLD = Path(__file__).parent / "old"
 def written_by(version: int, folder: Path) -> Path:
     """Return a ledger as a version of the schema wrote it."""
     raw = sqlite3.connect(folder / f"old-{version}.sqlite3")
-    raw.executescript((OLD / f"version-{version}.sql").read_text())
+    raw.executescript(f"BEGIN; {(OLD / f'version-{version}.sql').read_text()} COMMIT;")
     raw.close()
     return folder / f"old-{version}.sqlite3"
 
@@ -46,7 +46,7 @@ def test_migration_for_each_version() -> None:
     assert sorted(STEPS) == list(range(2, VERSION + 1))
 
 
-@pytest.mark.parametrize("number", [1, 3, 4])
+@pytest.mark.parametrize("number", [1, 3, 4, 5])
 def test_old_ledger_and_its_export_agree(number: int, tmp_path: Path) -> None:
     old, export = written_by(number, tmp_path), OLD / f"version-{number}.jsonl"  # as that version exported it
     with Ledger(old) as ledger:
@@ -105,6 +105,29 @@ def test_version_1_ledger_is_usable(old: Path) -> None:
         assert texts(again.memories(BEN)) == ["has a dog"]
         assert again.memories(ANA) == []
         assert again.check() == []
+
+
+def test_old_words_of_every_script_are_found(tmp_path: Path) -> None:
+    with Ledger(written_by(5, tmp_path)) as ledger:
+        (cat,) = (memory.id for memory in ledger.memories(BEN) if "猫" in memory.text)
+        assert ledger.lexical(BEN, "memory", "一只猫", 5) == [cat]
+        assert len(ledger.lexical(BEN, "turn", "utery", 5)) == 1
+        assert ledger.lexical(ANA, "turn", "boats", 5) != []
+        assert ledger.repair() == 0
+
+
+def test_failed_rewriting_of_words_keeps_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise RuntimeError("the power goes")
+
+    place = written_by(5, tmp_path)
+    monkeypatch.setattr(lexical, "put", breaks)
+    with pytest.raises(RuntimeError, match="the power goes"):
+        Ledger(place)
+    monkeypatch.undo()
+    assert version(place) == 5
+    with Ledger(place) as ledger:
+        assert len(ledger.lexical(BEN, "turn", "猫", 5)) == 1
 
 
 def test_failed_migration_keeps_old_version(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:

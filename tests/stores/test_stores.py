@@ -43,6 +43,8 @@ class TestChromaServer(Kit):
             Chroma(f"kit-{uuid.uuid4().hex}", EMBEDDINGS, client=client, collection_configuration=space)
         )
         client.close()
+        for part in (client, client._admin_client):  # Chroma stops using their connections, but leaves them open
+            part._server._session.close()
 
 
 class TestInMemoryVectorStore(Kit):
