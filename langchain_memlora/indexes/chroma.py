@@ -1,4 +1,4 @@
-"""The default index: an embedded Chroma collection in a folder that one memory opens at a time."""
+"""The default index: an embedded Chroma collection in a folder that one memory owns at a time."""
 
 from __future__ import annotations
 
@@ -101,17 +101,18 @@ class ChromaIndex(VectorStoreIndex):
             return self._open()
         except IndexDamagedError as error:
             _log.warning("%s It is rebuilt from the ledger.", error)
-        from chromadb.api.shared_system_client import SharedSystemClient
-
-        SharedSystemClient._identifier_to_system.pop(str(self._path), None)  # Chroma keeps clients that failed to start
         self._remove_files()
         return self._open()
 
     def _open(self) -> Chroma:
         import chromadb
+        from chromadb.api.shared_system_client import SharedSystemClient
         from chromadb.config import Settings
         from langchain_chroma import Chroma
 
+        # Chroma keeps clients that failed to start or were not closed; since then another process may have owned the folder.
+        for kept in (SharedSystemClient._identifier_to_system, SharedSystemClient._identifier_to_refcount):
+            kept.pop(str(self._path), None)
         self._is_new = not any(self._path.rglob("header.bin"))
         with self._explained():
             settings = Settings(anonymized_telemetry=False)

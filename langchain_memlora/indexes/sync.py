@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from langchain_memlora.errors import IndexDamagedError, IndexMismatchError, LedgerError
-from langchain_memlora.indexes.base import Entry, Index, Kind, entry_id
+from langchain_memlora.indexes.base import Index, Kind
+from langchain_memlora.indexes.entries import changed_entries
 from langchain_memlora.indexes.read_write_lock import ReadWriteLock
-from langchain_memlora.ledger import MEMORY, TURN, Ledger, said, said_after
-from langchain_memlora.types import MemoryState
+from langchain_memlora.ledger import Ledger
 
 SCHEMA = "1"
 DEFAULT = "default"
@@ -30,6 +30,52 @@ def forget_index(ledger: Ledger, name: str) -> None:
     """Allow an index to be rebuilt with another embedder or in another store."""
     for setting in (_EMBEDDER, _STORE):
         ledger.forget_setting(f"{setting}:{name}")
+
+
+def refuse_mismatch(ledger: Ledger, name: str, embedder: str, store_type: str) -> None:
+    """Refuse an index that was filled with another embedder or is in another store; a new one is recorded as given.
+
+    Raises:
+        IndexMismatchError: The ledger's index was filled with another embedder or schema, or is in another store.
+    """
+    made_with = f"{SCHEMA}/{embedder}"
+    known = ledger.setting(f"{_EMBEDDER}:{name}", made_with)
+    if known != made_with:
+        msg = (
+            f"The index {name!r} was built with {known} (schema/embedder), but {made_with} was requested. Pass the "
+            "original embedder, or empty the index (delete its folder) and call `rebuild` on a memory opened like this one."
+        )
+        raise IndexMismatchError(msg)
+    store = ledger.setting(f"{_STORE}:{name}", store_type)
+    if store != store_type:
+        msg = (
+            f"The vectors of this ledger are in {store}, but {store_type} was opened, which lacks them. Open the "
+            "memory as before (on the command line with --open), or call `rebuild` once to move them; then empty the old "
+            "store."
+        )
+        raise IndexMismatchError(msg)
+
+
+class LiveIndex(Protocol):
+    """What the rest of the package uses an index for: it is up to date with the ledger at every search."""
+
+    name: str
+
+    @property
+    def index(self) -> Index: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+    def catch_up(self) -> int: ...
+
+    def rebuild(self, progress: Progress | None = None) -> int: ...
+
+    def finish_erasure(self) -> None: ...
+
+    def nearest_each(self, query: str, user_id: str, kinds: Sequence[Kind], k: int) -> list[list[str]]: ...
+
+    def close(self) -> None: ...
 
 
 class SyncedIndex:
@@ -46,22 +92,7 @@ class SyncedIndex:
         self._writing = threading.RLock()  # acquired before `_lock`, never while holding it
         self._lock = ReadWriteLock()
         self._rebuilds = 0
-        made_with = f"{SCHEMA}/{embedder}"
-        known = ledger.setting(f"{_EMBEDDER}:{name}", made_with)
-        if known != made_with:
-            msg = (
-                f"The index {name!r} was built with {known} (schema/embedder), but {made_with} was requested. Pass the "
-                "original embedder, or empty the index (delete its folder) and call `rebuild` on a memory opened like this one."
-            )
-            raise IndexMismatchError(msg)
-        store = ledger.setting(f"{_STORE}:{name}", index.store_type)
-        if store != index.store_type:
-            msg = (
-                f"The vectors of this ledger are in {store}, but {index.store_type} was opened, which lacks them. Open the "
-                "memory as before (on the command line with --open), or call `rebuild` once to move them; then empty the old "
-                "store."
-            )
-            raise IndexMismatchError(msg)
+        refuse_mismatch(ledger, name, embedder, index.store_type)
         if self._rebuild_if_damaged(index.is_empty):
             ledger.forget_applied(name)
         if ledger.erasure_is_unfinished():
@@ -94,9 +125,18 @@ class SyncedIndex:
     def finish_erasure(self) -> None:
         """Remove erased items, bytes included if the store can do that, and rewrite the ledger's file."""
         with self._writing:
+            self.refill()
+            self._ledger.finish_erasure()
+
+    def refill(self) -> None:
+        """Write everything again to an emptied store, bytes included if it can do that; else apply the changes."""
+        with self._writing:
             self._clear()
             self.catch_up()
-            self._ledger.finish_erasure()
+
+    def close(self) -> None:
+        """Release the store."""
+        self.index.close()
 
     def nearest_each(self, query: str, user_id: str, kinds: Sequence[Kind], k: int) -> list[list[str]]:
         """Bring the index up to date and return its `nearest_each`."""
@@ -143,7 +183,7 @@ class SyncedIndex:
                 return applied
             after = seen
             while after >= seen:  # else another process has begun to refill the index
-                self._apply(changed)
+                self.index.write(*changed_entries(self._ledger, changed))
                 if self._ledger.mark_applied(self.name, max(seq, after), after=after):
                     break
                 after = self._ledger.applied(self.name)  # another process has written: its state may be newer
@@ -152,27 +192,3 @@ class SyncedIndex:
                 left = self._ledger.waiting(self.name)
                 total = max(total, left)
                 progress(total - left, total)
-
-    def _apply(self, changed: Mapping[tuple[str, str], None]) -> None:
-        memory_ids = [item for kind, item in changed if kind == MEMORY]
-        memories = self._ledger.any_memories(memory_ids)
-        entries = [
-            Entry(Kind.MEMORY, memory.id, memory.text, memory.scope, memory.observed_at)
-            for memory in memories
-            if memory.state is MemoryState.ACTIVE
-        ]
-        kept = {entry.item_id for entry in entries}
-        removed = [entry_id(Kind.MEMORY, item) for item in memory_ids if item not in kept]
-        turn_ids = [item for kind, item in changed if kind == TURN]
-        turns = self._ledger.turns(turn_ids)
-        before = self._ledger.previous_turns(list(turns))
-        for turn in turns.values():
-            if turn.words.strip():
-                window = said_after(before.get(turn.id), turn)
-                entries += [
-                    Entry(kind, turn.id, text, turn.scope, turn.observed_at)
-                    for kind, text in ((Kind.TURN, said(turn)), (Kind.WINDOW, window))
-                ]
-        erased = [item for item in turn_ids if item not in turns]
-        removed += [entry_id(kind, item) for item in erased for kind in (Kind.TURN, Kind.WINDOW)]
-        self.index.write(entries, removed)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, true, update
 
 from langchain_memlora.errors import ConflictError
 from langchain_memlora.ledger import erasure, lexical, memories, repair, retention, turns
@@ -127,10 +128,20 @@ class Ledger:
         with self.database.reading() as connection:
             return memories.turn_status(connection, ids)
 
-    def jobs(self, *statuses: str) -> list[Job]:
-        """Return the jobs in these states, oldest first."""
+    def jobs(self, *statuses: str, user_id: str | None = None) -> list[Job]:
+        """Return the jobs in these states, of all users or of one, oldest first."""
         with self.database.reading() as connection:
-            return turns.get_jobs(connection, statuses)
+            return turns.get_jobs(connection, statuses, user_id)
+
+    def processing(self, user_id: str) -> AbstractContextManager[None]:
+        """Hold a user's place: one thread of all processes reads this user's messages at a time, so each job is done once.
+
+        A killed process gives its place up. Jobs that others finished meanwhile are no longer pending.
+
+        Raises:
+            StoreInUseError: Another process held the place for ten minutes.
+        """
+        return self.database.exclusive(f"messages of {user_id}")
 
     def fail_job(self, job_id: str, error: str, bundle: str, *, attempts_allowed: int) -> None:
         """Count a failed attempt; after the last one allowed, the job is `failed` and waits for `retry`."""
@@ -142,10 +153,11 @@ class Ledger:
             connection.execute(update(jobs).where(unfinished).values(**values))
 
     def reopen_jobs(self, ids: Iterable[str]) -> None:
-        """Make failed jobs pending again."""
+        """Make failed jobs pending again; those that another process has finished stay done."""
         with self.database.writing() as connection:
             for job_id in ids:
-                connection.execute(update(jobs).where(jobs.c.id == job_id).values(status="pending", attempts=0))
+                unfinished = (jobs.c.id == job_id) & (jobs.c.status != "done")
+                connection.execute(update(jobs).where(unfinished).values(status="pending", attempts=0))
 
     # -- memories ------------------------------------------------------------------------------------------------
 
@@ -245,12 +257,21 @@ class Ledger:
 
     def changed_since(self, index: str, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int, int]:
         """Return the items (each once) that an index has not applied, its last applied change, and the last one returned."""
+        seen = self.applied(index)
+        changed, last = self.changes_after(seen, limit)
+        return changed, seen, last
+
+    def changes_after(self, seq: int, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int]:
+        """Return the items (each once) that changed after a change, and the number of the last change returned."""
         with self.database.reading() as connection:
-            seen = connection.execute(select(indexes.c.applied_seq).where(indexes.c.name == index)).scalar() or 0
-            rows = connection.execute(
-                select(changes).where(changes.c.seq > seen).order_by(changes.c.seq).limit(limit)
-            ).all()
-        return {(row.kind, row.item_id): None for row in rows}, seen, rows[-1].seq if rows else seen
+            later = select(changes).where(changes.c.seq > seq).order_by(changes.c.seq).limit(limit)
+            rows = connection.execute(later).all()
+        return {(row.kind, row.item_id): None for row in rows}, rows[-1].seq if rows else seq
+
+    def last_change(self) -> int:
+        """Return the number of the last change; 0 if there was none."""
+        with self.database.reading() as connection:
+            return connection.execute(select(func.max(changes.c.seq))).scalar() or 0
 
     def applied(self, index: str) -> int:
         """Return the last change that an index has applied; 0 for a new index."""
@@ -283,20 +304,37 @@ class Ledger:
             insert_new(connection, meta, {"key": key, "value": value})
             return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()
 
-    def forget_setting(self, key: str) -> None:
-        """Remove a setting, so that the next caller can fix it."""
+    def known_setting(self, key: str) -> str | None:
+        """Return a setting, or `None` if no caller has fixed it."""
+        with self.database.reading() as connection:
+            found: str | None = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+            return found
+
+    def replace_setting(self, key: str, value: str) -> None:
+        """Change a setting, in one transaction."""
         with self.database.writing() as connection:
             connection.execute(delete(meta).where(meta.c.key == key))
+            insert_new(connection, meta, {"key": key, "value": value})
+
+    def forget_setting(self, key: str, value: str | None = None) -> None:
+        """Remove a setting, so that the next caller can fix it; with a value, only if it has that one."""
+        mine = true() if value is None else meta.c.value == value
+        with self.database.writing() as connection:
+            connection.execute(delete(meta).where(meta.c.key == key, mine))
 
     def cached_vectors(self, embedder: str, texts: Sequence[str]) -> dict[str, list[float]]:
         """Return the cached vectors of this embedder, by text."""
+        return {text: list(array.array("f", found)) for text, found in self.cached_bytes(embedder, texts).items()}
+
+    def cached_bytes(self, embedder: str, texts: Sequence[str]) -> dict[str, bytes]:
+        """Return the cached vectors of this embedder, by text, as the bytes of 32-bit floats."""
         keys = {erasure.digest(content): content for content in texts}
         found = {}
         with self.database.reading() as connection:
             for chunk in chunks(list(keys)):
                 mine = (vectors.c.embedder == embedder) & vectors.c.text_sha256.in_(chunk)
-                for row in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(mine)):
-                    found[keys[row.text_sha256]] = list(array.array("f", row.vector))
+                for key, vector in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(mine)):
+                    found[keys[key]] = vector
         return found
 
     def cache_vectors(self, embedder: str, found: dict[str, list[float]]) -> None:
@@ -333,7 +371,7 @@ class Ledger:
     def erasure_is_unfinished(self) -> bool:
         """Return whether bytes of erased rows may remain in the files."""
         with self.database.reading() as connection:
-            return erasure.is_unfinished(connection)
+            return erasure.mark(connection) is not None
 
     def finish_erasure(self) -> None:
         """Rewrite the file, empty the write-ahead log and remove copies of damaged files; on PostgreSQL, rewrite the tables.
@@ -342,10 +380,11 @@ class Ledger:
             LedgerError: A reader holds an old state; the next opening, or erasing again, finishes it.
         """
         with self.database.writing() as connection:
+            mark = erasure.mark(connection)
             lexical.optimize(connection)
         self.database.shrink()
         with self.database.writing() as connection:
-            erasure.finish(connection)
+            erasure.finish(connection, mark)
 
     # -- export, backup and repair --------------------------------------------------------------------------------
 

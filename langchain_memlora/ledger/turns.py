@@ -101,9 +101,11 @@ def get_turns(
     return found
 
 
-def get_jobs(connection: Connection, statuses: Sequence[str]) -> list[Job]:
-    """Return the jobs in these states, oldest first."""
+def get_jobs(connection: Connection, statuses: Sequence[str], user_id: str | None = None) -> list[Job]:
+    """Return the jobs in these states, of all users or of one, oldest first."""
     query = select(jobs, scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id).join(scopes)
+    if user_id is not None:
+        query = query.where(scopes.c.user_id == user_id)
     return [
         Job(
             row.id,

@@ -16,12 +16,12 @@ from platformdirs import user_data_path
 from langchain_memlora.bundles import Bundle, Role, load_bundle
 from langchain_memlora.engines.base import Engine
 from langchain_memlora.engines.registry import named_engine
-from langchain_memlora.errors import ClosedError
+from langchain_memlora.errors import ClosedError, ForkedError, IndexMismatchError, StoreInUseError
 from langchain_memlora.experts import Captioner, Captions, Experts, VisionExpert
 from langchain_memlora.graph import Services
 from langchain_memlora.indexes import Index, VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.sync import DEFAULT, SyncedIndex
+from langchain_memlora.indexes.sync import DEFAULT, LiveIndex, Progress, SyncedIndex, forget_index
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.models import DEFAULT_EMBEDDER, default_embeddings, embedder_id
@@ -69,10 +69,11 @@ class Components:
             images=self.images,
         )
         self._given_index = index
-        self._synced: SyncedIndex | None = None
+        self._live: LiveIndex | None = None
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="memlora")
         self._frozen = False
+        self._pid = os.getpid()
         self.closed = False
 
     def _vision(
@@ -88,14 +89,22 @@ class Components:
         return Captions(captioner) if captioner else None
 
     def check_open(self) -> None:
-        """Refuse calls after `close`.
+        """Refuse calls after `close`, and in a process that was forked from the one that opened the memory.
 
         Raises:
             ClosedError: The memory was closed.
+            ForkedError: The memory was opened before a fork.
         """
+        if self.is_forked:
+            raise ForkedError.of("This memory", self._pid)
         if self.closed:
             msg = "This memory was closed. Make a new MemLoRAMemory; everything stored is still there."
             raise ClosedError(msg)
+
+    @property
+    def is_forked(self) -> bool:
+        """True in a process that was forked from the one that opened the memory."""
+        return self._pid != os.getpid()
 
     def threads(self) -> ThreadPoolExecutor:
         """Return the threads that run async verbs."""
@@ -108,18 +117,63 @@ class Components:
         shared = self.ledger.database.path is None and self._given_index is None
         return f"chroma:{platform.node()}:{self.path.absolute()}" if shared else DEFAULT
 
-    def index(self) -> SyncedIndex:
+    def index(self) -> LiveIndex:
         """Return the index, opened at first use: importing and opening Chroma takes seconds."""
         with self._opening:
-            if self._synced is None:
-                given = self._given_index
-                if given is None:
-                    from langchain_memlora.indexes.chroma import ChromaIndex
+            if self._live is None:
+                self._live = self._open_index()
+            return self._live
 
-                    given = ChromaIndex(self.path / "chroma", self.embeddings)
-                index = given if isinstance(given, Index) else VectorStoreIndex(given)
-                self._synced = SyncedIndex(index, self.ledger, self.embeddings.name, name=self.index_name)
-            return self._synced
+    def rebuild(self, progress: Progress | None = None) -> int:
+        """Write the index again, also with another embedder or in another store than before.
+
+        Raises:
+            StoreInUseError: It was made with another embedder, and another process uses it.
+        """
+        if self._live is None and self._given_index is None:
+            self._allow_another_embedder()
+        elif self._live is None:
+            forget_index(self.ledger, self.index_name)
+        return self.index().rebuild(progress)
+
+    def _allow_another_embedder(self) -> None:
+        try:
+            self._chroma(moving=True).close()
+        except StoreInUseError:  # with the same embedder, its owner writes it again
+            try:
+                self.index()
+            except IndexMismatchError as mismatch:
+                msg = "The index can't be moved to another embedder while another process uses it. Close that one first."
+                raise StoreInUseError(msg) from mismatch
+
+    def _open_index(self) -> LiveIndex:
+        given = self._given_index
+        if given is None:
+            from langchain_memlora.indexes.chroma import ChromaIndex
+            from langchain_memlora.indexes.shared import SharedIndex
+
+            return SharedIndex(
+                self._chroma,
+                self.ledger,
+                self.embeddings,
+                name=self.index_name,
+                store_type=ChromaIndex.store_type,
+            )
+        index = given if isinstance(given, Index) else VectorStoreIndex(given)
+        return SyncedIndex(index, self.ledger, self.embeddings.name, name=self.index_name)
+
+    def _chroma(self, *, moving: bool = False) -> SyncedIndex:
+        """Open the embedded Chroma, which one process owns at a time; with `moving`, whatever it was made with."""
+        from langchain_memlora.indexes.chroma import ChromaIndex
+
+        store = ChromaIndex(self.path / "chroma", self.embeddings)
+        try:
+            if moving:
+                forget_index(self.ledger, self.index_name)
+            return SyncedIndex(store, self.ledger, self.embeddings.name, name=self.index_name)
+        except BaseException:
+            store.close()
+            raise
 
     def warm(self) -> None:
         """Load models, open the index, and exempt loaded objects from garbage collection."""
@@ -139,7 +193,7 @@ class Components:
         if self._vision_engine:
             self._vision_engine.close()
         self._threads.shutdown(wait=True)
-        if self._synced:
-            self._synced.index.close()
+        if self._live:
+            self._live.close()
         if self._owns_ledger:
             self.ledger.close()

@@ -24,7 +24,6 @@ from langchain_memlora.graph.answer import is_known
 from langchain_memlora.graph.answer_from_image import SHOWN
 from langchain_memlora.graph.state import RespondInput
 from langchain_memlora.indexes import Index
-from langchain_memlora.indexes.sync import forget_index
 from langchain_memlora.intake import as_picture, read_picture
 from langchain_memlora.intake.messages import Redact, check_name, check_text, redacted, to_scope, to_turns
 from langchain_memlora.ledger import Imported, Ledger, NewOperation, Retention
@@ -223,8 +222,8 @@ class MemLoRAMemory:
         """Delete all memories that a scope can read."""
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
-        self._writer.settle(scope.user_id)
-        operations = self.ledger.delete_all(scope)
+        with self._writer.after_earlier(scope.user_id):
+            operations = self.ledger.delete_all(scope)
         self.services.index().catch_up()
         return operations
 
@@ -262,14 +261,17 @@ class MemLoRAMemory:
         """Rebuild the vector index from the ledger, also with another embedder or store; returns the number of items written.
 
         The previous store is not emptied. Empty a store that held vectors of another embedder first.
-        After an interruption, the next call continues.
+        After an interruption, the next call continues. If another process owns the embedded index, this one computes what
+        is missing, and the owner writes it at its next call.
 
         Args:
             progress: Called with the number of changes applied, and their total.
+
+        Raises:
+            StoreInUseError: The index was made with another embedder, and another process uses it.
         """
         self._check_open()
-        forget_index(self.ledger, self._components.index_name)
-        return self.services.index().rebuild(progress)
+        return self._components.rebuild(progress)
 
     def reread(self, progress: Callable[[int, int], None] | None = None) -> Reread:
         """Read stored messages again with the current bundle, for all users.
@@ -541,8 +543,9 @@ class MemLoRAMemory:
         """Stop the workers and close the stores. Closing twice is fine.
 
         Background jobs in progress are finished; waiting ones stay on disk for the next opening. To finish all, `flush` first.
+        In a forked process it does nothing, since everything open is the parent's.
         """
-        if not self._components.closed:
+        if not self._components.closed and not self._components.is_forked:
             self._components.closed = True
             self._writer.close()
             self._components.close()

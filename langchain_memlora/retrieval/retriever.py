@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from langchain_memlora.indexes.base import Kind
-from langchain_memlora.indexes.sync import SyncedIndex
+from langchain_memlora.indexes.sync import LiveIndex
 from langchain_memlora.ledger import Ledger, TurnStatus
 from langchain_memlora.retrieval.fusion import fuse
 from langchain_memlora.types import Hit, Memory, Scope, Turn
@@ -36,7 +36,7 @@ class Retriever:
     depth = DEPTH
     """Length of the rankings that candidates are taken from."""
 
-    def __init__(self, ledger: Ledger, index: Callable[[], SyncedIndex]) -> None:
+    def __init__(self, ledger: Ledger, index: Callable[[], LiveIndex]) -> None:
         self._ledger = ledger
         self._index = index
 
