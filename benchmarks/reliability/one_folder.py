@@ -233,7 +233,9 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=None, help="kills of the owner; default: one for 200 operations")
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--scratch", type=Path, default=None, help="where stores are made; default: the temporary folder")
+    parser.add_argument(
+        "--scratch", type=Path, default=None, help="where stores are made; default: the temporary folder"
+    )
     options = parser.parse_args()
     from benchmarks.reliability.pieces import added
 

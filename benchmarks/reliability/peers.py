@@ -1,6 +1,6 @@
 """Processes that use one folder at once, each told what to do by the process that started it.
 
-They are forked from a server process that has imported everything and opened nothing, so starting one costs a fraction of a second.
+They are forked from a server process that has imported everything and opened nothing, so each starts in a fraction of a second.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def sees(memory: MemLoRAMemory, user: str, text: str, message_id: str) -> list[s
 
 
 def _serve(pipe: Any, folder: Path, open_memory: Open) -> None:
-    verbs = {"owns_store": owns_store, "sees": sees}
+    verbs = {"run": _run, "sees": sees}
     with open_memory(folder) as memory:
         while call := pipe.recv():
             verb, given, options = call
@@ -104,6 +104,10 @@ def _serve(pipe: Any, folder: Path, open_memory: Open) -> None:
             except Exception as error:
                 done, value = False, error
             pipe.send((done, value, owns_store(memory)))
+
+
+def _run(memory: MemLoRAMemory, function: Callable[..., Any], *given: Any) -> Any:
+    return function(memory, *given)
 
 
 def _method(name: str, memory: MemLoRAMemory, *given: Any, **options: Any) -> Any:

@@ -171,7 +171,7 @@ class Engine(ABC):
 
     def _put(self, job: _Job | _Chat) -> None:
         if self._worker and self._worker_pid != os.getpid():  # the child has no worker thread, so it would wait forever
-            raise ForkedError.of(f"This {type(self).__name__}", self._worker_pid)
+            raise ForkedError.of("This " + type(self).__name__, self._worker_pid)
         with self._lock:
             if self._closed:
                 msg = f"This {type(self).__name__} was closed; make a new one."

@@ -153,7 +153,9 @@ class SharedIndex:
         except IndexMismatchError as error:
             if is_first:
                 raise
-            self._is_refused = True  # another process has filled it with another embedder; the ledger has this one's vectors
+            self._is_refused = (
+                True  # another process has filled it with another embedder; the ledger has this one's vectors
+            )
             _log.warning("%s Until then this memory searches the vectors in the ledger.", error)
             return None
         finally:

@@ -82,7 +82,7 @@ class Database(ABC):
     def _refuse_forked(self) -> None:
         """Refuse calls in a child that inherited the open connections: they would corrupt each other's transactions."""
         if self.is_forked:
-            raise ForkedError.of(f"The ledger {self.place}", self._pid)
+            raise ForkedError.of("The ledger " + self.place, self._pid)
 
     def _prepare(self) -> None:
         """Create the tables, or migrate those of an older version."""

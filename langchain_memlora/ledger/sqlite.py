@@ -30,7 +30,7 @@ class SQLiteDatabase(Database):
     def __init__(self, path: Path, durability: Durability = "full") -> None:
         self.path: Path = path
         if before := _inherited.get(path.absolute()):
-            raise ForkedError.of(f"The ledger {path}", before._pid)
+            raise ForkedError.of("The ledger " + str(path), before._pid)
         interrupted = _has_log(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

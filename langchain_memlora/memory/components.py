@@ -143,7 +143,9 @@ class Components:
             try:
                 self.index()
             except IndexMismatchError as mismatch:
-                msg = "The index can't be moved to another embedder while another process uses it. Close that one first."
+                msg = (
+                    "The index can't be moved to another embedder while another process uses it. Close that one first."
+                )
                 raise StoreInUseError(msg) from mismatch
 
     def _open_index(self) -> LiveIndex:
