@@ -237,7 +237,7 @@ def main() -> None:
         "--scratch", type=Path, default=None, help="where stores are made; default: the temporary folder"
     )
     options = parser.parse_args()
-    from benchmarks.reliability.pieces import added
+    from benchmarks.reliability.pieces import added  # imports this module
 
     found: dict[str, Any] = {}
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Processes that use one folder at once, each told what to do by the process that started it.
+"""Processes that use one folder at once, and do what the process that started them asks for.
 
 They are forked from a server process that has imported everything and opened nothing, so each starts in a fraction of a second.
 """

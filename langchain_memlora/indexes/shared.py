@@ -11,7 +11,6 @@ import contextlib
 import logging
 import threading
 import time
-import uuid
 import weakref
 from collections.abc import Callable, Sequence
 
@@ -25,7 +24,6 @@ from langchain_memlora.ledger import Ledger
 
 ANSWER_SECONDS = 60
 POLL_SECONDS = 0.25
-_CLEAR = "clear"  # a ledger setting: another process asks the owner to erase the store's bytes
 _log = logging.getLogger(__name__)
 
 
@@ -115,21 +113,11 @@ class SharedIndex:
         Raises:
             StoreInUseError: The owner did not answer.
         """
-        self._vectors.forget()
-        key, request = f"{_CLEAR}:{self.name}", uuid.uuid4().hex
-        self._ledger.replace_setting(key, request)
-        end = time.monotonic() + ANSWER_SECONDS
-        while not (owner := self._owner()) and self._ledger.known_setting(key):
-            if time.monotonic() > end:
-                msg = (
-                    "What was to be erased is gone from the ledger, but the process that owns the vector index has not erased "
-                    f"it there within {ANSWER_SECONDS} s. End that process if it hangs, and call this again."
-                )
-                raise StoreInUseError(msg)
-            time.sleep(POLL_SECONDS / 5)
+        if not (owner := self._owner()):
+            self._vectors.forget()
+            owner = self._ask_owner()
         if owner:
             owner.finish_erasure()
-            self._ledger.forget_setting(key, request)
         else:
             self._ledger.finish_erasure()
 
@@ -153,9 +141,7 @@ class SharedIndex:
         except IndexMismatchError as error:
             if is_first:
                 raise
-            self._is_refused = (
-                True  # another process has filled it with another embedder; the ledger has this one's vectors
-            )
+            self._is_refused = True  # it was filled with another embedder meanwhile; the ledger has this one's vectors
             _log.warning("%s Until then this memory searches the vectors in the ledger.", error)
             return None
         finally:
@@ -167,12 +153,28 @@ class SharedIndex:
         self._answering.start()
         return self._owned
 
+    def _ask_owner(self) -> SyncedIndex | None:
+        """Ask the owner to erase the store's bytes, and wait; return the store if the owner has ended instead."""
+        request = self._ledger.requests.ask(self.name)
+        end = time.monotonic() + ANSWER_SECONDS
+        while self._ledger.requests.open(self.name):
+            if owner := self._owner():
+                self._ledger.requests.answer(self.name, request)
+                return owner
+            if time.monotonic() > end:
+                msg = (
+                    "What was to be erased is gone from the ledger, but the process that owns the vector index has not erased "
+                    f"it there within {ANSWER_SECONDS} s. End that process if it hangs, and call this again."
+                )
+                raise StoreInUseError(msg)
+            time.sleep(POLL_SECONDS / 5)
+        return None
+
     def _clear_if_asked(self) -> None:
         """Erase the store's bytes if another process has asked for it."""
-        key = f"{_CLEAR}:{self.name}"
-        if (request := self._ledger.known_setting(key)) and self._owned:
+        if (request := self._ledger.requests.open(self.name)) and self._owned:
             self._owned.refill()
-            self._ledger.forget_setting(key, request)
+            self._ledger.requests.answer(self.name, request)
 
     def _cache_vectors(self, progress: Progress | None = None) -> int:
         """Compute the vectors of changed items that the ledger lacks; return the number of items."""

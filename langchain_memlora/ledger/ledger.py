@@ -9,14 +9,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import delete, func, select, true, update
+from sqlalchemy import delete, func, select, update
 
 from langchain_memlora.errors import ConflictError
-from langchain_memlora.ledger import erasure, lexical, memories, repair, retention, turns
+from langchain_memlora.ledger import erasure, job_states, lexical, memories, repair, retention, turns
 from langchain_memlora.ledger.connect import open_database
 from langchain_memlora.ledger.database import Durability
 from langchain_memlora.ledger.memories import NewOperation, TurnStatus
 from langchain_memlora.ledger.reading import Reading, note_read, replaced_by_reading
+from langchain_memlora.ledger.requests import Requests
 from langchain_memlora.ledger.retention import Retention
 from langchain_memlora.ledger.rows import chunks, insert_new, now, readable_by, scope_id, select_turns, to_turn
 from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, operations, scopes, vectors
@@ -26,18 +27,6 @@ from langchain_memlora.ledger.stream import read_stream, write_stream
 from langchain_memlora.ledger.transfer import Imported, Importer, records
 from langchain_memlora.ledger.turns import Cut, Job
 from langchain_memlora.types import Event, Memory, Operation, Scope, Turn
-
-
-class AlreadyDoneError(ConflictError):
-    """Another writer has already finished a job.
-
-    Attributes:
-        job_id: The job.
-    """
-
-    def __init__(self, message: str, job_id: str) -> None:
-        super().__init__(message)
-        self.job_id = job_id
 
 
 class Ledger:
@@ -67,6 +56,7 @@ class Ledger:
     def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
         self.database = open_database(path, durability)
         self.reading = Reading(self.database)
+        self.requests = Requests(self.database)
 
     def close(self) -> None:
         """Close the database."""
@@ -146,18 +136,12 @@ class Ledger:
     def fail_job(self, job_id: str, error: str, bundle: str, *, attempts_allowed: int) -> None:
         """Count a failed attempt; after the last one allowed, the job is `failed` and waits for `retry`."""
         with self.database.writing() as connection:
-            attempts = (connection.execute(select(jobs.c.attempts).where(jobs.c.id == job_id)).scalar() or 0) + 1
-            status = "failed" if attempts >= attempts_allowed else "pending"
-            values = {"attempts": attempts, "status": status, "error": error, "bundle": bundle}
-            unfinished = (jobs.c.id == job_id) & (jobs.c.status != "done")
-            connection.execute(update(jobs).where(unfinished).values(**values))
+            job_states.fail(connection, job_id, error, bundle, attempts_allowed)
 
     def reopen_jobs(self, ids: Iterable[str]) -> None:
         """Make failed jobs pending again; those that another process has finished stay done."""
         with self.database.writing() as connection:
-            for job_id in ids:
-                unfinished = (jobs.c.id == job_id) & (jobs.c.status != "done")
-                connection.execute(update(jobs).where(unfinished).values(status="pending", attempts=0))
+            job_states.reopen(connection, ids)
 
     # -- memories ------------------------------------------------------------------------------------------------
 
@@ -199,16 +183,7 @@ class Ledger:
                     f"Memories of {scope.user_id!r} have changed (revision {found}, expected {expected}). Decide again."
                 )
                 raise ConflictError(msg)
-            for job_id in done:
-                mine = (jobs.c.id == job_id) & (jobs.c.status != "done")
-                closed = connection.execute(
-                    update(jobs)
-                    .where(mine)
-                    .values(status="done", error=None, bundle=bundle, attempts=jobs.c.attempts + 1)
-                )
-                if closed.rowcount != 1:
-                    msg = f"Job {job_id} was already finished by another writer, which stored its memories. Do nothing."
-                    raise AlreadyDoneError(msg, job_id)
+            job_states.close(connection, done, bundle)
             replaced = replaced_by_reading(connection, [key for key in reread if key not in unread])
             note_read(connection, [*turns.turns_of(connection, done), *reread], unread)
             return [*memories.apply(connection, scope, batch), *memories.withdraw(connection, scope, replaced)]
@@ -304,23 +279,10 @@ class Ledger:
             insert_new(connection, meta, {"key": key, "value": value})
             return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()
 
-    def known_setting(self, key: str) -> str | None:
-        """Return a setting, or `None` if no caller has fixed it."""
-        with self.database.reading() as connection:
-            found: str | None = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
-            return found
-
-    def replace_setting(self, key: str, value: str) -> None:
-        """Change a setting, in one transaction."""
+    def forget_setting(self, key: str) -> None:
+        """Remove a setting, so that the next caller can fix it."""
         with self.database.writing() as connection:
             connection.execute(delete(meta).where(meta.c.key == key))
-            insert_new(connection, meta, {"key": key, "value": value})
-
-    def forget_setting(self, key: str, value: str | None = None) -> None:
-        """Remove a setting, so that the next caller can fix it; with a value, only if it has that one."""
-        mine = true() if value is None else meta.c.value == value
-        with self.database.writing() as connection:
-            connection.execute(delete(meta).where(meta.c.key == key, mine))
 
     def cached_vectors(self, embedder: str, texts: Sequence[str]) -> dict[str, list[float]]:
         """Return the cached vectors of this embedder, by text."""

@@ -48,7 +48,8 @@ class MemLoRAMemory:
     """Long-term memory on this machine: one small model, with one LoRA expert per operation.
 
     Args:
-        path: Folder of the ledger and the index. Default: `MEMLORA_HOME`, else the user's data folder.
+        path: Folder of the ledger and the index. Default: `MEMLORA_HOME`, else the user's data folder. Any number of
+            processes on this machine may use it at once.
         experts: A bundle, its name or its path.
         engine: Runs the models: an `Engine`, `transformers` (the default), `openvino`, `auto` for the fastest installed, or the
             address of a server that holds the experts, such as `http://127.0.0.1:8000/v1`.
@@ -141,12 +142,13 @@ class MemLoRAMemory:
                 `flush`, `retry` and `memlora doctor`.
 
         On disk means synced (`fsync` at each commit), so that it survives a power cut; `Ledger(path, durability="normal")`
-        is faster and survives only a killed process. Work that a crash or `close` interrupts is finished, once, before the
-        first `add`, `flush` or `retry` of the next opening.
+        is faster and survives only a killed process. Work that a crash or `close` interrupts is finished, once and in order,
+        before the user's next `add`, or by `flush` or `retry`, in any process that uses the folder.
 
         Raises:
             InvalidInputError: An argument can't be used as given; nothing was stored.
             EngineError: The model failed. The messages are stored, and `retry` finishes the work.
+            StoreInUseError: Another process has read this user's messages for ten minutes; nothing was stored.
         """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
@@ -334,6 +336,7 @@ class MemLoRAMemory:
 
         Raises:
             LedgerError: The log could not be emptied because others are reading. Call it again.
+            StoreInUseError: Another process owns the embedded index and did not answer for a minute. End it, and call it again.
         """
         self._check_open()
         return self._erase(to_scope(user_id).user_id)
