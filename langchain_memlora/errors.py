@@ -32,7 +32,7 @@ from __future__ import annotations
 import os
 import warnings
 from importlib import import_module
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,10 +125,10 @@ class ClosedError(MemLoRAError):
 class ForkedError(MemLoRAError):
     """A memory, ledger or engine that was opened before a fork was used in the child process."""
 
-    @classmethod
-    def of(cls, what: str, opener: int) -> Self:
+    @staticmethod
+    def of(what: str, opener: int) -> ForkedError:
         """Return the error for something opened in the process `opener`."""
-        return cls(
+        return ForkedError(
             f"{what} was opened in process {opener} and can't be used in process {os.getpid()}, which was forked from it: "
             "threads and open files do not survive a fork. Open the memory after the fork, in each process, or start processes "
             "with multiprocessing's method `spawn`."
