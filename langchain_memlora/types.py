@@ -69,6 +69,7 @@ class Turn:
         captions: A caption for each of them; empty until they are captioned.
         outdated: Parts of `words`, as offsets, that a later message replaced while others still hold; only search sets it.
         unread: Why it is still to be read for facts; empty if it is not.
+        seq: Its row number in the ledger, which grows in the order of `add`; 0 before it is stored.
     """
 
     id: str
@@ -85,6 +86,7 @@ class Turn:
     metadata: dict[str, Any] = field(default_factory=dict)
     outdated: tuple[tuple[int, int], ...] = ()
     unread: Unread = ""
+    seq: int = field(default=0, compare=False)
 
     @property
     def words(self) -> str:

@@ -22,7 +22,7 @@ HEAVY = ("torch", "transformers", "peft")
 MAY_BE_HEAVY = {"engines", "models", "lab"}
 MAX_LINES = 400
 # Modules that each part may import besides itself, also for type checking only. `engines.base` is an interface.
-LEAVES = {"errors", "types", "logs", "text", "_version"}
+LEAVES = {"errors", "types", "logs", "text", "metadata", "_version"}
 STORED = LEAVES | {"ledger", "indexes"}
 GRAPH = STORED | {"bundles", "experts", "retrieval", "intake", "engines.base"}
 MEMORY = GRAPH | {"graph", "models", "engines.registry"}
@@ -32,6 +32,7 @@ ARROWS = {
     "_version": set(),
     "logs": {"errors"},
     "text": set(),
+    "metadata": set(),
     "intake": LEAVES,
     "bundles": LEAVES,
     "ledger": LEAVES,

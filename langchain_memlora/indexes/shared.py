@@ -32,6 +32,7 @@ class SharedIndex:
 
     Args:
         open_store: Opens the store and fills it; raises `StoreInUseError` while another process owns it.
+        vectors: Searches the ledger's vectors while another process owns the store.
         store_type: The type of the store, compared with the ledger's record by processes that don't own it.
 
     Raises:
@@ -43,6 +44,7 @@ class SharedIndex:
         open_store: Callable[[], SyncedIndex],
         ledger: Ledger,
         embeddings: CachedEmbeddings,
+        vectors: LedgerVectors,
         *,
         name: str,
         store_type: str,
@@ -51,7 +53,7 @@ class SharedIndex:
         self._open_store = open_store
         self._ledger = ledger
         self._embeddings = embeddings
-        self._vectors = LedgerVectors(ledger, embeddings)
+        self._vectors = vectors
         self._owned: SyncedIndex | None = None
         self._answering: threading.Thread | None = None
         self._is_refused = False
@@ -103,7 +105,6 @@ class SharedIndex:
         if owner := self._owner():
             return owner.rebuild(progress)
         self._ledger.forget_applied(self.name)
-        self._vectors.forget()
         self._seen = 0
         return self._cache_vectors(progress)
 
@@ -113,10 +114,7 @@ class SharedIndex:
         Raises:
             StoreInUseError: The owner did not answer.
         """
-        if not (owner := self._owner()):
-            self._vectors.forget()
-            owner = self._ask_owner()
-        if owner:
+        if owner := self._owner() or self._ask_owner():
             owner.finish_erasure()
         else:
             self._ledger.finish_erasure()
@@ -146,7 +144,6 @@ class SharedIndex:
             return None
         finally:
             self._taking.release()
-        self._vectors.forget()
         self._answering = threading.Thread(
             target=_answer, args=(weakref.ref(self), self._closed), name="memlora-index", daemon=True
         )

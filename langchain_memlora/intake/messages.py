@@ -13,6 +13,7 @@ from langchain_core.messages import BaseMessage, convert_to_messages
 
 from langchain_memlora.errors import InvalidImageError, InvalidInputError, MissingUserError
 from langchain_memlora.intake import ImageStore, as_picture, read_picture
+from langchain_memlora.metadata import as_stored
 from langchain_memlora.types import Failure, Scope, Turn
 
 Redact = Callable[[str], str]
@@ -193,9 +194,9 @@ def _moment(observed_at: datetime | None) -> tuple[datetime, Any]:
 
 
 def _plain(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Convert metadata to JSON values, other values to strings, as they will be read back from disk."""
+    """Convert metadata to JSON values, as they will be read back from disk."""
     try:
-        return json.loads(json.dumps(dict(metadata or {}), default=str))
+        return json.loads(json.dumps(as_stored(dict(metadata or {}))))
     except (TypeError, ValueError, RecursionError) as error:
         msg = f"metadata={metadata!r:.80} can't be stored ({error}). Pass a dict with string keys."
         raise InvalidInputError(msg) from error

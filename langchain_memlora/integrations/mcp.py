@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -119,10 +119,14 @@ class _Tools:
         self,
         query: Annotated[str, Field(description="The search query: a question or key words.")],
         k: Annotated[int, Field(description="At most this many items.", ge=1, le=50)] = 5,
+        filters: Annotated[
+            dict[str, Any] | None,
+            Field(description='What the metadata of items must meet: {"topic": "work", "week": {"$gte": 12}}.'),
+        ] = None,
     ) -> Found:
         """Search what the user said in earlier conversations: memories and messages, best match first."""
         with _readable():
-            hits = await self._memory.asearch(query, user_id=self._user, k=k)
+            hits = await self._memory.asearch(query, user_id=self._user, k=k, filters=filters)
         return Found(items=[_found(hit) for hit in hits])
 
     async def add_memory(

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, SkipValidation
 from langchain_memlora.intake.messages import to_scope
 from langchain_memlora.memory.protocol import MemoryLike
 from langchain_memlora.retrieval.dates import annotate
+from langchain_memlora.retrieval.filters import parse_filters
 from langchain_memlora.types import Hit
 
 
@@ -28,7 +29,8 @@ class MemLoRARetriever(BaseRetriever):
         user_id: The owner of the memories.
         k: Return at most this many documents; `retriever.invoke(question, k=3)` overrides it.
         include: `both`, or only `memories` or `turns`.
-        filters: Metadata that documents must have, by equality.
+        filters: What the metadata of documents must meet, as in `MemLoRAMemory.search`; `retriever.invoke(question,
+            filters={...})` overrides it.
 
     Raises:
         MissingUserError: `user_id` is not a usable id.
@@ -57,21 +59,33 @@ class MemLoRARetriever(BaseRetriever):
     def __init__(self, **fields: Any) -> None:
         # Checked here and not by pydantic, which would wrap the error.
         to_scope(fields.get("user_id"), fields.get("agent_id"), fields.get("run_id"))
+        parse_filters(fields.get("filters"))
         super().__init__(**fields)
 
     def _get_relevant_documents(
-        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,
+        k: int | None = None,
+        filters: dict[str, Any] | None = None,
     ) -> list[Document]:
-        return [_document(hit) for hit in self.memory.search(query, **self._arguments(k))]
+        return [_document(hit) for hit in self.memory.search(query, **self._arguments(k, filters))]
 
     async def _aget_relevant_documents(
-        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
+        self,
+        query: str,
+        *,
+        run_manager: AsyncCallbackManagerForRetrieverRun,
+        k: int | None = None,
+        filters: dict[str, Any] | None = None,
     ) -> list[Document]:
-        return [_document(hit) for hit in await self.memory.asearch(query, **self._arguments(k))]
+        return [_document(hit) for hit in await self.memory.asearch(query, **self._arguments(k, filters))]
 
-    def _arguments(self, k: int | None) -> dict[str, Any]:
+    def _arguments(self, k: int | None, filters: dict[str, Any] | None) -> dict[str, Any]:
         scope = {"user_id": self.user_id, "agent_id": self.agent_id, "run_id": self.run_id}
-        return {**scope, "k": self.k if k is None else k, "include": self.include, "filters": self.filters}
+        chosen = self.filters if filters is None else filters
+        return {**scope, "k": self.k if k is None else k, "include": self.include, "filters": chosen}
 
 
 def _document(hit: Hit) -> Document:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from langchain_memlora.integrations.owner import Owner, UserId
 from langchain_memlora.integrations.prompting import as_reference
 from langchain_memlora.logs import loggable_error
 from langchain_memlora.retrieval.dates import annotate, format_day
+from langchain_memlora.retrieval.filters import parse_filters
 from langchain_memlora.types import Hit, Memory, Turn
 
 if TYPE_CHECKING:
@@ -40,7 +41,13 @@ _DESCRIPTIONS = {
 
 
 def memory_tools(
-    memory: MemoryLike, *, user_id: UserId, agent_id: str | None = None, run_id: str | None = None, k: int = 5
+    memory: MemoryLike,
+    *,
+    user_id: UserId,
+    agent_id: str | None = None,
+    run_id: str | None = None,
+    k: int = 5,
+    filters: Mapping[str, Any] | None = None,
 ) -> list[BaseTool]:
     """Make the tools `search_memory`, `save_memory`, `update_memory` and `forget_memory`.
 
@@ -51,9 +58,11 @@ def memory_tools(
         agent_id: Saved memories belong to this agent; those of other agents are neither found nor changed.
         run_id: Likewise for a run or session.
         k: A search returns at most this many hits.
+        filters: What the metadata of hits must meet, as in `MemLoRAMemory.search`; the model can't change it.
 
     Raises:
         MissingUserError: `user_id` is not a usable id; or, at a call, its function returned none.
+        InvalidInputError: The filter can't be used.
 
     Example:
         ```python
@@ -64,7 +73,8 @@ def memory_tools(
             print(save.invoke({"fact": "User is allergic to nuts."}))
         ```
     """
-    actions = _Actions(memory, Owner(user_id, agent_id, run_id), k)
+    parse_filters(filters)
+    actions = _Actions(memory, Owner(user_id, agent_id, run_id), k, filters)
     functions: dict[str, Callable[..., str]] = {
         SEARCH: actions.search,
         SAVE: actions.save,
@@ -80,13 +90,13 @@ def memory_tools(
 class _Actions:
     """The functions behind the tools. LangChain makes schemas from their signatures; `runtime` is injected and in none."""
 
-    def __init__(self, memory: MemoryLike, owner: Owner, k: int) -> None:
-        self._memory, self._owner, self._k = memory, owner, k
+    def __init__(self, memory: MemoryLike, owner: Owner, k: int, filters: Mapping[str, Any] | None) -> None:
+        self._memory, self._owner, self._k, self._filters = memory, owner, k, filters
 
     def search(self, query: str, runtime: ToolRuntime[Any, Any] = None) -> str:  # type: ignore[assignment]
         scope = self._owner.scope(runtime)
         with _readable():
-            hits = self._memory.search(query, **asdict(scope), k=self._k)
+            hits = self._memory.search(query, **asdict(scope), k=self._k, filters=self._filters)
         if not hits:
             return "Nothing is remembered about this."
         return as_reference("\n".join(line for hit in hits for line in _lines(hit)), REFERENCE)

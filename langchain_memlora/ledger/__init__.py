@@ -7,6 +7,7 @@ from langchain_memlora.ledger.memories import NewOperation, TurnStatus, new_id
 from langchain_memlora.ledger.reading import Closed, Reading, ReadingCounts
 from langchain_memlora.ledger.retention import Retention
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, now, said, said_after
+from langchain_memlora.ledger.selection import Selection
 from langchain_memlora.ledger.transfer import Imported
 from langchain_memlora.ledger.turns import Job
 
@@ -23,6 +24,7 @@ __all__ = [
     "Reading",
     "ReadingCounts",
     "Retention",
+    "Selection",
     "TurnStatus",
     "new_id",
     "now",

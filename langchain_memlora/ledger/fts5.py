@@ -6,6 +6,7 @@ punctuation as syntax.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
@@ -22,11 +23,17 @@ def insert(connection: Connection, row: int, owner: str, content: str, item_id: 
     connection.execute(statement, {"row": row, "owner": owner, "text": content, "item": item_id})
 
 
-def search(connection: Connection, owner: str, words: Sequence[str], limit: int) -> list[str]:
-    """Return the ids of the items that match best (BM25), best first."""
+def search(
+    connection: Connection, owner: str, words: Sequence[str], limit: int, rows: Sequence[int] | None = None
+) -> list[str]:
+    """Return the ids of the items that match best (BM25), best first; with `rows`, only of these rows."""
     terms = " OR ".join(f'"{word}"' for word in words)
-    found = connection.execute(
-        text("SELECT item_id FROM lexical WHERE lexical MATCH :match ORDER BY bm25(lexical, 0.0, 1.0) LIMIT :limit"),
-        {"match": f'owner:"{owner}" AND text:({terms})', "limit": limit},
+    # `+` keeps SQLite from running one full-text search a row.
+    within = "" if rows is None else "AND +rowid IN (SELECT value FROM json_each(:rows))"
+    query = (
+        f"SELECT item_id FROM lexical WHERE lexical MATCH :match {within} ORDER BY bm25(lexical, 0.0, 1.0) LIMIT :limit"
     )
-    return list(found.scalars())
+    asked = {"match": f'owner:"{owner}" AND text:({terms})', "limit": limit}
+    return list(
+        connection.execute(text(query), asked if rows is None else {**asked, "rows": json.dumps(rows)}).scalars()
+    )

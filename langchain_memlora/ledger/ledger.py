@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,7 @@ from types import TracebackType
 from sqlalchemy import delete, func, select, update
 
 from langchain_memlora.errors import ConflictError
-from langchain_memlora.ledger import erasure, job_states, lexical, memories, repair, retention, turns
+from langchain_memlora.ledger import erasure, job_states, lexical, memories, repair, retention, turns, vector_cache
 from langchain_memlora.ledger.connect import open_database
 from langchain_memlora.ledger.database import Durability
 from langchain_memlora.ledger.memories import NewOperation, TurnStatus
@@ -23,6 +23,7 @@ from langchain_memlora.ledger.rows import chunks, insert_new, now, readable_by, 
 from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, operations, scopes, vectors
 from langchain_memlora.ledger.schema import memories as memories_table
 from langchain_memlora.ledger.schema import turns as turns_table
+from langchain_memlora.ledger.selection import Selections
 from langchain_memlora.ledger.stream import read_stream, write_stream
 from langchain_memlora.ledger.transfer import Imported, Importer, records
 from langchain_memlora.ledger.turns import Cut, Job
@@ -57,6 +58,7 @@ class Ledger:
         self.database = open_database(path, durability)
         self.reading = Reading(self.database)
         self.requests = Requests(self.database)
+        self.selections = Selections(self.database)
 
     def close(self) -> None:
         """Close the database."""
@@ -223,10 +225,13 @@ class Ledger:
         with self.database.reading() as connection:
             return memories.history(connection, condition)
 
-    def lexical(self, scope: Scope, kind: str, query: str, limit: int) -> list[str]:
-        """Return the ids of a user's turns or memories that match a query's words, best first."""
+    def lexical(
+        self, scope: Scope, kind: str, query: str, limit: int, among: Mapping[str, int] | None = None
+    ) -> list[str]:
+        """Return the ids of a user's turns or memories that match a query's words, best first; `among` is of a `Selection`."""
         with self.database.reading() as connection:
-            return lexical.search(connection, scope.user_id, kind, query, limit)
+            rows = None if among is None else among.values()
+            return lexical.search(connection, scope.user_id, kind, query, limit, rows)
 
     # -- indexes and vector cache --------------------------------------------------------------------------------
 
@@ -290,24 +295,14 @@ class Ledger:
 
     def cached_bytes(self, embedder: str, texts: Sequence[str]) -> dict[str, bytes]:
         """Return the cached vectors of this embedder, by text, as the bytes of 32-bit floats."""
-        keys = {erasure.digest(content): content for content in texts}
-        found = {}
         with self.database.reading() as connection:
-            for chunk in chunks(list(keys)):
-                mine = (vectors.c.embedder == embedder) & vectors.c.text_sha256.in_(chunk)
-                for key, vector in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(mine)):
-                    found[keys[key]] = vector
-        return found
+            return vector_cache.read(connection, embedder, texts)
 
     def cache_vectors(self, embedder: str, found: dict[str, list[float]]) -> None:
         """Keep vectors, so that no text is embedded twice."""
-        rows = [
-            {"embedder": embedder, "text_sha256": erasure.digest(content), "vector": array.array("f", vector).tobytes()}
-            for content, vector in found.items()
-        ]
-        if rows:
+        if found:
             with self.database.writing() as connection:
-                insert_new(connection, vectors, rows)
+                vector_cache.put(connection, embedder, found)
 
     def erase(self, user_id: str | None = None) -> dict[str, int]:
         """Erase a user, or all users, permanently; return the number of erased rows by table.

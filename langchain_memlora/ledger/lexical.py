@@ -7,6 +7,7 @@ both tables have columns `rowid`, `owner` and `item_id`.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
@@ -72,10 +73,15 @@ def rows(connection: Connection) -> set[tuple[int, str, str, str]]:
     return {tuple(row) for row in connection.execute(text(f"SELECT rowid, owner, {words}, item_id FROM lexical"))}
 
 
-def search(connection: Connection, user_id: str, kind: str, query: str, limit: int) -> list[str]:
-    """Return the ids of the items that match best (BM25), best first."""
+def search(
+    connection: Connection, user_id: str, kind: str, query: str, limit: int, among: Collection[int] | None = None
+) -> list[str]:
+    """Return the ids of the items that match best (BM25), best first; with row numbers in `among`, only of these items."""
     found = words(query)
-    return _here(connection).search(connection, owner_token(user_id, kind), found, limit) if found else []
+    if not found or (among is not None and not among):
+        return []
+    rows = None if among is None else [_rowid(kind, seq) for seq in among]
+    return _here(connection).search(connection, owner_token(user_id, kind), found, limit, rows)
 
 
 def _here(connection: Connection) -> ModuleType:

@@ -96,6 +96,7 @@ def to_turn(row: Row[Any]) -> Turn:
         captions=tuple(image["caption"] for image in row.images if not isinstance(image, str)),
         metadata=row.metadata,
         unread=row.unread,
+        seq=row.seq,
     )
 
 

@@ -45,7 +45,7 @@ _BM25 = text("""
         SELECT rowid, item_id, length(words) AS size, weight, cardinality(positions) AS frequency
         FROM lexical, unnest(words)
         JOIN unnest(CAST(:lexemes AS text[]), CAST(:weights AS float8[])) AS asked (lexeme, weight) USING (lexeme)
-        WHERE words @@ CAST(:query AS tsquery)
+        WHERE words @@ CAST(:query AS tsquery) AND (CAST(:rows AS bigint[]) IS NULL OR rowid = ANY(CAST(:rows AS bigint[])))
     )
     SELECT item_id FROM hits, (SELECT avg(size) AS usual FROM hits) AS lengths
     GROUP BY rowid, item_id
@@ -59,8 +59,10 @@ def insert(connection: Connection, row: int, owner: str, content: str, item_id: 
     connection.execute(_INSERT, {"row": row, "owner": owner, "text": _split(content), "item": item_id})
 
 
-def search(connection: Connection, owner: str, words: Sequence[str], limit: int) -> list[str]:
-    """Return the ids of the items that match best (BM25), best first."""
+def search(
+    connection: Connection, owner: str, words: Sequence[str], limit: int, rows: Sequence[int] | None = None
+) -> list[str]:
+    """Return the ids of the items that match best (BM25), best first; with `rows`, only of these rows."""
     found = connection.execute(_FREQUENCIES, {"text": _split(" ".join(words)), "owner": owner}).all()
     rare = [row for row in found if row.holding <= max(row.items / 2, FEW)] or found
     if not rare:
@@ -70,7 +72,7 @@ def search(connection: Connection, owner: str, words: Sequence[str], limit: int)
         "weights": [math.log(1 + (row.items - row.holding + 0.5) / (row.holding + 0.5)) for row in rare],
         "query": f"'{owner}' & (" + " | ".join(f"'{row.lexeme}'" for row in rare) + ")",
     }
-    return list(connection.execute(_BM25, {**asked, "limit": limit}).scalars())
+    return list(connection.execute(_BM25, {**asked, "rows": rows, "limit": limit}).scalars())
 
 
 def _split(content: str) -> str:

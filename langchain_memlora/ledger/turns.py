@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from langchain_memlora.ledger.rows import (
     to_turn,
 )
 from langchain_memlora.ledger.schema import jobs, scopes, turns
+from langchain_memlora.metadata import as_stored
 from langchain_memlora.types import Scope, Turn
 
 
@@ -72,6 +72,7 @@ def append(
         known.add(turn.message_id)
         stored = replace(turn, id=uuid.uuid4().hex, scope=scope)
         seq = insert_row(connection, turns, {**_values(stored), "scope_id": owner})
+        stored = replace(stored, seq=seq)
         lexical.put(connection, scope.user_id, TURN, seq, stored.id, said(stored))
         lexical.put(connection, scope.user_id, WINDOW, seq, stored.id, said_after(last, stored))
         new.append(stored)
@@ -178,5 +179,5 @@ def _values(turn: Turn) -> dict[str, object]:
         "observed_at": stamp(turn.observed_at),
         "observed_from": turn.observed_from,
         "images": list(turn.images),
-        "metadata": json.loads(json.dumps(turn.metadata, default=str)),
+        "metadata": as_stored(turn.metadata),
     }

@@ -21,6 +21,7 @@ from langchain_memlora.experts import Captioner, Captions, Experts, VisionExpert
 from langchain_memlora.graph import Services
 from langchain_memlora.indexes import Index, VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
+from langchain_memlora.indexes.exact import LedgerVectors
 from langchain_memlora.indexes.sync import DEFAULT, LiveIndex, Progress, SyncedIndex, forget_index
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Ledger
@@ -58,12 +59,13 @@ class Components:
         given = embeddings or (index.embeddings if isinstance(index, VectorStore) else None)
         name = embedder_id(given) if given else DEFAULT_EMBEDDER
         self.embeddings = CachedEmbeddings((lambda: given) if given else default_embeddings, name, self.ledger)
+        self.vectors = LedgerVectors(self.ledger, self.embeddings)
         self.images = ImageStore((self.ledger.database.path or self.path / "ledger").with_suffix(".images"))
         self._vision_engine: Engine | None = None
         self.services = Services(
             experts=Experts(self.bundle, self.engine, self._vision(vision, captioner)),
             ledger=self.ledger,
-            retriever=Retriever(self.ledger, self.index),
+            retriever=Retriever(self.ledger, self.index, self.vectors),
             index=self.index,
             embeddings=self.embeddings,
             images=self.images,
@@ -158,6 +160,7 @@ class Components:
                 self._chroma,
                 self.ledger,
                 self.embeddings,
+                self.vectors,
                 name=self.index_name,
                 store_type=ChromaIndex.store_type,
             )
@@ -176,6 +179,11 @@ class Components:
         except BaseException:
             store.close()
             raise
+
+    def drop_cached(self) -> None:
+        """Drop queries, texts and vectors that are cached in RAM, because some of them are erased."""
+        self.embeddings.forget()
+        self.vectors.forget()
 
     def warm(self) -> None:
         """Load models, open the index, and exempt loaded objects from garbage collection."""

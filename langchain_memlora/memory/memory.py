@@ -33,6 +33,7 @@ from langchain_memlora.memory.components import Components
 from langchain_memlora.memory.user_view import UserMemory
 from langchain_memlora.memory.writer import Writer
 from langchain_memlora.retrieval import Include
+from langchain_memlora.retrieval.filters import parse_filters
 from langchain_memlora.types import AddResult, Answer, Erasure, Event, Hit, Memory, Operation, Reread, Scope, Turn
 
 if TYPE_CHECKING:
@@ -358,7 +359,7 @@ class MemLoRAMemory:
         if (limits := limits or self._retention) is None:
             msg = "limits=None: this memory was opened without `retention`. Pass a Retention."
             raise InvalidInputError(msg)
-        self.embeddings.forget()
+        self._components.drop_cached()
         return self._writer.expire(limits)
 
     def reset(self) -> Erasure:
@@ -384,7 +385,11 @@ class MemLoRAMemory:
         Args:
             k: Return at most this many hits.
             include: `both`, or only `memories` or `turns`.
-            filters: Metadata that hits must have, by equality; searched among the nearest 480 of each kind.
+            filters: What the metadata of hits must meet, for instance `{"topic": "work", "week": {"$gte": 12}}`; the operators
+                are those of LangChain's stores, and `docs/how-to/filters.md` explains them.
+
+        Raises:
+            InvalidInputError: An argument can't be used.
         """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
@@ -606,7 +611,7 @@ class MemLoRAMemory:
         return [as_picture(read_picture(image)) for image in images]
 
     def _erase(self, user_id: str | None) -> Erasure:
-        self.embeddings.forget()
+        self._components.drop_cached()
         return self._writer.erase(user_id)
 
     def _commit(self, scope: Scope, change: NewOperation) -> Operation:
@@ -630,6 +635,4 @@ def _check_choice(k: Any, include: Any, filters: Any) -> None:
     if not isinstance(k, int) or k < 1 or include not in ("both", "memories", "turns"):
         msg = f"k={k!r} or include={include!r} can't be used. Pass k >= 1, and 'both', 'memories' or 'turns'."
         raise InvalidInputError(msg)
-    if filters is not None and not isinstance(filters, Mapping):
-        msg = f"filters={filters!r:.80} is not a dict. Pass a dict of the metadata that hits must have."
-        raise InvalidInputError(msg)
+    parse_filters(filters)

@@ -13,13 +13,16 @@ BUDGET = 250
 CHARACTERS_A_TOKEN = 4
 MESSAGE_CLIP = 360
 NO_NOTES = "(no notes)"
+_When = tuple[datetime, int]
+"""A time, and the number of the message, since the messages of one `add` may share a time."""
 
 
 def build_context(hits: Sequence[Hit], *, budget: int = BUDGET) -> str:
     """Render hits for the generation expert.
 
-    The best hits are taken until the budget is full; their lines are then sorted by time, the latest last. A memory is
-    followed by the messages that support it; one in own words is shown as its message.
+    The best hits are taken until the budget is full; their lines are then sorted by time, the latest last, and those of the
+    same time in the order in which their messages were added. A memory is followed by the messages that support it; one in own
+    words is shown as its message.
 
     Args:
         budget: Approximate number of tokens, counted as four characters each.
@@ -32,7 +35,7 @@ def build_context(hits: Sequence[Hit], *, budget: int = BUDGET) -> str:
         ```
     """
     left = budget * CHARACTERS_A_TOKEN
-    chosen: dict[tuple[str, datetime], None] = {}
+    chosen: dict[tuple[str, _When], None] = {}
     for hit in hits:
         for dated in _lines(hit):
             if dated in chosen:
@@ -44,17 +47,20 @@ def build_context(hits: Sequence[Hit], *, budget: int = BUDGET) -> str:
     return _by_date(chosen)
 
 
-def _lines(hit: Hit) -> list[tuple[str, datetime]]:
-    lines = []
+def _lines(hit: Hit) -> list[tuple[str, _When]]:
+    lines: list[tuple[str, _When]] = []
     spans: dict[str, Span] = {}
     if hit.memory and hit.memory.form == "said" and hit.memory.said and hit.memory.turn_ids:
         spans[hit.memory.turn_ids[0]] = hit.memory.said
     # A quotation is shown as the message that it is from, not twice.
     if hit.memory and not any(turn.id in spans for turn in hit.turns):
-        lines.append((f"- {_noted(hit.memory.text, hit.memory.observed_at)}", hit.memory.observed_at))
+        first = next((turn.seq for turn in hit.turns if turn.id in hit.memory.turn_ids[:1]), 0)
+        lines.append((f"- {_noted(hit.memory.text, hit.memory.observed_at)}", (hit.memory.observed_at, first)))
     replaced = hit.replaced_by is not None
     for turn in hit.turns:
-        lines += [(line, turn.observed_at) for line in _message(turn, spans.get(turn.id), replaced=replaced)]
+        lines += [
+            (line, (turn.observed_at, turn.seq)) for line in _message(turn, spans.get(turn.id), replaced=replaced)
+        ]
     return lines
 
 
@@ -76,8 +82,8 @@ def _noted(text: str, observed_at: datetime) -> str:
     return f"{text} ({note})" if note else text
 
 
-def _by_date(lines: Iterable[tuple[str, datetime]]) -> str:
+def _by_date(lines: Iterable[tuple[str, _When]]) -> str:
     days: dict[str, list[str]] = {}
-    for line, observed_at in sorted(lines, key=lambda dated: dated[1]):
+    for line, (observed_at, _) in sorted(lines, key=lambda dated: dated[1]):
         days.setdefault(format_day(observed_at.date()), []).append(line)
     return "\n".join(f"{day}\n" + "\n".join(lines) for day, lines in days.items()) or NO_NOTES

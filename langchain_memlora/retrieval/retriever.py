@@ -2,7 +2,8 @@
 
 Facts are keys, turns are evidence: rankings of memories, of turns, and of turns with the one before them, each dense and
 lexical, are fused, and results that point to the same turn count together. Everything returned is read from the ledger, so an
-id that is stale, deleted or of another owner is not a hit.
+id that is stale, deleted or of another owner is not a hit. What a scope and a filter allow is selected in the ledger, and only
+that is ranked.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from langchain_memlora.indexes.base import Kind
+from langchain_memlora.indexes.exact import LedgerVectors
 from langchain_memlora.indexes.sync import LiveIndex
-from langchain_memlora.ledger import Ledger, TurnStatus
+from langchain_memlora.indexes.within import nearest_within
+from langchain_memlora.ledger import Ledger, Selection, TurnStatus
+from langchain_memlora.retrieval.filters import parse_filters
 from langchain_memlora.retrieval.fusion import fuse
 from langchain_memlora.types import Hit, Memory, Scope, Turn
 
 Include = Literal["both", "memories", "turns"]
-DEPTH, DEEPER = 30, 480
+DEPTH, DEEPER = 30, 16
 _KINDS: Mapping[Include, Sequence[Kind]] = {
     "both": (Kind.MEMORY, Kind.TURN, Kind.WINDOW),
     "memories": (Kind.MEMORY,),
@@ -31,14 +35,16 @@ class Retriever:
 
     Args:
         index: Returns the synchronised index; called at the first search.
+        vectors: Searches what a scope or filter allows exactly; without it, ever wider searches of the index are made.
     """
 
     depth = DEPTH
     """Length of the rankings that candidates are taken from."""
 
-    def __init__(self, ledger: Ledger, index: Callable[[], LiveIndex]) -> None:
+    def __init__(self, ledger: Ledger, index: Callable[[], LiveIndex], vectors: LedgerVectors | None = None) -> None:
         self._ledger = ledger
         self._index = index
+        self._vectors = vectors
 
     def search(
         self,
@@ -51,21 +57,31 @@ class Retriever:
     ) -> list[Hit]:
         """Return the hits for a question, best first.
 
-        If scoping or filters leave too few hits, search again at depth 480.
+        Rankings are made longer until there are enough hits, or nothing is left.
 
         Args:
             include: `memories` or `turns` leave the other kind out, also as keys.
-            filters: Metadata that a hit must equal.
-        """
-        hits: list[Hit] = []
-        for depth in (max(DEPTH, k), max(DEEPER, k)):
-            ranked = self._rankings(query, scope, _KINDS[include], depth)
-            hits = [hit for hit in self._hits(ranked, scope, include) if _meets(hit, filters)]
-            if len(hits) >= k or all(len(ranking) < depth for _, ranking in ranked):
-                break
-        return hits[:k]
+            filters: What the metadata of a hit must meet; see `parse_filters`.
 
-    def _hits(self, ranked: Sequence[tuple[Kind, list[str]]], scope: Scope, include: Include) -> list[Hit]:
+        Raises:
+            InvalidInputError: The filter can't be used.
+        """
+        meets = parse_filters(filters)
+        whole = meets is None and self._ledger.selections.is_whole(scope)
+        allowed = None if whole else self._ledger.selections.select(scope, meets)
+        depth = max(DEPTH, k)
+        while True:
+            ranked = self._rankings(query, scope, _KINDS[include], depth, allowed)
+            hits = self._hits(ranked, scope, include, allowed)
+            if len(hits) >= k or all(len(ranking) < depth for _, ranking in ranked):
+                return hits[:k]
+            depth *= DEEPER
+            if allowed is None:  # withheld messages may crowd the others out
+                allowed = self._ledger.selections.select(scope)
+
+    def _hits(
+        self, ranked: Sequence[tuple[Kind, list[str]]], scope: Scope, include: Include, allowed: Selection | None
+    ) -> list[Hit]:
         """Return the hits that rankings point to and the scope can read, best first."""
         by_memory = [ranking for kind, ranking in ranked if kind is Kind.MEMORY]
         by_turn = [ranking for kind, ranking in ranked if kind is not Kind.MEMORY]
@@ -79,7 +95,7 @@ class Retriever:
         }
         evidence = {memory.id: [key for key in memory.turn_ids if key in turns] for memory in found.values()}
         scores = _scores(by_memory, by_turn, evidence, found, turns)
-        return self._assemble(scores, found, turns, evidence, status, include, scope)
+        return self._assemble(scores, found, turns, evidence, status, include, scope, allowed)
 
     def candidates(self, fact: str, scope: Scope, *, speaker: str | None = None, k: int = 10) -> list[Memory]:
         """Return the memories of exactly this scope that a new fact may repeat or change, nearest first.
@@ -87,7 +103,9 @@ class Retriever:
         Args:
             speaker: The speaker of the fact, if named. Memories that only other named speakers support are left out.
         """
-        ranked = fuse([ranking for _, ranking in self._rankings(fact, scope, [Kind.MEMORY], self.depth)])
+        whole = self._ledger.selections.is_whole(scope, exactly=True)
+        own = None if whole else self._ledger.selections.select(scope, exactly=True, with_turns=False)
+        ranked = fuse([ranking for _, ranking in self._rankings(fact, scope, [Kind.MEMORY], self.depth, own)])
         memories = {memory.id: memory for memory in self._ledger.memories(scope, ids=list(ranked))}
         near = [memories[key] for key in ranked if key in memories and memories[key].scope == scope]
         if speaker:
@@ -96,10 +114,18 @@ class Retriever:
             near = [memory for memory, by in zip(near, speakers, strict=True) if not by or by & {speaker, None}]
         return near[:k]
 
-    def _rankings(self, query: str, scope: Scope, kinds: Sequence[Kind], depth: int) -> list[tuple[Kind, list[str]]]:
-        """Return the dense ranking of each kind, then the lexical ones."""
-        dense = self._index().nearest_each(query, scope.user_id, kinds, depth)
-        lexical = [self._ledger.lexical(scope, kind, query, depth) for kind in kinds]
+    def _rankings(
+        self, query: str, scope: Scope, kinds: Sequence[Kind], depth: int, allowed: Selection | None
+    ) -> list[tuple[Kind, list[str]]]:
+        """Return the dense ranking of each kind, then the lexical ones, of what is allowed or of all that the user has."""
+        index, user_id = self._index(), scope.user_id
+        if allowed is None:
+            dense = index.nearest_each(query, user_id, kinds, depth)
+            lexical = [self._ledger.lexical(scope, kind, query, depth) for kind in kinds]
+        else:
+            among = {kind: allowed.memories if kind is Kind.MEMORY else allowed.turns for kind in kinds}
+            dense = nearest_within(index, self._vectors, query, user_id, kinds, depth, among)
+            lexical = [self._ledger.lexical(scope, kind, query, depth, among[kind]) for kind in kinds]
         return list(zip([*kinds, *kinds], [*dense, *lexical], strict=True))
 
     def _assemble(
@@ -111,6 +137,7 @@ class Retriever:
         status: Mapping[str, TurnStatus],
         include: Include,
         scope: Scope,
+        allowed: Selection | None,
     ) -> list[Hit]:
         """Return each memory once with its evidence, and turns that no hit shows; superseded turns follow the newer memory."""
         hits: list[Hit] = []
@@ -132,7 +159,8 @@ class Retriever:
                 if supported:  # a turn that outranks its memory raises the memory instead of being a hit of its own
                     place(found[max(supported, key=lambda memory: scores[memory])], scores[key])
                     continue
-                if newer and newer not in placed and include == "both":
+                within = newer and (allowed is None or newer in allowed.memories)
+                if newer and within and newer not in placed and include == "both":
                     for memory in self._ledger.memories(scope, ids=[newer]):
                         place(memory, scores[key])
                 hits.append(Hit(None, (turns[key],), scores[key], newer))
@@ -163,8 +191,3 @@ def _widen(ranking: Sequence[str], links: Mapping[str, Sequence[str]]) -> list[s
 
 def _merged(rankings: Sequence[Sequence[str]]) -> list[str]:
     return list(dict.fromkeys(item for ranking in rankings for item in ranking))
-
-
-def _meets(hit: Hit, filters: Mapping[str, Any] | None) -> bool:
-    metadata = hit.memory.metadata if hit.memory else hit.turns[0].metadata
-    return all(metadata.get(key) == value for key, value in (filters or {}).items())

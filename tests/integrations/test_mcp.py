@@ -78,6 +78,15 @@ async def test_tools_add_search_update_and_forget(memory: MemLoRAMemory) -> None
     assert [memory.text for memory in memory.get_all(user_id="ana")] == ["User play the cello"]
 
 
+async def test_search_filters_by_metadata(memory: MemLoRAMemory) -> None:
+    for week in (1, 2):
+        memory.add(f"Tea of week {week}.", user_id="ana", infer=False, metadata={"week": week})
+    async with Client(build_server(memory, "ana")) as client:
+        found = await call(client, "search_memory", query="tea", filters={"week": {"$gt": 1}})
+        assert [item["text"] for item in found["items"]] == ["Tea of week 2."]
+        assert "$gte" in await fails(client, "search_memory", query="tea", filters={"week": {"$regex": "1"}})
+
+
 async def test_server_is_bound_to_one_user(memory: MemLoRAMemory) -> None:
     memory.add("I live in Rome", user_id="ben", observed_at=MAY_8)
     [foreign] = memory.get_all(user_id="ben")
