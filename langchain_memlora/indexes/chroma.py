@@ -111,8 +111,8 @@ class ChromaIndex(VectorStoreIndex):
         from langchain_chroma import Chroma
 
         # Chroma keeps clients that failed to start or were not closed; since then another process may have owned the folder.
-        for kept in (SharedSystemClient._identifier_to_system, SharedSystemClient._identifier_to_refcount):
-            kept.pop(str(self._path), None)
+        SharedSystemClient._identifier_to_system.pop(str(self._path), None)
+        SharedSystemClient._identifier_to_refcount.pop(str(self._path), None)
         self._is_new = not any(self._path.rglob("header.bin"))
         with self._explained():
             settings = Settings(anonymized_telemetry=False)
