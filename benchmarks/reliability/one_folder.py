@@ -8,8 +8,10 @@ Run: `python -m benchmarks.reliability.one_folder --operations 2000 --kills 20`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
+import os
 import random
 import shutil
 import tempfile
@@ -23,7 +25,7 @@ from typing import Any
 
 from benchmarks.reliability.double import open_memory
 from benchmarks.reliability.peers import Peer
-from benchmarks.reliability.truth import Deed, broken, files_with
+from benchmarks.reliability.truth import Deed, broken
 from langchain_memlora.errors import NotFoundError
 from langchain_memlora.types import Memory
 
@@ -164,7 +166,7 @@ class Run:
         if deed["verb"] == "add" and deed["user"].startswith("watched"):
             self.recent.append((place.number, deed["user"], deed["text"], deed["messages"][0]))
         if deed["verb"] == "forget":
-            for file in files_with(f"of {deed['user']}", self.folder / "store"):
+            for file in _files_with(f"of {deed['user']}", self.folder / "store"):
                 self.wrong.append(f"{deed['user']} was forgotten and is still in {file}")
 
 
@@ -254,6 +256,17 @@ def main() -> None:
                 break
             shutil.rmtree(Path(scratch) / "folder")
     print(json.dumps({**found, "seconds": round(time.perf_counter() - start)}, indent=1))
+
+
+def _files_with(secret: str, folder: Path) -> list[str]:
+    """Return the files that contain some bytes, of those that other processes do not delete meanwhile."""
+    found = []
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                if secret.encode() in Path(where, name).read_bytes():
+                    found.append(str(Path(where, name)))
+    return found
 
 
 def _share(count: int, parts: int, number: int) -> int:

@@ -151,7 +151,7 @@ def test_suspended_owner_is_named(make_memory: Make, monkeypatch: pytest.MonkeyP
     assert other.get_all(user_id="ana") == []
 
 
-def test_busy_user_is_named(memory: MemLoRAMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_busy_user_is_named(memory: MemLoRAMemory) -> None:
     with (
         memory.ledger.processing("ana"),
         pytest.raises(StoreInUseError, match="repeat the call"),

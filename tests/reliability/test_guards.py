@@ -17,8 +17,8 @@ from benchmarks.reliability.double import open_memory
 from benchmarks.reliability.peers import owns_store
 from benchmarks.reliability.truth import Deed, broken
 from langchain_memlora import MemLoRAMemory
+from langchain_memlora.indexes import sync
 from langchain_memlora.indexes.chroma import ChromaIndex
-from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.ledger import Ledger, NewOperation
 from langchain_memlora.types import Operation, Scope
 
@@ -87,14 +87,14 @@ def test_index_is_marked_after_writing(tmp_path: Path, monkeypatch: pytest.Monke
             return broken(again, [deed("first"), deed("m0")], ["ana"])
 
     assert crashed(tmp_path / "on") == []
-    real = SyncedIndex._apply
+    real = sync.changed_entries
 
-    def marked_first(self: SyncedIndex, changed: Any) -> None:
-        _, seen, seq = self._ledger.changed_since(self.name)
-        self._ledger.mark_applied(self.name, seq, after=seen)
-        real(self, changed)
+    def marked_first(ledger: Ledger, changed: Any) -> Any:
+        _, seen, seq = ledger.changed_since(sync.DEFAULT)
+        ledger.mark_applied(sync.DEFAULT, seq, after=seen)
+        return real(ledger, changed)
 
-    monkeypatch.setattr(SyncedIndex, "_apply", marked_first)
+    monkeypatch.setattr(sync, "changed_entries", marked_first)
     assert any("index and ledger differ" in what for what in crashed(tmp_path / "off"))
 
 
