@@ -89,8 +89,9 @@ class LedgerVectors:
     def _of_user(self, user_id: str) -> dict[Kind, _Vectors]:
         self._refresh()
         if user_id not in self._users:
-            self._users[user_id] = mine = {kind: _Vectors() for kind in Kind}
+            mine = {kind: _Vectors() for kind in Kind}
             _put(mine, entries_of_user(self._ledger, user_id))
+            self._users[user_id] = mine
         self._users.move_to_end(user_id)
         while len(self._users) > 1 and sum(map(_size, self._users.values())) > self._bytes:
             self._users.popitem(last=False)
@@ -103,11 +104,12 @@ class LedgerVectors:
             self._users.clear()
             self._seq = last
         while self._seq < last:
-            changed, self._seq = self._ledger.changes_after(self._seq)
+            changed, seq = self._ledger.changes_after(self._seq)
             entries, removed = changed_entries(self._ledger, changed)
             for user_id, mine in self._users.items():
                 _remove(mine, removed)
                 _put(mine, [entry for entry in entries if entry.scope.user_id == user_id])
+            self._seq = seq
 
     def _fill(self, parts: Iterable[tuple[_Vectors, np.ndarray]], compute: int | None) -> bool:
         """Read or compute the vectors of rows that have none yet; return whether all have one."""

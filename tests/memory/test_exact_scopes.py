@@ -32,7 +32,7 @@ def notes(memory: MemLoRAMemory, texts: list[str], **options: Any) -> None:
 
 @STORES
 def test_small_scope_in_a_large_history(memory: MemLoRAMemory) -> None:
-    notes(memory, [f"green tea number {n}" for n in range(600)], agent_id="chef")
+    notes(memory, [f"green tea number {n}" for n in range(600)], agent_id="chef", run_id="sunday")
     notes(memory, ["black coffee", "strong milk"], agent_id="coach", run_id="monday", metadata={"week": 7})
     for options in ({"agent_id": "coach"}, {"run_id": "monday"}, {"filters": {"week": {"$gte": 7}}}):
         for include in ("both", "memories", "turns"):
@@ -54,7 +54,7 @@ def test_candidates_are_of_the_writers_scope(memory: MemLoRAMemory) -> None:
         memory.add("I am a vegetarian", **ANA, run_id=f"run {run}", observed_at=MAY_8)
     memory.add("I am a vegetarian", **ANA, run_id="mine", observed_at=MAY_8)
     events = []
-    for text in ("I am a vegetarian", "I am a vegan", "forget that User am a vegan"):
+    for text in ("I am a vegetarian", "I am a vegan", "forget I am a vegan"):
         result = memory.add(text, **ANA, run_id="mine", thread_id=text, observed_at=MAY_8)
         events += [operation.event.value for operation in result.operations]
     assert events == ["NONE", "UPDATE", "DELETE"]
@@ -121,7 +121,9 @@ def test_every_door_filters(memory: MemLoRAMemory) -> None:
     ):
         assert [document.page_content for document in documents] == ["tea of week 2"]
     assert found(memory.for_user("ana").search("tea", filters=late)) == ["tea of week 2"]
-    assert memory.answer("tea?", **ANA, filters=late).context.count("week") == 1
+    context = memory.answer("tea?", **ANA, filters=late).context
+    assert "week 2" in context
+    assert "week 1" not in context
 
 
 def test_messages_of_one_time_keep_their_order(memory: MemLoRAMemory) -> None:

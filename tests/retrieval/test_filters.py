@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from langchain_memlora.errors import InvalidInputError
@@ -143,18 +143,20 @@ LEAVES = st.dictionaries(
     st.sampled_from(["x", "y"]),
     VALUES
     | st.builds(lambda v: {"$ne": v}, VALUES)
-    | st.builds(lambda v: {"$in": v}, st.lists(VALUES))
+    | st.builds(lambda v: {"$in": v}, st.lists(VALUES, max_size=3))
     | st.builds(lambda op, v: {op: v}, st.sampled_from(["$gt", "$lte"]), st.integers(0, 2) | st.sampled_from("ab")),
     min_size=1,
 )
 FILTERS = st.recursive(
     LEAVES,
-    lambda part: st.builds(lambda op, v: {op: v}, st.sampled_from(["$and", "$or"]), st.lists(part, min_size=1)),
+    lambda part: st.builds(
+        lambda op, v: {op: v}, st.sampled_from(["$and", "$or"]), st.lists(part, min_size=1, max_size=3)
+    ),
     max_leaves=4,
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(METADATA, FILTERS, FILTERS)
 def test_filters_follow_logic(metadata: dict[str, Any], one: dict[str, Any], two: dict[str, Any]) -> None:
     assert meets(metadata, {"$and": [one, two]}) is (meets(metadata, one) and meets(metadata, two))
