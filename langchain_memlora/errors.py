@@ -20,14 +20,16 @@ Each message names the offending value and ends with a remedy::
     ├── LedgerError              the ledger can't be opened, read or written
     ├── IndexMismatchError       the vector index was built with another embedder or schema
     ├── IndexDamagedError        the vector index can't be read, and rebuilding it from the ledger failed
-    ├── StoreInUseError          another process owns this embedded store
+    ├── StoreInUseError          another process holds what this call needs for itself alone
     ├── ConflictError            other writers changed the scope too often during an update
     ├── ClosedError              the memory was used after `close()`
+    ├── ForkedError              the memory was opened before a fork and used after it, in the child
     └── MissingExtraError        an optional package is not installed (also an ImportError)
 """
 
 from __future__ import annotations
 
+import os
 import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -109,7 +111,7 @@ class IndexDamagedError(MemLoRAError):
 
 
 class StoreInUseError(MemLoRAError):
-    """Another process owns this embedded store."""
+    """Another process holds what this call needs for itself alone: an embedded store, or a user's messages."""
 
 
 class ConflictError(MemLoRAError):
@@ -118,6 +120,19 @@ class ConflictError(MemLoRAError):
 
 class ClosedError(MemLoRAError):
     """The memory was closed."""
+
+
+class ForkedError(MemLoRAError):
+    """A memory, ledger or engine that was opened before a fork was used in the child process."""
+
+    @staticmethod
+    def of(what: str, opener: int) -> ForkedError:
+        """Return the error for something opened in the process `opener`."""
+        return ForkedError(
+            f"{what} was opened in process {opener} and can't be used in process {os.getpid()}, which was forked from it: "
+            "threads and open files do not survive a fork. Open the memory after the fork, in each process, or start processes "
+            "with multiprocessing's method `spawn`."
+        )
 
 
 class MissingExtraError(MemLoRAError, ImportError):

@@ -44,11 +44,13 @@ class Length:
     real: bool
 
 
-SHORT = Length({"random": 25}, 25, {"one process": 300, "processes": 300}, 400, 50_000, 5, 10, 400, real=False)
+SHORT = Length(
+    {"random": 25}, 25, {"one process": 300, "processes": 300, "one folder": 400}, 400, 50_000, 5, 10, 400, real=False
+)
 FULL = Length(
     kills={"random": 620, "real": 20},
     every_point=1,
-    operations={"one process": 76_000, "processes": 24_000},
+    operations={"one process": 76_000, "processes": 24_000, "one folder": 100_000},
     probes=10_000,
     outputs=1_000_000,
     guided_seconds=300,

@@ -14,8 +14,6 @@ import random
 import resource
 import shutil
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,6 +25,7 @@ from unittest import mock
 
 from benchmarks.reliability.disk_faults import CannotBeInjectedError, mount, overwrite, small_disk
 from benchmarks.reliability.double import WordCounts, open_memory
+from benchmarks.reliability.peers import Peer, owns_store
 from benchmarks.reliability.small_store import (
     SAID,
     crash,
@@ -36,10 +35,8 @@ from benchmarks.reliability.small_store import (
     say_until_refused,
     store,
 )
-from langchain_memlora.errors import LedgerError, StoreInUseError
+from langchain_memlora.errors import LedgerError
 from langchain_memlora.types import Scope
-
-ROOT = Path(__file__).parents[2]
 
 
 def disk_full(folder: Path) -> list[str]:
@@ -198,23 +195,16 @@ def embedder_fails(folder: Path) -> list[str]:
 
 
 def second_process(folder: Path) -> list[str]:
-    """Another process opens the same embedded index: it is refused by name, and changes nothing."""
+    """Another process uses the same folder: it finds what was said before, and what it adds is found here."""
     store(folder)
-    code = f"from benchmarks.reliability.faults import _refused; _refused({str(folder)!r})"
-    with open_memory(folder / "store") as memory:
+    with open_memory(folder / "store") as memory, Peer(folder / "store") as other:
         memory.search("bees", user_id="ana")
-        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
-    refused = ran.stdout.strip() == "refused"
-    return ([] if refused else [f"not refused: {ran.stdout} {ran.stderr[-500:]}"]) + intact(folder)
-
-
-def _refused(folder: str) -> None:
-    """Runs in the second process."""
-    with open_memory(Path(folder) / "store") as memory:
-        try:
-            memory.search("bees", user_id="ana")
-        except StoreInUseError as error:
-            print("refused" if folder in str(error) else f"not by name: {error}")
+        there = other.search("bees", user_id="ana")
+        other.add([{"role": "user", "content": "I live in a room", "id": "room"}], user_id="ben")
+        here = memory.search("room", user_id="ben")
+        wrong = [] if there and here and not other.run(owns_store) else [f"found {there} there, {here} here"]
+        other.forget(user_id="ben")
+    return wrong + intact(folder)
 
 
 FAULTS: tuple[Callable[[Path], list[str]], ...] = (

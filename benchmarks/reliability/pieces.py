@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reliability.concurrency import in_one_process, in_processes
+from benchmarks.reliability.one_folder import A_STORE, in_one_folder
 
 # Counts that do not add up over pieces: they are the same for every piece.
 _SAME = {"fault points", "threads", "tasks", "processes"}
@@ -19,6 +20,7 @@ _SAME = {"fault points", "threads", "tasks", "processes"}
 _CREWS: tuple[tuple[str, int, Callable[..., dict[str, Any]]], ...] = (
     ("one process", 1200, in_one_process),
     ("processes", 600, in_processes),
+    ("one folder", A_STORE, in_one_folder),
 )
 
 
@@ -52,7 +54,7 @@ def next_operations(scratch: Path, so_far: dict[str, Any], wanted: dict[str, int
     Args:
         scratch: Folder for the stores.
         so_far: Figures of the earlier pieces.
-        wanted: Number of operations in `one process`, and in several `processes`.
+        wanted: Number of operations in `one process`, in several `processes`, and in those on `one folder`.
     """
     end = time.monotonic() + seconds
     found = {kind: so_far.get(kind, {}) for kind in wanted}

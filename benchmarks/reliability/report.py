@@ -9,6 +9,7 @@ from benchmarks.reliability import soak as soak_test
 
 FIGURES = RECORDED / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
+CREWS = {"one process": "", "processes": ", a Chroma server", "one folder": " on one folder"}
 SHOWN = ("false memory stored", "known memory changed", "left the block")
 
 
@@ -34,11 +35,19 @@ def faults(found: dict[str, Any]) -> str:
 def concurrency(found: dict[str, Any]) -> str:
     """Return the operations and how many were lost."""
     rows = [
-        [_crew(found[name]), found[name]["operations"], found[name]["wrong"]]
-        for name in ("one process", "processes")
-        if found[name]
+        [
+            _crew(found[name]) + where,
+            found[name]["operations"],
+            found[name].get("kills", 0),
+            found[name].get("looks", ""),
+            found[name].get("stale", ""),
+            found[name]["wrong"],
+        ]
+        for name, where in CREWS.items()
+        if found.get(name)
     ]
-    return table(["concurrent", "operations", "lost, doubled or inconsistent"], rows)
+    head = ["concurrent", "operations", "kills", "reads checked", "stale reads", "lost, doubled, stale or inconsistent"]
+    return table(head, rows)
 
 
 def tenants(found: dict[str, Any]) -> str:

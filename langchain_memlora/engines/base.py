@@ -8,6 +8,7 @@ computed as one batch; chats are replied to one at a time, with prompts that arr
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from abc import ABC, abstractmethod
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from langchain_memlora.engines.chat import ChatRequest, ChunkCallback
-from langchain_memlora.errors import EngineError, MemLoRAError
+from langchain_memlora.errors import EngineError, ForkedError, MemLoRAError
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Engine(ABC):
 
     _lock = threading.Lock()
     _worker: threading.Thread | None = None
+    _worker_pid = 0
     _closed = False
 
     @abstractmethod
@@ -168,12 +170,15 @@ class Engine(ABC):
         self.close()
 
     def _put(self, job: _Job | _Chat) -> None:
+        if self._worker and self._worker_pid != os.getpid():  # the child has no worker thread, so it would wait forever
+            raise ForkedError.of("This " + type(self).__name__, self._worker_pid)
         with self._lock:
             if self._closed:
                 msg = f"This {type(self).__name__} was closed; make a new one."
                 raise EngineError(msg)
             if self._worker is None:
                 self._queue: queue.SimpleQueue[_Job | _Chat | None] = queue.SimpleQueue()
+                self._worker_pid = os.getpid()
                 self._worker = threading.Thread(target=self._work, name="memlora-engine", daemon=True)
                 self._worker.start()
             self._queue.put(job)

@@ -19,7 +19,7 @@ from langchain_memlora.engines.base import Completion, Request
 from langchain_memlora.errors import InvalidImageError
 from langchain_memlora.experts import Experts, UpdateQuestion
 from langchain_memlora.graph.split import Part
-from langchain_memlora.indexes.sync import SyncedIndex
+from langchain_memlora.indexes.sync import LiveIndex
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Job, Ledger
 from langchain_memlora.retrieval import Include, Retriever
@@ -43,7 +43,7 @@ class Services:
     experts: Experts
     ledger: Ledger
     retriever: Retriever
-    index: Callable[[], SyncedIndex]
+    index: Callable[[], LiveIndex]
     embeddings: Embeddings
     images: ImageStore | None = None
     sources: tuple[str, ...] = ("user",)

@@ -1,7 +1,8 @@
-"""The default index: an embedded Chroma collection in a folder that one memory opens at a time."""
+"""The default index: an embedded Chroma collection in a folder that one memory owns at a time."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,15 @@ COLLECTION = "memlora"
 LOCK = "owner.lock"
 WRITE_ERRORS = ("disk is full", "No space left", "readonly", "Read-only", "File too large")
 _log = logging.getLogger(__name__)
+
+
+def remove_unused(path: Path) -> None:
+    """Remove the folder of an index that is no longer in use, unless it is open elsewhere."""
+    if not path.is_dir():
+        return
+    lock = FileLock(path / LOCK, thread_local=False)
+    with contextlib.suppress(Timeout, OSError), lock.acquire(timeout=0):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class ChromaIndex(VectorStoreIndex):
@@ -101,17 +111,18 @@ class ChromaIndex(VectorStoreIndex):
             return self._open()
         except IndexDamagedError as error:
             _log.warning("%s It is rebuilt from the ledger.", error)
-        from chromadb.api.shared_system_client import SharedSystemClient
-
-        SharedSystemClient._identifier_to_system.pop(str(self._path), None)  # Chroma keeps clients that failed to start
         self._remove_files()
         return self._open()
 
     def _open(self) -> Chroma:
         import chromadb
+        from chromadb.api.shared_system_client import SharedSystemClient
         from chromadb.config import Settings
         from langchain_chroma import Chroma
 
+        # Chroma keeps clients that failed to start or were not closed; since then another process may have owned the folder.
+        SharedSystemClient._identifier_to_system.pop(str(self._path), None)
+        SharedSystemClient._identifier_to_refcount.pop(str(self._path), None)
         self._is_new = not any(self._path.rglob("header.bin"))
         with self._explained():
             settings = Settings(anonymized_telemetry=False)

@@ -74,16 +74,25 @@ class LedgerVectors:
         Returns:
             `None` if more than `compute` vectors are missing.
         """
-        vector = np.asarray(self._embeddings.embed_query(query), dtype=np.float32)
+        embedder, vector = self._embeddings.name, self._embeddings.embed_query(query)
         with self._lock:
+            if embedder != self._embeddings.name:
+                vector = self._embeddings.embed_query(query)
             mine = self._of_user(user_id)
             rows = {kind: mine[kind].rows(None if among is None else among.get(kind, ())) for kind in kinds}
             ready = self._fill([(mine[kind], rows[kind]) for kind in kinds], compute)
-            return [mine[kind].nearest(vector, rows[kind], k) for kind in kinds] if ready else None
+            point = np.asarray(vector, dtype=np.float32)
+            return [mine[kind].nearest(point, rows[kind], k) for kind in kinds] if ready else None
 
     def forget(self) -> None:
         """Drop all vectors; the next search reads those that it needs again."""
         with self._lock:
+            self._users.clear()
+
+    def replace_embedder(self, other: CachedEmbeddings) -> None:
+        """Use another embedder, and its vectors, from the next search on."""
+        with self._lock:
+            self._embeddings.replace(other)
             self._users.clear()
 
     def _of_user(self, user_id: str) -> dict[Kind, _Vectors]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from langchain_memlora.errors import IndexDamagedError, IndexMismatchError, LedgerError
 from langchain_memlora.indexes.base import Index, Kind
@@ -39,6 +39,53 @@ def embedder_of(ledger: Ledger, name: str) -> str | None:
     return made_with.partition("/")[2] if made_with else None
 
 
+def refuse_mismatch(ledger: Ledger, name: str, embedder: str, store_type: str) -> None:
+    """Refuse an index that was filled with another embedder or is in another store; a new one is recorded as given.
+
+    Raises:
+        IndexMismatchError: The ledger's index was filled with another embedder or schema, or is in another store.
+    """
+    made_with = f"{SCHEMA}/{embedder}"
+    known = ledger.setting(f"{_EMBEDDER}:{name}", made_with)
+    if known != made_with:
+        msg = (
+            f"The index {name!r} was built with {known} (schema/embedder), but {made_with} was requested. Pass the "
+            "original embedder, or empty the index (delete its folder) and call `rebuild` on a memory opened like this one."
+        )
+        raise IndexMismatchError(msg)
+    store = ledger.setting(f"{_STORE}:{name}", store_type)
+    if store != store_type:
+        msg = (
+            f"The vectors of this ledger are in {store}, but {store_type} was opened, which lacks them. Open the "
+            "memory as before (on the command line with --open), or call `rebuild` once to move them; then empty the old "
+            "store."
+        )
+        raise IndexMismatchError(msg)
+
+
+class LiveIndex(Protocol):
+    """What the rest of the package uses an index for: it is up to date with the ledger at every search."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def index(self) -> Index: ...
+
+    @property
+    def waiting(self) -> int: ...
+
+    def catch_up(self) -> int: ...
+
+    def rebuild(self, progress: Progress | None = None) -> int: ...
+
+    def finish_erasure(self) -> None: ...
+
+    def nearest_each(self, query: str, user_id: str, kinds: Sequence[Kind], k: int) -> list[list[str]]: ...
+
+    def close(self) -> None: ...
+
+
 class SyncedIndex:
     """An index kept in step with the ledger it is derived from.
 
@@ -53,21 +100,7 @@ class SyncedIndex:
         self._writing = threading.RLock()  # acquired before `_lock`, never while holding it
         self._lock = ReadWriteLock()
         self._rebuilds = 0
-        self._made_with = made_with = f"{SCHEMA}/{embedder}"
-        known, store = self._recorded()
-        if known != made_with:
-            msg = (
-                f"The index {name!r} was built with {known} (schema/embedder), but {made_with} was requested. Pass the "
-                "original embedder, or empty the index (delete its folder) and call `rebuild` on a memory opened like this one."
-            )
-            raise IndexMismatchError(msg)
-        if store != index.store_type:
-            msg = (
-                f"The vectors of this ledger are in {store}, but {index.store_type} was opened, which lacks them. Open the "
-                "memory as before (on the command line with --open), or call `rebuild` once to move them; then empty the old "
-                "store."
-            )
-            raise IndexMismatchError(msg)
+        refuse_mismatch(ledger, name, embedder, index.store_type)
         if self._rebuild_if_damaged(index.is_empty):
             ledger.forget_applied(name)
         if ledger.erasure_is_unfinished():
@@ -93,17 +126,25 @@ class SyncedIndex:
         Args:
             progress: Called with the number of applied changes and the total.
         """
-        forget_index(self._ledger, self.name)
+        self._ledger.forget_applied(self.name)
         with self._writing:
-            self._recorded()
             return self._rebuild_if_damaged(lambda: self._catch_up(progress))
 
     def finish_erasure(self) -> None:
         """Remove erased items, bytes included if the store can do that, and rewrite the ledger's file."""
         with self._writing:
+            self.refill()
+            self._ledger.finish_erasure()
+
+    def refill(self) -> None:
+        """Write everything again to an emptied store, bytes included if it can do that; else apply the changes."""
+        with self._writing:
             self._clear()
             self.catch_up()
-            self._ledger.finish_erasure()
+
+    def close(self) -> None:
+        """Release the store."""
+        self.index.close()
 
     def move(
         self, open_other: Callable[[], SyncedIndex], switch: Callable[[], None], progress: Progress | None = None
@@ -129,7 +170,7 @@ class SyncedIndex:
                 with self._lock.exclusive():
                     switch()
                     old = self.index
-                    self.index, self.name, self._made_with = other.index, other.name, other._made_with
+                    self.index, self.name = other.index, other.name
         except BaseException:
             other.index.close()
             raise
@@ -140,13 +181,6 @@ class SyncedIndex:
         """Bring the index up to date and return its `nearest_each`."""
         self.catch_up()
         return self._rebuild_if_damaged(lambda: self.index.nearest_each(query, user_id, kinds, k))
-
-    def _recorded(self) -> tuple[str, str]:
-        """Return the recorded embedder and store of the index; this one's are recorded if there are none."""
-        return (
-            self._ledger.setting(f"{_EMBEDDER}:{self.name}", self._made_with),
-            self._ledger.setting(f"{_STORE}:{self.name}", self.index.store_type),
-        )
 
     def _finish_if_possible(self) -> None:
         """Finish an earlier process's erasure if possible: a concurrent reader must not keep the memory from opening."""

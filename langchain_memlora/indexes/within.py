@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 from langchain_memlora.indexes.base import Kind
 from langchain_memlora.indexes.exact import Among, LedgerVectors
-from langchain_memlora.indexes.sync import SyncedIndex
+from langchain_memlora.indexes.sync import LiveIndex
 
 COMPUTED = 256  # vectors, about a second with a small embedder
 WIDER = 4
 
 
 def nearest_within(
-    index: SyncedIndex,
+    index: LiveIndex,
     vectors: LedgerVectors | None,
     query: str,
     user_id: str,

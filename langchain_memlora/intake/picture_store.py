@@ -45,7 +45,9 @@ class ImageStore:
         name = hashlib.sha256(data).hexdigest()
         target = self.folder / name
         try:
-            if not target.exists():
+            if target.exists():
+                os.utime(target)  # so that a sweep in another process sees that it is wanted again
+            else:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".", delete=False) as draft:
                     draft.write(data)
@@ -73,18 +75,34 @@ class ImageStore:
             raise InvalidImageError(msg)
         return data
 
-    def sweep(self, keep: Collection[str]) -> int:
-        """Delete all pictures except those in `keep`, and return the number deleted."""
+    def remove(self, references: Collection[str]) -> int:
+        """Delete some pictures, and return the number deleted; unknown ones are ignored."""
+        files = [self.folder / reference.removeprefix(PREFIX) for reference in references]
+        found = [file for file in files if file.is_file()]
+        for file in found:
+            file.unlink(missing_ok=True)
+        return len(found)
+
+    def sweep(self, keep: Collection[str], *, older_than: float = 0) -> int:
+        """Delete all pictures except those in `keep`, and return the number deleted.
+
+        Args:
+            older_than: Also keep those stored in the last so many seconds.
+        """
         if not self.folder.is_dir():
             return 0
-        unwanted = [file for file in self.folder.iterdir() if PREFIX + file.name not in keep and not _is_fresh(file)]
+        others = [file for file in self.folder.iterdir() if PREFIX + file.name not in keep]
+        unwanted = [
+            file
+            for file in others
+            if not _is_younger(file, max(older_than, DRAFT_SECONDS if file.name.startswith(".") else 0))
+        ]
         for file in unwanted:
             file.unlink(missing_ok=True)
         return len(unwanted)
 
 
-def _is_fresh(file: Path) -> bool:
-    """Return True for a draft that another writer may still be writing."""
+def _is_younger(file: Path, seconds: float) -> bool:
     with contextlib.suppress(OSError):
-        return file.name.startswith(".") and time.time() - file.stat().st_mtime < DRAFT_SECONDS
+        return time.time() - file.stat().st_mtime < seconds
     return False

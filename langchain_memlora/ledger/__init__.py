@@ -1,7 +1,8 @@
 """The durable record of turns, memories and operations, in SQLite or PostgreSQL: the source of truth."""
 
 from langchain_memlora.errors import moved_names
-from langchain_memlora.ledger.ledger import AlreadyDoneError, Ledger
+from langchain_memlora.ledger.job_states import AlreadyDoneError
+from langchain_memlora.ledger.ledger import Ledger
 from langchain_memlora.ledger.memories import NewOperation, TurnStatus, new_id
 from langchain_memlora.ledger.reading import Closed, Reading, ReadingCounts
 from langchain_memlora.ledger.retention import Retention

@@ -7,19 +7,19 @@ gone, so that the next opening finishes an erasure interrupted by a crash.
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise, product
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, select, true
+from sqlalchemy import Connection, Select, Table, delete, insert, select, true
 
 from langchain_memlora.ledger import lexical, spans
 from langchain_memlora.ledger.rows import (
     MEMORY,
     TURN,
     chunks,
-    insert_new,
     note_changes,
     said,
     said_after,
@@ -58,18 +58,20 @@ def erase(connection: Connection, user_id: str | None) -> dict[str, int]:
 
 
 def begin(connection: Connection) -> None:
-    """Mark that bytes of erased rows may remain in the files."""
-    insert_new(connection, meta, {"key": MARK, "value": "unfinished"})
-
-
-def is_unfinished(connection: Connection) -> bool:
-    """Return whether bytes of erased rows may remain in the files."""
-    return connection.execute(select(meta.c.value).where(meta.c.key == MARK)).first() is not None
-
-
-def finish(connection: Connection) -> None:
-    """Remove the mark: no bytes of erased rows remain."""
+    """Mark that bytes of erased rows may remain in the files. Each erasure has a mark of its own, which replaces older ones."""
     connection.execute(delete(meta).where(meta.c.key == MARK))
+    connection.execute(insert(meta).values(key=MARK, value=uuid.uuid4().hex))
+
+
+def mark(connection: Connection) -> str | None:
+    """Return the mark of the last erasure if bytes of erased rows may remain in the files."""
+    found: str | None = connection.execute(select(meta.c.value).where(meta.c.key == MARK)).scalar()
+    return found
+
+
+def finish(connection: Connection, mark: str | None) -> None:
+    """Remove a mark: no bytes of rows erased until then remain. That of a later erasure, by another process, stays."""
+    connection.execute(delete(meta).where(meta.c.key == MARK, meta.c.value == mark))
 
 
 def erase_cached(connection: Connection, texts: Iterable[str] | None) -> int:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import delete, func, select, update
 
 from langchain_memlora.errors import ConflictError
-from langchain_memlora.ledger import erasure, lexical, memories, repair, retention, turns, vector_cache
+from langchain_memlora.ledger import erasure, job_states, lexical, memories, repair, retention, turns, vector_cache
 from langchain_memlora.ledger.connect import open_database
 from langchain_memlora.ledger.database import Durability
 from langchain_memlora.ledger.memories import NewOperation, TurnStatus
 from langchain_memlora.ledger.reading import Reading, note_read, replaced_by_reading
+from langchain_memlora.ledger.requests import Requests
 from langchain_memlora.ledger.retention import Retention
 from langchain_memlora.ledger.rows import chunks, insert_new, now, readable_by, scope_id, select_turns, to_turn
 from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, operations, scopes, vectors
@@ -26,18 +28,6 @@ from langchain_memlora.ledger.stream import read_stream, write_stream
 from langchain_memlora.ledger.transfer import Imported, Importer, records
 from langchain_memlora.ledger.turns import Cut, Job
 from langchain_memlora.types import Event, Memory, Operation, Scope, Turn
-
-
-class AlreadyDoneError(ConflictError):
-    """Another writer has already finished a job.
-
-    Attributes:
-        job_id: The job.
-    """
-
-    def __init__(self, message: str, job_id: str) -> None:
-        super().__init__(message)
-        self.job_id = job_id
 
 
 class Ledger:
@@ -67,6 +57,7 @@ class Ledger:
     def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
         self.database = open_database(path, durability)
         self.reading = Reading(self.database)
+        self.requests = Requests(self.database)
         self.selections = Selections(self.database)
 
     def close(self) -> None:
@@ -129,21 +120,30 @@ class Ledger:
         with self.database.reading() as connection:
             return memories.turn_status(connection, ids)
 
-    def jobs(self, *statuses: str) -> list[Job]:
-        """Return the jobs in these states, oldest first."""
+    def jobs(self, *statuses: str, user_id: str | None = None) -> list[Job]:
+        """Return the jobs in these states, of all users or of one, oldest first."""
         with self.database.reading() as connection:
-            return turns.get_jobs(connection, statuses)
+            return turns.get_jobs(connection, statuses, user_id)
+
+    def processing(self, user_id: str) -> AbstractContextManager[None]:
+        """Hold a user's place: one thread of all processes reads this user's messages at a time, so each job is done once.
+
+        A killed process gives its place up. Jobs that others finished meanwhile are no longer pending.
+
+        Raises:
+            StoreInUseError: Another process held the place for ten minutes.
+        """
+        return self.database.exclusive(f"messages of {user_id}")
 
     def fail_job(self, job_id: str, error: str, bundle: str, *, attempts_allowed: int) -> None:
         """Count a failed attempt; after the last one allowed, the job is `failed` and waits for `retry`."""
         with self.database.writing() as connection:
-            turns.fail_job(connection, job_id, error, bundle, attempts_allowed)
+            job_states.fail(connection, job_id, error, bundle, attempts_allowed)
 
     def reopen_jobs(self, ids: Iterable[str]) -> None:
-        """Make failed jobs pending again."""
+        """Make failed jobs pending again; those that another process has finished stay done."""
         with self.database.writing() as connection:
-            for job_id in ids:
-                connection.execute(update(jobs).where(jobs.c.id == job_id).values(status="pending", attempts=0))
+            job_states.reopen(connection, ids)
 
     # -- memories ------------------------------------------------------------------------------------------------
 
@@ -185,16 +185,7 @@ class Ledger:
                     f"Memories of {scope.user_id!r} have changed (revision {found}, expected {expected}). Decide again."
                 )
                 raise ConflictError(msg)
-            for job_id in done:
-                mine = (jobs.c.id == job_id) & (jobs.c.status != "done")
-                closed = connection.execute(
-                    update(jobs)
-                    .where(mine)
-                    .values(status="done", error=None, bundle=bundle, attempts=jobs.c.attempts + 1)
-                )
-                if closed.rowcount != 1:
-                    msg = f"Job {job_id} was already finished by another writer, which stored its memories. Do nothing."
-                    raise AlreadyDoneError(msg, job_id)
+            job_states.close(connection, done, bundle)
             replaced = replaced_by_reading(connection, [key for key in reread if key not in unread])
             note_read(connection, [*turns.turns_of(connection, done), *reread], unread)
             return [*memories.apply(connection, scope, batch), *memories.withdraw(connection, scope, replaced)]
@@ -354,7 +345,7 @@ class Ledger:
     def erasure_is_unfinished(self) -> bool:
         """Return whether bytes of erased rows may remain in the files."""
         with self.database.reading() as connection:
-            return erasure.is_unfinished(connection)
+            return erasure.mark(connection) is not None
 
     def finish_erasure(self) -> None:
         """Rewrite the file, empty the write-ahead log and remove copies of damaged files; on PostgreSQL, rewrite the tables.
@@ -363,10 +354,11 @@ class Ledger:
             LedgerError: A reader holds an old state; the next opening, or erasing again, finishes it.
         """
         with self.database.writing() as connection:
+            mark = erasure.mark(connection)
             lexical.optimize(connection)
         self.database.shrink()
         with self.database.writing() as connection:
-            erasure.finish(connection)
+            erasure.finish(connection, mark)
 
     # -- export, backup and repair --------------------------------------------------------------------------------
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib.util
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Column, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
 
-from langchain_memlora.errors import InvalidInputError, LedgerError, MissingExtraError
-from langchain_memlora.ledger.database import BUSY_SECONDS, Database, Durability
+from langchain_memlora.errors import InvalidInputError, LedgerError, MissingExtraError, StoreInUseError
+from langchain_memlora.ledger.database import BUSY_SECONDS, WORKING_SECONDS, Database, Durability
 from langchain_memlora.ledger.migrations import prepare
 from langchain_memlora.ledger.schema import Words, metadata
 
 SCHEMA = "memlora"
 CONNECTING_SECONDS = 10
+POLL_SECONDS = 0.02
 _WRITERS = 0x6D656D6C6F7261  # key of the writers' advisory lock
 
 
@@ -35,12 +41,36 @@ class PostgresDatabase(Database):
 
         self.driver_errors = (psycopg.Error,)
         engine = _engine(url, durability)
+        self._holders = _engine(url, durability, poolclass=NullPool)
         super().__init__(engine.url.render_as_string(hide_password=True), engine)
         try:
             self._prepare()
         except BaseException:
             self.close()
             raise
+
+    @contextlib.contextmanager
+    def exclusive(self, name: str, seconds: float = WORKING_SECONDS) -> Iterator[None]:
+        """Hold an advisory lock of a connection of its own: the server releases it when the connection ends."""
+        self._refuse_forked()
+        key = int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:8], signed=True)
+        end = time.monotonic() + seconds
+        with self.translated(), self._holders.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")  # an open transaction would keep VACUUM waiting
+            while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar_one():
+                if time.monotonic() > end:
+                    msg = (
+                        f"Another process has worked on messages of this user in {self.place} for more than {seconds:.0f} s. "
+                        "Wait for it, or end it if it hangs; then repeat the call."
+                    )
+                    raise StoreInUseError(msg)
+                time.sleep(POLL_SECONDS)
+            yield
+
+    def close(self) -> None:
+        super().close()
+        if not self.is_forked:
+            self._holders.dispose()
 
     def check(self) -> list[str]:
         with self.reading() as connection:  # the connection works; checking its disk is the server's task
@@ -99,13 +129,13 @@ def _has_text(column: Column[Any]) -> bool:
     return isinstance(column.type, Words | JSON)
 
 
-def _engine(url: str, durability: Durability) -> Engine:
+def _engine(url: str, durability: Durability, **options: Any) -> Engine:
     try:
         address = make_url(url).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError) as error:
         msg = "The ledger's URL is invalid. Pass one like postgresql://user:password@host:5432/database."
         raise InvalidInputError(msg) from error
-    engine = create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": CONNECTING_SECONDS})
+    engine = create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": CONNECTING_SECONDS}, **options)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: Any) -> None:

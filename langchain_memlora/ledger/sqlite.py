@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import time
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from langchain_memlora.errors import InvalidInputError, LedgerError
+from langchain_memlora.errors import ForkedError, InvalidInputError, LedgerError
 from langchain_memlora.ledger.damaged_copies import SIGNS, copy_damaged, remove_damaged_copies
-from langchain_memlora.ledger.database import BUSY_SECONDS, Database, Durability
+from langchain_memlora.ledger.database import BUSY_SECONDS, WORKING_SECONDS, Database, Durability
+from langchain_memlora.ledger.process_lock import ProcessLocks
 
 
 class SQLiteDatabase(Database):
@@ -25,6 +29,8 @@ class SQLiteDatabase(Database):
 
     def __init__(self, path: Path, durability: Durability = "full") -> None:
         self.path: Path = path
+        if before := _inherited.get(path.absolute()):
+            raise ForkedError.of("The ledger " + str(path), before._pid)
         interrupted = _has_log(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,9 +38,18 @@ class SQLiteDatabase(Database):
             msg = f"The folder {path.parent} can't be created ({error}). Choose another `path` or fix its permissions."
             raise LedgerError(msg) from error
         super().__init__(str(path), _engine(path, durability))
+        self._locks = ProcessLocks(path.with_suffix(".locks"))
+        _open.add(self)
         if interrupted:
             self._refuse_damage()
         self._prepare()
+
+    def close(self) -> None:
+        super().close()
+        _open.discard(self)
+
+    def exclusive(self, name: str, seconds: float = WORKING_SECONDS) -> contextlib.AbstractContextManager[None]:
+        return self._locks.hold(name, seconds)
 
     def check(self) -> list[str]:
         with self.reading() as connection:
@@ -84,6 +99,24 @@ class SQLiteDatabase(Database):
         copy = copy_damaged(self.path) if any(sign in why for sign in SIGNS) else None
         kept = f"a copy of the file in its current state is {copy.name}" if copy else "data stored before is unchanged"
         return LedgerError(f"The ledger {self.path} failed: {why}; {kept}. To go on: {remedy}.")
+
+
+_open: WeakSet[SQLiteDatabase] = WeakSet()
+_inherited: dict[Path, SQLiteDatabase] = {}
+
+
+def _note_inherited() -> None:
+    """Note, in a forked child, the databases that the parent had open.
+
+    SQLite takes the parent's locks for the child's own, so that even a new connection to such a file loses commits. The
+    connections stay referenced, because closing them could remove a log that other processes write.
+    """
+    _inherited.update((database.path.absolute(), database) for database in _open)
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_inherited)
 
 
 def _has_log(path: Path) -> bool:

@@ -102,9 +102,11 @@ def get_turns(
     return found
 
 
-def get_jobs(connection: Connection, statuses: Sequence[str]) -> list[Job]:
-    """Return the jobs in these states, oldest first."""
+def get_jobs(connection: Connection, statuses: Sequence[str], user_id: str | None = None) -> list[Job]:
+    """Return the jobs in these states, of all users or of one, oldest first."""
     query = select(jobs, scopes.c.user_id, scopes.c.agent_id, scopes.c.run_id).join(scopes)
+    if user_id is not None:
+        query = query.where(scopes.c.user_id == user_id)
     return [
         Job(
             row.id,
@@ -118,15 +120,6 @@ def get_jobs(connection: Connection, statuses: Sequence[str]) -> list[Job]:
         )
         for row in connection.execute(query.where(jobs.c.status.in_(statuses)).order_by(jobs.c.seq))
     ]
-
-
-def fail_job(connection: Connection, job_id: str, error: str, bundle: str, attempts_allowed: int) -> None:
-    """Count a failed attempt at a job that is not done."""
-    attempts = (connection.execute(select(jobs.c.attempts).where(jobs.c.id == job_id)).scalar() or 0) + 1
-    status = "failed" if attempts >= attempts_allowed else "pending"
-    values = {"attempts": attempts, "status": status, "error": error, "bundle": bundle}
-    unfinished = (jobs.c.id == job_id) & (jobs.c.status != "done")
-    connection.execute(update(jobs).where(unfinished).values(**values))
 
 
 def turns_of(connection: Connection, job_ids: Sequence[str]) -> list[str]:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
-import platform
-import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,27 +14,17 @@ from platformdirs import user_data_path
 from langchain_memlora.bundles import Bundle, Role, load_bundle
 from langchain_memlora.engines.base import Engine
 from langchain_memlora.engines.registry import named_engine
-from langchain_memlora.errors import ClosedError, ModelNotFoundError
+from langchain_memlora.errors import ClosedError, ForkedError
 from langchain_memlora.experts import Captioner, Captions, Experts, VisionExpert
 from langchain_memlora.graph import Services
-from langchain_memlora.indexes import Index, VectorStoreIndex
-from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.exact import LedgerVectors
-from langchain_memlora.indexes.sync import DEFAULT, SyncedIndex, forget_index
+from langchain_memlora.indexes import Index
+from langchain_memlora.indexes.sync import LiveIndex, Progress
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Ledger
-from langchain_memlora.memory.index_place import IndexPlace
-from langchain_memlora.models import (
-    DEFAULT_EMBEDDER,
-    EARLIER_EMBEDDER,
-    OnnxEmbeddings,
-    default_embeddings,
-    embedder_id,
-)
+from langchain_memlora.memory.index_opening import IndexOpening
 from langchain_memlora.retrieval import Retriever
 
 THREADS = 16
-_log = logging.getLogger(__name__)
 
 
 class Components:
@@ -66,10 +52,8 @@ class Components:
         self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger or self.path / "ledger.sqlite3")
         self.engine = engine if isinstance(engine, Engine) else named_engine(engine or "transformers", self.bundle)
         self._owns_engine, self._owns_ledger = self.engine is not engine, self.ledger is not ledger
-        self._given_index = index
-        self._place = IndexPlace.in_use(self.ledger, self.path, self._first_index_name)
-        self.embeddings = self._embeddings(embeddings or (index.embeddings if isinstance(index, VectorStore) else None))
-        self.vectors = LedgerVectors(self.ledger, self.embeddings)
+        self._opening = IndexOpening(self.ledger, self.path, index, embeddings)
+        self.embeddings, self.vectors = self._opening.embeddings, self._opening.vectors
         self.images = ImageStore((self.ledger.database.path or self.path / "ledger").with_suffix(".images"))
         self._vision_engine: Engine | None = None
         self.services = Services(
@@ -80,10 +64,9 @@ class Components:
             embeddings=self.embeddings,
             images=self.images,
         )
-        self._synced: SyncedIndex | None = None
-        self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="memlora")
         self._frozen = False
+        self._pid = os.getpid()
         self.closed = False
 
     def _vision(
@@ -99,90 +82,39 @@ class Components:
         return Captions(captioner) if captioner else None
 
     def check_open(self) -> None:
-        """Refuse calls after `close`.
+        """Refuse calls after `close`, and in a process that was forked from the one that opened the memory.
 
         Raises:
             ClosedError: The memory was closed.
+            ForkedError: The memory was opened before a fork.
         """
+        if self.is_forked:
+            raise ForkedError.of("This memory", self._pid)
         if self.closed:
             msg = "This memory was closed. Make a new MemLoRAMemory; everything stored is still there."
             raise ClosedError(msg)
+
+    @property
+    def is_forked(self) -> bool:
+        """True in a process that was forked from the one that opened the memory."""
+        return self._pid != os.getpid()
 
     def threads(self) -> ThreadPoolExecutor:
         """Return the threads that run async verbs."""
         self.check_open()
         return self._threads
 
-    def _embeddings(self, given: Embeddings | None) -> CachedEmbeddings:
-        """Return the given embedder, or the one that the embedded index was made with, or the default."""
-        if given:
-            return CachedEmbeddings(
-                lambda: given, embedder_id(given), self.ledger, symmetric=isinstance(given, OnnxEmbeddings)
-            )
-        if self._given_index is None and self._place.embedder(self.ledger) == EARLIER_EMBEDDER:
-            _log.warning(
-                "The index in %s was made with %s, the default of earlier versions, which stays in use. "
-                "`memlora doctor --rebuild` moves it to %s, which finds more.",
-                self._place.folder,
-                EARLIER_EMBEDDER,
-                DEFAULT_EMBEDDER,
-            )
-            return CachedEmbeddings(_earlier_embeddings, EARLIER_EMBEDDER, self.ledger, symmetric=True)
-        return self._default_embeddings()
+    def index(self) -> LiveIndex:
+        """Return the index, opened at first use."""
+        return self._opening.index()
 
-    def _default_embeddings(self) -> CachedEmbeddings:
-        return CachedEmbeddings(default_embeddings, DEFAULT_EMBEDDER, self.ledger, symmetric=True)
+    def rebuild(self, progress: Progress | None = None) -> int:
+        """Write the index again, also with another embedder or in another store than before.
 
-    @property
-    def _first_index_name(self) -> str:
-        """The ledger's name for the first index. Embedded indexes that follow one server ledger each need their own."""
-        shared = self.ledger.database.path is None and self._given_index is None
-        return f"chroma:{platform.node()}:{self.path.absolute()}" if shared else DEFAULT
-
-    def index(self) -> SyncedIndex:
-        """Return the index, opened at first use: importing and opening Chroma takes seconds."""
-        with self._opening:
-            if self._synced is None:
-                given = self._given_index
-                if given is None:
-                    self._synced = self._open_at(self._place, self.embeddings)
-                    self._place.remove_others(self.ledger)
-                else:
-                    index = given if isinstance(given, Index) else VectorStoreIndex(given)
-                    self._synced = SyncedIndex(index, self.ledger, self.embeddings.name, name=self._place.name)
-            return self._synced
-
-    def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
-        """Write the index again; if an earlier version's embedder filled it, write one beside it with today's, then switch."""
-        if self._given_index is None and self.embeddings.name == EARLIER_EMBEDDER:
-            return self._move(progress)
-        if self._synced is None:
-            forget_index(self.ledger, self._place.name)  # it may have another embedder or store
-        return self.index().rebuild(progress)
-
-    def _move(self, progress: Callable[[int, int], None] | None) -> int:
-        synced, place, embeddings = self.index(), self._place.following, self._default_embeddings()
-
-        def switch() -> None:
-            place.use(self.ledger)
-            self.embeddings.replace(embeddings)
-            self.vectors.forget()
-            self._place = place
-
-        try:
-            return synced.move(lambda: self._open_at(place, embeddings), switch, progress)
-        finally:
-            self._place.remove_others(self.ledger)
-
-    def _open_at(self, place: IndexPlace, embeddings: CachedEmbeddings) -> SyncedIndex:
-        from langchain_memlora.indexes.chroma import ChromaIndex
-
-        index = ChromaIndex(place.folder, embeddings)
-        try:
-            return SyncedIndex(index, self.ledger, embeddings.name, name=place.name)
-        except BaseException:
-            index.close()
-            raise
+        Raises:
+            StoreInUseError: It was made with another embedder, and another process uses it.
+        """
+        return self._opening.rebuild(progress)
 
     def drop_cached(self) -> None:
         """Drop queries, texts and vectors that are cached in RAM, because some of them are erased."""
@@ -207,15 +139,6 @@ class Components:
         if self._vision_engine:
             self._vision_engine.close()
         self._threads.shutdown(wait=True)
-        if self._synced:
-            self._synced.index.close()
+        self._opening.close()
         if self._owns_ledger:
             self.ledger.close()
-
-
-def _earlier_embeddings() -> Embeddings:
-    try:
-        return default_embeddings(EARLIER_EMBEDDER)
-    except ModelNotFoundError as error:
-        msg = f"{error} Or move this memory to {DEFAULT_EMBEDDER}, without that model: `memlora doctor --rebuild`."
-        raise ModelNotFoundError(msg) from error

@@ -20,7 +20,7 @@ from langchain_memlora.models.base_model import is_cached, model_dir
 from langchain_memlora.models.pins import DEFAULT_BASE, DEFAULT_EMBEDDER, EARLIER_EMBEDDER, PINS
 
 if TYPE_CHECKING:
-    from langchain_memlora.indexes.sync import SyncedIndex
+    from langchain_memlora.indexes.sync import LiveIndex
     from langchain_memlora.ledger import Ledger
     from langchain_memlora.memory.memory import MemLoRAMemory
 
@@ -246,10 +246,11 @@ def index(target: Target) -> Iterator[Check]:
         yield Check("index", "warning", "not checked, because the experts can't be loaded")
         return
     with target.open() as memory:
+        synced = memory.services.index()
         try:
-            synced = memory.services.index()
-        except StoreInUseError as error:
-            yield Check("index", "warning", "not checked, because it is in use", str(error))
+            _ = synced.index
+        except StoreInUseError:
+            yield Check("index", "ok", "another process owns and updates it; this one searches the ledger's vectors")
             return
         waiting = synced.waiting
         if lost := _lost(synced, memory.ledger):
@@ -293,7 +294,7 @@ def _holds_anything(record: Ledger) -> bool:
     return any(record.counts()[table] for table in ("turns", "memories"))
 
 
-def _lost(synced: SyncedIndex, record: Ledger) -> int:
+def _lost(synced: LiveIndex, record: Ledger) -> int:
     """Count the items, among the oldest thousand, that the index should hold and does not; 0 if it can't query ids."""
     from langchain_memlora.indexes.base import Kind, entry_id
     from langchain_memlora.ledger import MEMORY, TURN

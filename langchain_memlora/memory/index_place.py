@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,6 +59,8 @@ class IndexPlace:
 
         To be called by the owner of this place only. Vectors that an interrupted move has computed stay in the ledger's cache.
         """
+        from langchain_memlora.indexes.chroma import remove_unused
+
         mine = embedder_of(ledger, self.name)
         for number in {self.number - 1, self.number + 1} - {0}:
             other = replace(self, number=number)
@@ -68,4 +69,4 @@ class IndexPlace:
                 ledger.forget_vectors(embedder)
             if embedder:
                 forget_index(ledger, other.name)
-            shutil.rmtree(other.folder, ignore_errors=True)
+            remove_unused(other.folder)

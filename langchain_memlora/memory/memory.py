@@ -49,7 +49,8 @@ class MemLoRAMemory:
     """Long-term memory on this machine: one small model, with one LoRA expert per operation.
 
     Args:
-        path: Folder of the ledger and the index. Default: `MEMLORA_HOME`, else the user's data folder.
+        path: Folder of the ledger and the index. Default: `MEMLORA_HOME`, else the user's data folder. Any number of
+            processes on this machine may use it at once.
         experts: A bundle, its name or its path.
         engine: Runs the models: an `Engine`, `transformers` (the default), `openvino`, `auto` for the fastest installed, or the
             address of a server that holds the experts, such as `http://127.0.0.1:8000/v1`.
@@ -142,12 +143,13 @@ class MemLoRAMemory:
                 `flush`, `retry` and `memlora doctor`.
 
         On disk means synced (`fsync` at each commit), so that it survives a power cut; `Ledger(path, durability="normal")`
-        is faster and survives only a killed process. Work that a crash or `close` interrupts is finished, once, before the
-        first `add`, `flush` or `retry` of the next opening.
+        is faster and survives only a killed process. Work that a crash or `close` interrupts is finished, once and in order,
+        before the user's next `add`, or by `flush` or `retry`, in any process that uses the folder.
 
         Raises:
             InvalidInputError: An argument can't be used as given; nothing was stored.
             EngineError: The model failed. The messages are stored, and `retry` finishes the work.
+            StoreInUseError: Another process has read this user's messages for ten minutes; nothing was stored.
         """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
@@ -223,8 +225,8 @@ class MemLoRAMemory:
         """Delete all memories that a scope can read."""
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
-        self._writer.settle(scope.user_id)
-        operations = self.ledger.delete_all(scope)
+        with self._writer.after_earlier(scope.user_id):
+            operations = self.ledger.delete_all(scope)
         self.services.index().catch_up()
         return operations
 
@@ -264,10 +266,15 @@ class MemLoRAMemory:
         The previous store is not emptied. Empty a store that held vectors of another embedder first. An embedded
         index of the default embedder of an earlier version needs none of that: searches use it until
         today's default has filled another one beside it.
-        After an interruption, the next call continues with the vectors computed so far.
+        After an interruption, the next call continues with the vectors computed so far. If another process owns the embedded
+        index, this one computes what is missing, and the owner writes or moves it.
 
         Args:
             progress: Called with the number of changes applied, and their total.
+
+        Raises:
+            StoreInUseError: The index was made with another embedder, and another process uses it; or that process was to move
+                it to today's default, and did not answer.
         """
         self._check_open()
         return self._components.rebuild(progress)
@@ -333,6 +340,7 @@ class MemLoRAMemory:
 
         Raises:
             LedgerError: The log could not be emptied because others are reading. Call it again.
+            StoreInUseError: Another process owns the embedded index and did not answer for a minute. End it, and call it again.
         """
         self._check_open()
         return self._erase(to_scope(user_id).user_id)
@@ -546,8 +554,9 @@ class MemLoRAMemory:
         """Stop the workers and close the stores. Closing twice is fine.
 
         Background jobs in progress are finished; waiting ones stay on disk for the next opening. To finish all, `flush` first.
+        In a forked process it does nothing, since everything open is the parent's.
         """
-        if not self._components.closed:
+        if not self._components.closed and not self._components.is_forked:
             self._components.closed = True
             self._writer.close()
             self._components.close()

@@ -34,9 +34,11 @@ def reread(services: Services, progress: Progress | None = None) -> Reread:
     for scope, ids in waiting.items():
         for at in range(0, len(ids), services.group):
             part = ids[at : at + services.group]
-            if jobs := _jobs(services, scope, part):
-                out = graph.invoke({"scope": scope, "jobs": jobs, "again": True}, {"recursion_limit": STEPS})
-                outs.append(cast(RememberOutput, out))
+            with services.ledger.processing(scope.user_id):
+                if jobs := _jobs(services, scope, part):
+                    out = graph.invoke({"scope": scope, "jobs": jobs, "again": True}, {"recursion_limit": STEPS})
+                    outs.append(cast(RememberOutput, out))
+            if jobs:
                 unread = {*outs[-1]["unread"], *(job.turns[0] for job in jobs if _failed(job, outs[-1]))}
                 turns += len(jobs) - len(unread)
             done += len(part)
@@ -57,12 +59,15 @@ def reread(services: Services, progress: Progress | None = None) -> Reread:
 
 
 def _jobs(services: Services, scope: Scope, ids: Sequence[str]) -> list[Job]:
-    """Return a job for each turn, with the turns before it as context; turns deleted or erased in the meantime have none."""
+    """Return a job for each turn, with the turns before it as context.
+
+    Turns that were deleted or erased in the meantime, or read by another process, have none.
+    """
     turns, status = services.ledger.turns(ids), services.ledger.turn_status(ids)
     count = services.experts.bundle.card.window.context_turns
     jobs = []
     for key in ids:
-        if key in turns and not status.get(key, TurnStatus()).withheld:
+        if key in turns and turns[key].unread and not status.get(key, TurnStatus()).withheld:
             context = recent(services.ledger.reading.before(key, count), turns[key])
             jobs.append(Job(uuid.uuid4().hex, scope, tuple(turn.id for turn in context), (key,)))
     return jobs

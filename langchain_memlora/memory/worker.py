@@ -38,13 +38,15 @@ class Worker:
         self._closed = False
 
     def put(self, jobs: Sequence[Job], *, block: bool = True) -> None:
-        """Queue jobs; blocks while the queue is full. After `close` they stay pending on disk."""
+        """Queue jobs that are not queued yet; blocks while the queue is full. After `close` they stay pending on disk."""
         with self._changed:
             if block:
                 self._changed.wait_for(lambda: self._closed or len(self._waiting) < self._room)
-            if self._closed or not jobs:
+            known = {job.id for job in (*self._in_progress, *self._waiting)}
+            new = [job for job in jobs if job.id not in known]
+            if self._closed or not new:
                 return
-            self._waiting += jobs
+            self._waiting += new
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="memlora-background", daemon=True)
                 self._thread.start()
@@ -59,6 +61,11 @@ class Worker:
 
         with self._changed:
             return self._changed.wait_for(lambda: self._closed or settled(), timeout) and settled()
+
+    def keep(self, result: AddResult) -> None:
+        """Keep the result of background work that a caller's thread had to do first."""
+        with self._changed:
+            self._results.append(result)
 
     def results(self) -> list[AddResult]:
         """Return the results since the last call; each is returned once."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, Literal
 
+from langchain_memlora.errors import MemLoRAError
 from langchain_memlora.graph import Services, build_remember_graph, compile_without_checkpointer
 from langchain_memlora.graph.extract import ATTEMPTS
 from langchain_memlora.graph.state import RememberInput
@@ -20,6 +23,7 @@ from langchain_memlora.types import AddResult, Erasure, Event, Failure, Reread, 
 
 STEPS = 100_000
 ROOM = 256
+ON_ITS_WAY = 3600
 _log = logging.getLogger(__name__)
 
 
@@ -31,8 +35,8 @@ class Writer:
         self._retention = retention
         self._graph = compile_without_checkpointer(build_remember_graph(services), "remember")
         self._left_over: list[Job] = services.ledger.jobs("pending")
-        if services.ledger.erasure_is_unfinished():
-            self._sweep()
+        if services.images and services.ledger.erasure_is_unfinished():
+            services.images.sweep(services.ledger.pictures())
         self._worker = Worker(self._process, at_once=services.group, room=ROOM)
 
     def add(self, scope: Scope, given: Given) -> AddResult:
@@ -48,9 +52,13 @@ class Writer:
         return self._write(scope, given, self._copy)
 
     def flush(self, timeout: float | None) -> AddResult:
-        """Wait for the background, and return the outcome of its work since the last flush."""
+        """Wait for the background, and return the outcome of its work since the last flush.
+
+        Jobs that another process has queued, and may not live to do, are done here too.
+        """
         start = time.perf_counter()
         self._queue_left_over()
+        self._worker.put(self._interrupted(), block=False)
         in_time = self._worker.settle(timeout=timeout)
         return _joined(self._worker.results(), start, pending=not in_time)
 
@@ -61,7 +69,12 @@ class Writer:
         self._worker.settle()
         waiting = self._services.ledger.jobs("failed", "pending")
         self._services.ledger.reopen_jobs(job.id for job in waiting)
-        return _joined([self._run({"scope": s, "jobs": j}) for s, j in _by_scope(waiting).items()], start)
+        results = []
+        for scope, jobs in _by_scope(waiting).items():
+            with self._services.ledger.processing(scope.user_id):
+                if left := self._still_pending(jobs):
+                    results.append(self._run({"scope": scope, "jobs": left}))
+        return _joined(results, start)
 
     def reread(self, progress: Progress | None) -> Reread:
         """Read turns again, after earlier work; see `reread`."""
@@ -69,24 +82,39 @@ class Writer:
         self._worker.settle()
         return reread(self._services, progress)
 
-    def settle(self, user_id: str) -> None:
-        """Wait for background work that may change this user's memories."""
-        left_over = self._queue_left_over()
-        self._worker.settle(None if left_over else user_id)
+    @contextmanager
+    def after_earlier(self, user_id: str) -> Iterator[None]:
+        """Hold the user's place among all processes, once the earlier messages of this user have been read.
+
+        Raises:
+            StoreInUseError: Another process held it for too long.
+        """
+        self._settle(user_id)
+        with self._services.ledger.processing(user_id):
+            for scope, jobs in _runs(self._interrupted(user_id)):
+                self._worker.keep(self._process_alone(scope, jobs))
+            yield
+
+    def _settle(self, user_id: str) -> None:
+        """Wait for this process's background work that may change the user's memories."""
+        self._queue_left_over()
+        self._worker.settle(user_id)
 
     def erase(self, user_id: str | None) -> Erasure:
         """Erase a user, or every user, from everything that was written."""
         if user_id is not None:
-            self.settle(user_id)
+            self._settle(user_id)
+        shown = self._services.ledger.pictures()
         counts = self._services.ledger.erase(user_id)
-        images = self._sweep()
+        images = self._sweep(shown)
         self._services.index().finish_erasure()
         return Erasure(user_id=user_id, **counts, at=now(), images=images)
 
     def expire(self, limits: Retention) -> Erasure:
         """Erase what exceeds the limits, of every user, down to the bytes."""
+        shown = self._services.ledger.pictures()
         counts = self._services.ledger.expire(limits)
-        images = self._sweep()
+        images = self._sweep(shown)
         if self._services.ledger.erasure_is_unfinished():
             self._services.index().finish_erasure()
         return Erasure(user_id=None, **counts, at=now(), images=images)
@@ -101,18 +129,19 @@ class Writer:
         turns, skipped, failures = given
         done = store(scope, turns)
         known = len(turns) - len(done.turn_ids)
-        if known and any(
-            turn.images for turn in turns
-        ):  # pictures are on disk before the ledger knows which turns are new
-            self._sweep()
+        if known:  # pictures are on disk before the ledger knows which turns are new
+            self._sweep([image for turn in turns for image in turn.images])
         if failures and done.status == "ok":
             done = replace(done, status="partial" if turns else "failed")
         errors, seconds = (*failures, *done.errors), time.perf_counter() - start
         return replace(done, errors=errors, skipped=skipped + known, seconds=seconds)
 
     def _remember(self, scope: Scope, turns: Sequence[Turn]) -> AddResult:
-        self.settle(scope.user_id)
-        return self._run({"scope": scope, "turns": turns}) if turns else AddResult()
+        if not turns:
+            self._settle(scope.user_id)
+            return AddResult()
+        with self.after_earlier(scope.user_id):
+            return self._run({"scope": scope, "turns": turns})
 
     def _defer(self, scope: Scope, turns: Sequence[Turn]) -> AddResult:
         self._queue_left_over()
@@ -126,19 +155,51 @@ class Writer:
         self._services.index().catch_up()
         return AddResult(operations=tuple(operations), turn_ids=tuple(turn.id for turn in stored))
 
-    def _sweep(self) -> int:
-        """Delete the pictures that no turn shows."""
-        images = self._services.images
-        return images.sweep(self._services.ledger.pictures()) if images else 0
+    def _sweep(self, unneeded: Collection[str]) -> int:
+        """Delete those of these pictures that no turn shows, and old ones without a turn; return their number.
 
-    def _queue_left_over(self) -> bool:
-        """Queue the jobs of an earlier process, once; returns whether there were any."""
+        The turn of a new picture may just be on its way into the ledger, in another process.
+        """
+        images = self._services.images
+        if images is None or not unneeded:
+            return 0
+        shown = self._services.ledger.pictures()
+        return images.remove({*unneeded} - shown) + images.sweep(shown, older_than=ON_ITS_WAY)
+
+    def _queue_left_over(self) -> None:
+        """Queue the jobs that were pending when the memory was opened, once."""
         jobs, self._left_over = self._left_over, []
         self._worker.put(jobs, block=False)
-        return bool(jobs)
+
+    def _interrupted(self, user_id: str | None = None) -> list[Job]:
+        """Return the jobs that no attempt was made at: of a process that ended, or has not come to them yet."""
+        return [job for job in self._services.ledger.jobs("pending", user_id=user_id) if not job.attempts]
+
+    def _still_pending(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return those of one user's jobs that no other process has finished. The user's place must be held."""
+        pending = {job.id: job for job in self._services.ledger.jobs("pending", user_id=jobs[0].scope.user_id)}
+        return [pending[job.id] for job in jobs if job.id in pending]
 
     def _process(self, scope: Scope, jobs: Sequence[Job]) -> AddResult:
-        """Process jobs in the background: errors stay on the jobs, for `flush`, `retry` and `doctor`."""
+        """Process jobs in the background, after the user's earlier ones, unless another process has done so."""
+        start = time.perf_counter()
+        results: list[AddResult] = []
+        try:
+            with self._services.ledger.processing(scope.user_id):
+                if left := self._still_pending(jobs):
+                    pending = self._interrupted(scope.user_id)
+                    ids = [job.id for job in pending]
+                    first = ids.index(left[0].id) if left[0].id in ids else 0
+                    for owner, earlier in (*_runs(pending[:first]), (scope, left)):
+                        results.append(self._process_alone(owner, earlier))
+        except MemLoRAError as error:  # the place could not be had, so this was no attempt
+            _log.warning("%d window(s) wait, pending: %s", len(jobs), loggable_error(error))
+            failures = tuple(Failure(job.id, type(error).__name__, str(error), job.attempts) for job in jobs)
+            return AddResult(status="failed", errors=failures, seconds=time.perf_counter() - start)
+        return _joined(results, start)
+
+    def _process_alone(self, scope: Scope, jobs: Sequence[Job]) -> AddResult:
+        """Process jobs with the user's place held: errors stay on the jobs, for `flush`, `retry` and `doctor`."""
         start = time.perf_counter()
         try:
             return self._run({"scope": scope, "jobs": jobs})
@@ -198,6 +259,12 @@ def _by_scope(jobs: Sequence[Job]) -> dict[Scope, list[Job]]:
     for job in jobs:
         grouped.setdefault(job.scope, []).append(job)
     return grouped
+
+
+def _runs(jobs: Iterable[Job]) -> Iterator[tuple[Scope, list[Job]]]:
+    """Yield the jobs in order, in runs of one scope."""
+    for scope, run in groupby(jobs, lambda job: job.scope):
+        yield scope, list(run)
 
 
 def _joined(results: Sequence[AddResult], start: float, *, pending: bool = False) -> AddResult:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from langchain_memlora.indexes.base import Kind
 from langchain_memlora.indexes.exact import LedgerVectors
-from langchain_memlora.indexes.sync import SyncedIndex
+from langchain_memlora.indexes.sync import LiveIndex
 from langchain_memlora.indexes.within import nearest_within
 from langchain_memlora.ledger import Ledger, Selection, TurnStatus
 from langchain_memlora.retrieval.filters import parse_filters
@@ -41,7 +41,7 @@ class Retriever:
     depth = DEPTH
     """Length of the rankings that candidates are taken from."""
 
-    def __init__(self, ledger: Ledger, index: Callable[[], SyncedIndex], vectors: LedgerVectors | None = None) -> None:
+    def __init__(self, ledger: Ledger, index: Callable[[], LiveIndex], vectors: LedgerVectors | None = None) -> None:
         self._ledger = ledger
         self._index = index
         self._vectors = vectors

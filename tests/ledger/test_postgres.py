@@ -11,7 +11,7 @@ import pytest
 from support import ANA, BEN, add, change, one_job, say, texts, turn
 from support.servers import empty_database, free_port, plain
 
-from langchain_memlora.errors import InvalidInputError, LedgerError
+from langchain_memlora.errors import InvalidInputError, LedgerError, StoreInUseError
 from langchain_memlora.ledger import Ledger, NewOperation, new_id
 from langchain_memlora.types import Event, Span
 
@@ -44,6 +44,20 @@ def write(url: str, name: str) -> None:
         for number in range(EACH):
             ledger.append(ANA, [turn(f"{name} {number}"), turn("all say this", "same")], one_job)
             ledger.commit(ANA, [NewOperation(Event.ADD, new_id(), f"{name} {number}")])
+
+
+def test_one_writer_holds_a_users_place(url: str) -> None:
+    with Ledger(url) as one, Ledger(url) as two:
+        with one.processing("ana"):
+            with two.processing("ben"):
+                pass
+            with (
+                pytest.raises(StoreInUseError, match="repeat the call"),
+                two.database.exclusive("messages of ana", 0.1),
+            ):
+                pass
+        with two.processing("ana"):
+            pass
 
 
 def test_concurrent_processes_write(url: str) -> None:

@@ -17,7 +17,7 @@ from support import ANA, MAY_8, BagOfWords, texts
 from support.pixels import png, shown
 
 from langchain_memlora import MemLoRAMemory, Retention, UserMemory
-from langchain_memlora.errors import ClosedError, IndexMismatchError, InvalidInputError, NotFoundError, StoreInUseError
+from langchain_memlora.errors import ClosedError, IndexMismatchError, InvalidInputError, NotFoundError
 from langchain_memlora.memory.protocol import MemoryLike
 from langchain_memlora.types import Event
 
@@ -332,17 +332,6 @@ def test_async_context_manager_closes(make_memory: Make) -> None:
 
     with pytest.raises(ClosedError):
         asyncio.run(use()).get_all(user_id="ana")
-
-
-@pytest.mark.parametrize("backend", ["chroma"])
-def test_chroma_folder_has_one_owner(make_memory: Make) -> None:
-    first, second = make_memory(), make_memory()
-    one(first)
-    with pytest.raises(StoreInUseError, match="Close that one"):
-        second.search("Porto", user_id="ana")
-    assert texts(second.get_all(user_id="ana")) == ["User live in Porto"]
-    first.close()
-    assert second.search("Porto", user_id="ana")
 
 
 def test_different_embedder_requires_rebuild(make_memory: Make) -> None:

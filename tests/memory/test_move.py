@@ -19,7 +19,7 @@ from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import LedgerError, ModelNotFoundError
 from langchain_memlora.indexes import Kind
 from langchain_memlora.indexes.sync import embedder_of
-from langchain_memlora.memory import components
+from langchain_memlora.memory import index_opening
 from langchain_memlora.memory.health import check_health
 from langchain_memlora.models import DEFAULT_EMBEDDER, EARLIER_EMBEDDER
 from langchain_memlora.testing import ScriptedEngine
@@ -52,7 +52,7 @@ class Embedder(BagOfWords):
 @pytest.fixture
 def embedders(monkeypatch: pytest.MonkeyPatch) -> dict[str, Embedder]:
     made = {name: Embedder(name) for name in (DEFAULT_EMBEDDER, EARLIER_EMBEDDER)}
-    monkeypatch.setattr(components, "default_embeddings", lambda name=DEFAULT_EMBEDDER: made[name])
+    monkeypatch.setattr(index_opening, "default_embeddings", lambda name=DEFAULT_EMBEDDER: made[name])
     return made
 
 
@@ -174,7 +174,7 @@ def test_missing_earlier_embedder_names_the_command(
             raise ModelNotFoundError("It could not be downloaded.")
         return embedders[name]
 
-    monkeypatch.setattr(components, "default_embeddings", fetch)
+    monkeypatch.setattr(index_opening, "default_embeddings", fetch)
     with open_memory(home) as memory:
         with pytest.raises(ModelNotFoundError, match=r"could not be downloaded.*`memlora doctor --rebuild`"):
             memory.search("something new", user_id="ana")
@@ -186,10 +186,10 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})
 from memory.test_move import Embedder, open_memory
-from langchain_memlora.memory import components
+from langchain_memlora.memory import index_opening
 from langchain_memlora.models import DEFAULT_EMBEDDER
 made = Embedder(DEFAULT_EMBEDDER)
-components.default_embeddings = lambda name=DEFAULT_EMBEDDER: made
+index_opening.default_embeddings = lambda name=DEFAULT_EMBEDDER: made
 def die(done, total):
     os.kill(os.getpid(), signal.SIGKILL)
 open_memory({home!r}).rebuild(die)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reliability import concurrency, event_loop, soak
+from benchmarks.reliability import concurrency, event_loop, one_folder, soak
 
 pytestmark = pytest.mark.slow
 
@@ -20,6 +20,12 @@ def test_threads_and_tasks_on_embedded_chroma(tmp_path: Path) -> None:
 def test_processes_on_chroma_server(tmp_path: Path) -> None:
     found = concurrency.in_processes(120, 1, tmp_path, processes=2, threads=2)
     assert (found["operations"], found["broken"]) == (120, [])
+
+
+def test_processes_on_one_folder_while_its_owner_is_killed(tmp_path: Path) -> None:
+    found = one_folder.in_one_folder(200, 1, tmp_path, processes=3, kills=3)
+    assert (found["broken"], found["stale"], found["kills"]) == ([], 0, 3)
+    assert found["operations"] >= 197  # those that a kill interrupted are not counted
 
 
 def test_open_files_do_not_accumulate(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from support import MAY_8, texts
 
 from benchmarks.reliability import faults
 from benchmarks.reliability.double import open_memory
+from benchmarks.reliability.peers import owns_store
 from benchmarks.reliability.truth import Deed, broken
 from langchain_memlora import MemLoRAMemory
+from langchain_memlora.indexes import sync
 from langchain_memlora.indexes.chroma import ChromaIndex
-from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.ledger import Ledger, NewOperation
 from langchain_memlora.types import Operation, Scope
 
@@ -85,14 +87,14 @@ def test_index_is_marked_after_writing(tmp_path: Path, monkeypatch: pytest.Monke
             return broken(again, [deed("first"), deed("m0")], ["ana"])
 
     assert crashed(tmp_path / "on") == []
-    real = SyncedIndex._apply
+    real = sync.changed_entries
 
-    def marked_first(self: SyncedIndex, changed: Any) -> None:
-        _, seen, seq = self._ledger.changed_since(self.name)
-        self._ledger.mark_applied(self.name, seq, after=seen)
-        real(self, changed)
+    def marked_first(ledger: Ledger, changed: Any) -> Any:
+        _, seen, seq = ledger.changed_since(sync.DEFAULT)
+        ledger.mark_applied(sync.DEFAULT, seq, after=seen)
+        return real(ledger, changed)
 
-    monkeypatch.setattr(SyncedIndex, "_apply", marked_first)
+    monkeypatch.setattr(sync, "changed_entries", marked_first)
     assert any("index and ledger differ" in what for what in crashed(tmp_path / "off"))
 
 
@@ -130,6 +132,7 @@ def test_commit_compares_revisions(make_memory: Make, tmp_path: Path, monkeypatc
         return real_commit(self, *args, **options)
 
     monkeypatch.setattr(Ledger, "commit", slow_commit)
+    monkeypatch.setattr(Ledger, "processing", lambda self, user_id: contextlib.nullcontext())  # a guard of its own
     assert competed(tmp_path / "on") == ["User keep bees"]
     matched.reset()
     monkeypatch.setattr(Ledger, "revision", lambda self, scope: None)
@@ -137,11 +140,40 @@ def test_commit_compares_revisions(make_memory: Make, tmp_path: Path, monkeypatc
 
 
 def test_folder_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert faults.second_process(tmp_path) == []
+    def owners(folder: Path) -> list[bool]:
+        with open_memory(folder) as first, open_memory(folder) as second:
+            return [owns_store(memory) for memory in (first, second)]
+
+    assert owners(tmp_path / "on") == [True, False]
     monkeypatch.setattr("filelock.FileLock.acquire", lambda *_, **__: None)
-    with open_memory(tmp_path / "two") as first, open_memory(tmp_path / "two") as second:
-        first.search("bees", user_id="ana")
-        second.search("bees", user_id="ana")  # without a word
+    assert owners(tmp_path / "off") == [True, True]
+
+
+def test_user_is_read_by_one_writer_at_a_time(
+    make_memory: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    started = threading.Event()
+
+    def slowly(prompt: str) -> str:
+        read.append(prompt)
+        started.set()
+        time.sleep(0.3)
+        return "1 keep bees"
+
+    def prompts_read(folder: Path) -> int:
+        read.clear()
+        started.clear()
+        first, second = (make_memory(path=folder, extraction=slowly) for _ in range(2))
+        first.add("I keep bees", user_id="ana", background=True, thread_id="a")
+        started.wait()
+        second.add("I keep bees", user_id="ana", thread_id="b")
+        first.flush()
+        return len(read)
+
+    assert prompts_read(tmp_path / "on") == 2
+    monkeypatch.setattr(Ledger, "processing", lambda self, user_id: contextlib.nullcontext())
+    assert prompts_read(tmp_path / "off") == 3
 
 
 def test_damaged_index_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def code(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     scripted = functools.partial(MemLoRAMemory, engine=engine, experts=bundle)
     monkeypatch.setattr(langchain_memlora, "MemLoRAMemory", scripted)
     monkeypatch.setattr(models, "default_embeddings", Embedder)
-    monkeypatch.setattr("langchain_memlora.memory.components.default_embeddings", Embedder)
+    monkeypatch.setattr("langchain_memlora.memory.index_opening.default_embeddings", Embedder)
     monkeypatch.setenv("MEMLORA_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     opened: list[dict[str, Any]] = []

@@ -1,0 +1,53 @@
+"""How jobs end: done, failed, or open again. A job that is done stays so. Only called inside a write transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, Connection, select, update
+
+from langchain_memlora.errors import ConflictError
+from langchain_memlora.ledger.schema import jobs
+
+
+class AlreadyDoneError(ConflictError):
+    """Another writer has already finished a job.
+
+    Attributes:
+        job_id: The job.
+    """
+
+    def __init__(self, message: str, job_id: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
+def close(connection: Connection, ids: Iterable[str], bundle: str) -> None:
+    """Close jobs.
+
+    Raises:
+        AlreadyDoneError: Another writer has finished one of them.
+    """
+    values = {"status": "done", "error": None, "bundle": bundle, "attempts": jobs.c.attempts + 1}
+    for job_id in ids:
+        if connection.execute(update(jobs).where(_is_open(job_id)).values(**values)).rowcount != 1:
+            msg = f"Job {job_id} was already finished by another writer, which stored its memories. Do nothing."
+            raise AlreadyDoneError(msg, job_id)
+
+
+def fail(connection: Connection, job_id: str, error: str, bundle: str, attempts_allowed: int) -> None:
+    """Count a failed attempt; after the last one allowed, the job is `failed`."""
+    attempts = (connection.execute(select(jobs.c.attempts).where(jobs.c.id == job_id)).scalar() or 0) + 1
+    status = "failed" if attempts >= attempts_allowed else "pending"
+    values = {"attempts": attempts, "status": status, "error": error, "bundle": bundle}
+    connection.execute(update(jobs).where(_is_open(job_id)).values(**values))
+
+
+def reopen(connection: Connection, ids: Iterable[str]) -> None:
+    """Make failed jobs pending again."""
+    for job_id in ids:
+        connection.execute(update(jobs).where(_is_open(job_id)).values(status="pending", attempts=0))
+
+
+def _is_open(job_id: str) -> ColumnElement[bool]:
+    return (jobs.c.id == job_id) & (jobs.c.status != "done")
