@@ -336,7 +336,7 @@ class Hit:
     Attributes:
         memory: The memory, or `None` if the hit is a raw turn.
         turns: The evidence; for a raw turn, the turn itself.
-        score: Fused rank score in (0, 1]; comparable within one search only.
+        score: Probability that the hit is relevant, from 0 to 1. Never above that of the hit before.
         replaced_by: The memory that replaced all facts of a turn, if one did.
     """
 

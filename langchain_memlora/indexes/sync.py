@@ -35,12 +35,24 @@ def forget_index(ledger: Ledger, name: str) -> None:
 class SyncedIndex:
     """An index kept in step with the ledger it is derived from.
 
+    Args:
+        prepare: Called with the texts of memories and turns that were written, for what a search computes ahead.
+
     Raises:
         IndexMismatchError: The ledger's index was filled with another embedder or schema, or is in another store.
     """
 
-    def __init__(self, index: Index, ledger: Ledger, embedder: str, *, name: str = DEFAULT) -> None:
+    def __init__(
+        self,
+        index: Index,
+        ledger: Ledger,
+        embedder: str,
+        *,
+        name: str = DEFAULT,
+        prepare: Callable[[Sequence[str]], None] = lambda texts: None,
+    ) -> None:
         self.index = index
+        self._prepare = prepare
         self.name = name
         self._ledger = ledger
         self._writing = threading.RLock()  # acquired before `_lock`, never while holding it
@@ -176,3 +188,4 @@ class SyncedIndex:
         erased = [item for item in turn_ids if item not in turns]
         removed += [entry_id(kind, item) for item in erased for kind in (Kind.TURN, Kind.WINDOW)]
         self.index.write(entries, removed)
+        self._prepare([entry.text for entry in entries if entry.kind is not Kind.WINDOW])

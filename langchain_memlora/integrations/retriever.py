@@ -19,7 +19,7 @@ class MemLoRARetriever(BaseRetriever):
     """Finds one user's memories and messages about a question, best first.
 
     A document is a memory or a message, under its id. Its metadata are the caller's own (from `add`), and: `kind`
-    (`memory` or `turn`), `score` (comparable within one search), `observed_at` (ISO 8601, when it was said), `dates` (the
+    (`memory` or `turn`), `score` (probability that it is relevant), `observed_at` (ISO 8601, when it was said), `dates` (the
     meaning of relative dates in the text, such as "last week = 26 February to 3 March 2024"), `turn_ids`, and for a memory
     `memory_id` and `evidence` (the messages that support it), for a message `speaker`.
 
@@ -29,6 +29,7 @@ class MemLoRARetriever(BaseRetriever):
         k: Return at most this many documents; `retriever.invoke(question, k=3)` overrides it.
         include: `both`, or only `memories` or `turns`.
         filters: Metadata that documents must have, by equality.
+        min_score: Probability of relevance that documents must have, from 0 to 1.
 
     Raises:
         MissingUserError: `user_id` is not a usable id.
@@ -53,6 +54,7 @@ class MemLoRARetriever(BaseRetriever):
     k: int = Field(default=5, ge=1)
     include: Literal["both", "memories", "turns"] = "both"
     filters: dict[str, Any] | None = None
+    min_score: float = Field(default=0.0, ge=0, le=1)
 
     def __init__(self, **fields: Any) -> None:
         # Checked here and not by pydantic, which would wrap the error.
@@ -71,7 +73,13 @@ class MemLoRARetriever(BaseRetriever):
 
     def _arguments(self, k: int | None) -> dict[str, Any]:
         scope = {"user_id": self.user_id, "agent_id": self.agent_id, "run_id": self.run_id}
-        return {**scope, "k": self.k if k is None else k, "include": self.include, "filters": self.filters}
+        return {
+            **scope,
+            "k": self.k if k is None else k,
+            "include": self.include,
+            "filters": self.filters,
+            "min_score": self.min_score
+        }
 
 
 def _document(hit: Hit) -> Document:

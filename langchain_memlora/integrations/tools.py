@@ -13,6 +13,7 @@ from langchain_core.tools import StructuredTool, ToolException
 from langgraph.errors import GraphBubbleUp
 
 from langchain_memlora.errors import InvalidInputError, NotFoundError
+from langchain_memlora.intake.messages import check_share
 from langchain_memlora.integrations.owner import Owner, UserId
 from langchain_memlora.integrations.prompting import as_reference
 from langchain_memlora.logs import loggable_error
@@ -40,7 +41,13 @@ _DESCRIPTIONS = {
 
 
 def memory_tools(
-    memory: MemoryLike, *, user_id: UserId, agent_id: str | None = None, run_id: str | None = None, k: int = 5
+    memory: MemoryLike,
+    *,
+    user_id: UserId,
+    agent_id: str | None = None,
+    run_id: str | None = None,
+    k: int = 5,
+    min_score: float = 0.0,
 ) -> list[BaseTool]:
     """Make the tools `search_memory`, `save_memory`, `update_memory` and `forget_memory`.
 
@@ -51,9 +58,11 @@ def memory_tools(
         agent_id: Saved memories belong to this agent; those of other agents are neither found nor changed.
         run_id: Likewise for a run or session.
         k: A search returns at most this many hits.
+        min_score: Probability of relevance that hits must have, from 0 to 1.
 
     Raises:
         MissingUserError: `user_id` is not a usable id; or, at a call, its function returned none.
+        InvalidInputError: `min_score` can't be used.
 
     Example:
         ```python
@@ -64,7 +73,8 @@ def memory_tools(
             print(save.invoke({"fact": "User is allergic to nuts."}))
         ```
     """
-    actions = _Actions(memory, Owner(user_id, agent_id, run_id), k)
+    check_share(min_score, "min_score")
+    actions = _Actions(memory, Owner(user_id, agent_id, run_id), k, min_score)
     functions: dict[str, Callable[..., str]] = {
         SEARCH: actions.search,
         SAVE: actions.save,
@@ -80,13 +90,13 @@ def memory_tools(
 class _Actions:
     """The functions behind the tools. LangChain makes schemas from their signatures; `runtime` is injected and in none."""
 
-    def __init__(self, memory: MemoryLike, owner: Owner, k: int) -> None:
-        self._memory, self._owner, self._k = memory, owner, k
+    def __init__(self, memory: MemoryLike, owner: Owner, k: int, min_score: float) -> None:
+        self._memory, self._owner, self._k, self._min_score = memory, owner, k, min_score
 
     def search(self, query: str, runtime: ToolRuntime[Any, Any] = None) -> str:  # type: ignore[assignment]
         scope = self._owner.scope(runtime)
         with _readable():
-            hits = self._memory.search(query, **asdict(scope), k=self._k)
+            hits = self._memory.search(query, **asdict(scope), k=self._k, min_score=self._min_score)
         if not hits:
             return "Nothing is remembered about this."
         return as_reference("\n".join(line for hit in hits for line in _lines(hit)), REFERENCE)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import delete, func, select, update
 
 from langchain_memlora.errors import ConflictError
-from langchain_memlora.ledger import erasure, lexical, memories, repair, retention, turns
+from langchain_memlora.ledger import erasure, lexical, memories, repair, retention, turns, vector_cache
 from langchain_memlora.ledger.connect import open_database
 from langchain_memlora.ledger.database import Durability
 from langchain_memlora.ledger.memories import NewOperation, TurnStatus
@@ -288,26 +288,24 @@ class Ledger:
         with self.database.writing() as connection:
             connection.execute(delete(meta).where(meta.c.key == key))
 
+    def cached_bytes(self, name: str, texts: Sequence[str]) -> dict[str, bytes]:
+        """Return what is cached under this name, by text."""
+        with self.database.reading() as connection:
+            return vector_cache.read(connection, name, texts)
+
+    def cache_bytes(self, name: str, found: Mapping[str, bytes]) -> None:
+        """Cache what was computed from texts. It is erased with them."""
+        if found:
+            with self.database.writing() as connection:
+                vector_cache.write(connection, name, found)
+
     def cached_vectors(self, embedder: str, texts: Sequence[str]) -> dict[str, list[float]]:
         """Return the cached vectors of this embedder, by text."""
-        keys = {erasure.digest(content): content for content in texts}
-        found = {}
-        with self.database.reading() as connection:
-            for chunk in chunks(list(keys)):
-                mine = (vectors.c.embedder == embedder) & vectors.c.text_sha256.in_(chunk)
-                for row in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(mine)):
-                    found[keys[row.text_sha256]] = list(array.array("f", row.vector))
-        return found
+        return {text: list(array.array("f", vector)) for text, vector in self.cached_bytes(embedder, texts).items()}
 
-    def cache_vectors(self, embedder: str, found: dict[str, list[float]]) -> None:
+    def cache_vectors(self, embedder: str, found: Mapping[str, Sequence[float]]) -> None:
         """Keep vectors, so that no text is embedded twice."""
-        rows = [
-            {"embedder": embedder, "text_sha256": erasure.digest(content), "vector": array.array("f", vector).tobytes()}
-            for content, vector in found.items()
-        ]
-        if rows:
-            with self.database.writing() as connection:
-                insert_new(connection, vectors, rows)
+        self.cache_bytes(embedder, {text: array.array("f", vector).tobytes() for text, vector in found.items()})
 
     def erase(self, user_id: str | None = None) -> dict[str, int]:
         """Erase a user, or all users, permanently; return the number of erased rows by table.

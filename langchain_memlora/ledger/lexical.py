@@ -19,7 +19,7 @@ _BY_DIALECT = {"sqlite": fts5, "postgresql": tsvector}
 
 _WORD = re.compile(r"\w+")
 _MAX_TERMS = 64
-_STOP = frozenset(
+STOP_WORDS = frozenset(
     "a about after again all also am an and any are as at be been before being but by can could did do does doing for from "
     "had has have having he her hers him his how i if in into is it its just me more most my no nor not of off on once only or "
     "other our out over own s same she should so some such t than that the their them then there these they this those to too "
@@ -30,7 +30,7 @@ _STOP = frozenset(
 def words(query: str) -> list[str]:
     """Return the words of a query without stop words; all of them if only stop words are left."""
     found = list(dict.fromkeys(_WORD.findall(query.lower())))
-    return ([word for word in found if word not in _STOP] or found)[:_MAX_TERMS]
+    return ([word for word in found if word not in STOP_WORDS] or found)[:_MAX_TERMS]
 
 
 def create(connection: Connection) -> None:

@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 from platformdirs import user_data_path
@@ -24,8 +25,9 @@ from langchain_memlora.indexes.embeddings import CachedEmbeddings
 from langchain_memlora.indexes.sync import DEFAULT, SyncedIndex
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Ledger
+from langchain_memlora.memory.second_stage import RerankerName, make_reranker
 from langchain_memlora.models import DEFAULT_EMBEDDER, default_embeddings, embedder_id
-from langchain_memlora.retrieval import Retriever
+from langchain_memlora.retrieval import Reranker, Retriever
 
 THREADS = 16
 
@@ -48,6 +50,7 @@ class Components:
         embeddings: Embeddings | None,
         vision: str | Path | Bundle | None,
         captioner: Captioner | None,
+        reranker: Reranker | BaseDocumentCompressor | RerankerName | None,
     ) -> None:
         home = os.environ.get("MEMLORA_HOME")
         self.path = Path(path or home or user_data_path("langchain-memlora")).expanduser()
@@ -59,11 +62,12 @@ class Components:
         name = embedder_id(given) if given else DEFAULT_EMBEDDER
         self.embeddings = CachedEmbeddings((lambda: given) if given else default_embeddings, name, self.ledger)
         self.images = ImageStore((self.ledger.database.path or self.path / "ledger").with_suffix(".images"))
+        self.reranker = make_reranker(reranker, self.ledger)
         self._vision_engine: Engine | None = None
         self.services = Services(
             experts=Experts(self.bundle, self.engine, self._vision(vision, captioner)),
             ledger=self.ledger,
-            retriever=Retriever(self.ledger, self.index),
+            retriever=Retriever(self.ledger, self.index, self.reranker),
             index=self.index,
             embeddings=self.embeddings,
             images=self.images,
@@ -118,13 +122,18 @@ class Components:
 
                     given = ChromaIndex(self.path / "chroma", self.embeddings)
                 index = given if isinstance(given, Index) else VectorStoreIndex(given)
-                self._synced = SyncedIndex(index, self.ledger, self.embeddings.name, name=self.index_name)
+                prepare = self.reranker.prepare if self.reranker else lambda texts: None
+                self._synced = SyncedIndex(
+                    index, self.ledger, self.embeddings.name, name=self.index_name, prepare=prepare
+                )
             return self._synced
 
     def warm(self) -> None:
         """Load models, open the index, and exempt loaded objects from garbage collection."""
         self.index().catch_up()
         self.embeddings.real.embed_query("warm")
+        if self.reranker:
+            self.reranker.warm()
         self.engine.warm()
         gc.collect()
         gc.freeze()

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 from langgraph.graph.state import CompiledStateGraph
@@ -26,14 +27,15 @@ from langchain_memlora.graph.state import RespondInput
 from langchain_memlora.indexes import Index
 from langchain_memlora.indexes.sync import forget_index
 from langchain_memlora.intake import as_picture, read_picture
-from langchain_memlora.intake.messages import Redact, check_name, check_text, redacted, to_scope, to_turns
+from langchain_memlora.intake.messages import Redact, check_name, check_share, check_text, redacted, to_scope, to_turns
 from langchain_memlora.ledger import Imported, Ledger, NewOperation, Retention
 from langchain_memlora.memory.async_methods import async_version
 from langchain_memlora.memory.bulk import Bulk, add_all
 from langchain_memlora.memory.components import Components
+from langchain_memlora.memory.second_stage import RerankerName
 from langchain_memlora.memory.user_view import UserMemory
 from langchain_memlora.memory.writer import Writer
-from langchain_memlora.retrieval import Include
+from langchain_memlora.retrieval import Include, Reranker
 from langchain_memlora.types import AddResult, Answer, Erasure, Event, Hit, Memory, Operation, Reread, Scope, Turn
 
 if TYPE_CHECKING:
@@ -62,9 +64,12 @@ class MemLoRAMemory:
             and embedder see nothing else. Its exceptions are raised, and nothing is stored.
         vision: A bundle whose vision expert is used in place of that of `experts`: its name or its path.
         captioner: Without a vision expert, a function that describes a picture; it receives the bytes of a PNG or JPEG.
+        reranker: The second stage of searches: `late-interaction` (the default), `cross-encoder` for a slower stage after it, a
+            LangChain `BaseDocumentCompressor`, a `Reranker`, or None for none.
 
     Raises:
         BundleError: The experts can't be loaded.
+        InvalidInputError: `reranker` is none of these.
         LedgerError: The ledger can't be opened.
         MissingExtraError: A package that the engine or a URL needs is not installed.
 
@@ -93,6 +98,7 @@ class MemLoRAMemory:
         redact: Redact | None = None,
         vision: str | Path | Bundle | None = None,
         captioner: Captioner | None = None,
+        reranker: Reranker | BaseDocumentCompressor | RerankerName | None = "late-interaction",
     ) -> None:
         self._components = components = Components(
             path=path,
@@ -103,6 +109,7 @@ class MemLoRAMemory:
             embeddings=embeddings,
             vision=vision,
             captioner=captioner,
+            reranker=reranker,
         )
         self.path, self.bundle, self.engine = components.path, components.bundle, components.engine
         self.ledger, self.embeddings, self.services = components.ledger, components.embeddings, components.services
@@ -373,6 +380,7 @@ class MemLoRAMemory:
         k: int = 5,
         include: Include = "both",
         filters: Mapping[str, Any] | None = None,
+        min_score: float = 0.0,
     ) -> list[Hit]:
         """Find memories and raw turns, best first.
 
@@ -380,12 +388,16 @@ class MemLoRAMemory:
             k: Return at most this many hits.
             include: `both`, or only `memories` or `turns`.
             filters: Metadata that hits must have, by equality; searched among the nearest 480 of each kind.
+            min_score: Probability of relevance that hits must have, from 0 to 1; 0 returns the best even if nothing fits.
         """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
         check_text(query, "query")
         _check_choice(k, include, filters)
-        return self.services.retriever.search(query, scope, k=k, include=include, filters=filters)
+        check_share(min_score, "min_score")
+        return self.services.retriever.search(
+            query, scope, k=k, include=include, filters=filters, min_score=min_score
+        )
 
     def answer(
         self,
