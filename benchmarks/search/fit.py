@@ -25,8 +25,9 @@ from langchain_memlora.models.reranker import cross_encoder
 from langchain_memlora.retrieval import Candidate, Reranker, Retriever, relevance
 from langchain_memlora.retrieval.cross_encoder import FIRST, combined
 
-EVERY, READ, KEPT = 10, 10, 0.98
-"""One story of ten is searched; of each ranking the first ten candidates count; the floor keeps 98 % of what is found."""
+EVERY, READ, KEPT = 40, 10, 0.98
+"""Of each file every fortieth story is searched; of each ranking the first ten candidates count; the floor keeps 98 % of what
+was found among the first five hits."""
 TARGET = Path(relevance.__file__)
 Sample = tuple[float, bool]
 
@@ -116,7 +117,7 @@ def main() -> None:
     for place, conversation in enumerate(conversations):
         with filled(conversation, embeddings, facts=True) as memory:
             for number, (_, question, evidence) in enumerate(one for one in planned if one[0] == place):
-                samples.add(memory, question, evidence, cross=number < 4)
+                samples.add(memory, question, evidence, cross=number < 2)
         print(place + 1, "of", len(conversations), "stories", flush=True)
     late = fit(samples.late)
     likely = [(float(late.probabilities([score])[0]), logit, relevant) for score, logit, relevant in samples.cross]

@@ -24,7 +24,9 @@ class Row:
     found: dict[str, list[bool]] = field(default_factory=dict)
     milliseconds: list[float] = field(default_factory=list)
 
-    def add(self, memory: Filled, retriever: Retriever, question: str, evidence: frozenset[str], *, facts: bool) -> None:
+    def add(
+        self, memory: Filled, retriever: Retriever, question: str, evidence: frozenset[str], *, facts: bool
+    ) -> None:
         """Search once and count."""
         start = time.perf_counter()
         hits = retriever.search(question, memory.scope, k=max(FIRST), include="both" if facts else "turns")

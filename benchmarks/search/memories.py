@@ -54,7 +54,9 @@ def filled(conversation: Conversation, embeddings: Embeddings, *, facts: bool) -
             ledger.append(scope, [replace(turn, scope=scope) for turn in session], lambda new, before: [])
         if facts:
             by_message = {turn.message_id: turn for turn in ledger.all_turns(scope)}
-            stated = [(fact, by_message[fact.message_id]) for fact in conversation.facts if fact.message_id in by_message]
+            stated = [
+                (fact, by_message[fact.message_id]) for fact in conversation.facts if fact.message_id in by_message
+            ]
             changes = [
                 NewOperation(Event.ADD, new_id(), fact.text, turn_id=turn.id, observed_at=turn.observed_at)
                 for fact, turn in stated

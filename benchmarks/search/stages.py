@@ -29,13 +29,15 @@ class Partial(Retriever):
         ]
 
 
-def stages(memory: Filled) -> Mapping[str, Retriever]:
-    """Return a retriever for each row, by its name."""
+def stages(memory: Filled, *, slow: bool) -> Mapping[str, Retriever]:
+    """Return a retriever for each row, by its name; with `slow`, also that of the cross-encoder."""
     both = (DENSE, LEXICAL)
-    return {
+    rows = {
         "embeddings alone": Partial(memory, [DENSE], None),
         "words alone": Partial(memory, [LEXICAL], None),
         "both, fused": Partial(memory, both, None),
         "late interaction (default)": Partial(memory, both, memory.late),
-        "cross-encoder after it": Partial(memory, both, CrossEncoder(memory.late, cross_encoder)),
     }
+    if slow:
+        rows["cross-encoder after it"] = Partial(memory, both, CrossEncoder(memory.late, cross_encoder))
+    return rows

@@ -78,7 +78,7 @@ class MemLoRARetriever(BaseRetriever):
             "k": self.k if k is None else k,
             "include": self.include,
             "filters": self.filters,
-            "min_score": self.min_score
+            "min_score": self.min_score,
         }
 
 

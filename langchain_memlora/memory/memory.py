@@ -395,9 +395,7 @@ class MemLoRAMemory:
         check_text(query, "query")
         _check_choice(k, include, filters)
         check_share(min_score, "min_score")
-        return self.services.retriever.search(
-            query, scope, k=k, include=include, filters=filters, min_score=min_score
-        )
+        return self.services.retriever.search(query, scope, k=k, include=include, filters=filters, min_score=min_score)
 
     def answer(
         self,

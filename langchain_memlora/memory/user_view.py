@@ -156,9 +156,7 @@ class UserMemory:
         min_score: float = 0.0,
     ) -> list[Hit]:
         """Find memories and raw turns, best first."""
-        return self._memory.search(
-            query, **self._bound, k=k, include=include, filters=filters, min_score=min_score
-        )
+        return self._memory.search(query, **self._bound, k=k, include=include, filters=filters, min_score=min_score)
 
     @_of_scope
     def answer(

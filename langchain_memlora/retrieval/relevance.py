@@ -30,7 +30,7 @@ class Logistic:
         return float((np.log(probability / (1 - probability)) - self.intercept) / self.weight)
 
 
-FIRST_STAGE = Logistic(weight=6.0, intercept=-6.0)
-LATE_INTERACTION = Logistic(weight=22.0, intercept=-18.5)
-CROSS_ENCODER = Logistic(weight=0.8, intercept=-1.0)
-FLOOR = 0.02
+FIRST_STAGE = Logistic(weight=6.987, intercept=-5.629)
+LATE_INTERACTION = Logistic(weight=23.652, intercept=-18.457)
+CROSS_ENCODER = Logistic(weight=0.374, intercept=-0.318)
+FLOOR = 0.049

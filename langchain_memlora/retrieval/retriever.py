@@ -1,8 +1,8 @@
 """Retrieval of memories and turns for a question, and of candidates for a new fact.
 
 Facts are keys, turns are evidence: rankings of memories, of turns, and of turns with the one before them, each dense and
-lexical, are fused, and results that point to the same turn count together. A second stage then ranks the first of them. Everything
-returned is read from the ledger, so an id that is stale, deleted or of another owner is not a hit.
+lexical, are fused, and results that point to the same turn count together. A second stage then ranks the first of them.
+Everything returned is read from the ledger, so an id that is stale, deleted or of another owner is not a hit.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class Retriever:
         hits: list[Hit] = []
         for depth in (max(DEPTH, k), max(DEEPER, k)):
             ranked = self._rankings(query, scope, _KINDS[include], depth)
-            hits = [hit for hit in self._hits(query, ranked, scope, include, max(CANDIDATES, k)) if _meets(hit, filters)]
+            hits = [
+                hit for hit in self._hits(query, ranked, scope, include, max(CANDIDATES, k)) if _meets(hit, filters)
+            ]
             if len(hits) >= k or all(len(ranking) < depth for _, ranking in ranked):
                 break
         return [hit for hit in hits[:k] if hit.score >= min_score]
