@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.peers.contestants import LENGTHS
 from benchmarks.peers.material import Material
+from langchain_memlora.lab.evaluation.metric_embeddings import METRIC_EMBEDDER
 from langchain_memlora.lab.evaluation.metrics.facts import ReadWindow, match_facts
 from langchain_memlora.lab.evaluation.metrics.token_f1 import locomo_f1
 from langchain_memlora.models import default_embeddings
@@ -19,7 +20,7 @@ def summarize(raw: Figures, material: Material) -> Figures:
     """Return the figures of a run, as in `docs/recorded/speed.json`."""
     gold = tuple((fact, None) for pair in material.pairs for fact in pair.facts)
     full = [bool(pair.facts) for pair in material.pairs]
-    embeddings = default_embeddings()
+    embeddings = default_embeddings(METRIC_EMBEDDER)
     found = {}
     for name, record in raw["records"].items():
         added, asked = record["add"], record["ask"]

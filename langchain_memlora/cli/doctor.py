@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated
 
 import typer
@@ -12,14 +12,16 @@ from rich.text import Text
 from langchain_memlora.cli.output import clean, console, print_json, spinner
 from langchain_memlora.cli.progress import progress_reporter
 from langchain_memlora.cli.setting import Setting
-from langchain_memlora.memory.health import CHECKS, NOTHING, Check, Target, careful
+from langchain_memlora.memory.health import CHECKS, NOTHING, Check, Checker, Target, careful
 
 STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 def doctor(
     ctx: typer.Context,
-    rebuild_index: Annotated[bool, typer.Option("--rebuild", help="Rebuild the index from the ledger.")] = False,
+    rebuild_index: Annotated[
+        bool, typer.Option("--rebuild", help="Rebuild the index from the ledger, with the default embedder; resumable.")
+    ] = False,
     retry_jobs: Annotated[bool, typer.Option("--retry", help="Process what failed or was interrupted.")] = False,
     repair_all: Annotated[
         bool, typer.Option("--repair", help="Rebuild full-text search and index, and process what failed.")
@@ -32,13 +34,19 @@ def doctor(
     """Check models, experts and stored data; exit code 1 if there is a problem."""
     setting: Setting = ctx.obj
     out = console(stderr=as_json)
-    repairs = [words] * repair_all + [rebuild] * (rebuild_index or repair_all) + [retry] * (retry_jobs or repair_all)
-    with spinner(out, "checking"):
-        rows = [row for check in repairs for row in check(setting.target)]
+    rows: list[Check] = []
+
+    def run(checks: Iterable[Checker]) -> None:
+        with spinner(out, "checking"):
+            rows.extend(row for check in checks for row in check(setting.target))
+
+    run([words] * repair_all)
+    if rebuild_index or repair_all:
+        rows += rebuild(setting.target)
+    run([retry] * (retry_jobs or repair_all))
     if reread_turns:
         rows += reread(setting.target)
-    with spinner(out, "checking"):
-        rows += [row for check in CHECKS for row in check(setting.target)]
+    run(CHECKS)
     healthy = all(row.state != "problem" for row in rows)
     if as_json:
         print_json({"ok": healthy, "checks": rows})
@@ -60,12 +68,15 @@ def words(target: Target) -> Iterator[Check]:
 
 @careful
 def rebuild(target: Target) -> Iterator[Check]:
-    """Rebuild the index."""
+    """Rebuild the index, with today's default embedder if that of an earlier version made it."""
     if not target.is_stored:
         yield Check("rebuild", "ok", NOTHING)
         return
-    with target.open() as memory:
-        yield Check("rebuild", "ok", f"{memory.rebuild()} items written")
+    with target.open() as memory, progress_reporter() as report:
+        before = memory.embeddings.name
+        written = memory.rebuild(lambda done, total: report("rebuilding", done, total))
+        moved = f", moved from {before} to {memory.embeddings.name}" if memory.embeddings.name != before else ""
+        yield Check("rebuild", "ok", f"{written} items written{moved}")
 
 
 @careful

@@ -155,6 +155,7 @@ def _evaluate_expert(
     from langchain_memlora.lab.evaluation import evaluate_extraction, evaluate_updates
     from langchain_memlora.lab.evaluation.datasets.updates import UPDATES, load_update_cases
     from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256, surroundings
+    from langchain_memlora.lab.evaluation.metric_embeddings import metric_embeddings
     from langchain_memlora.lab.evaluation.runs import append_lines, write_json
     from langchain_memlora.lab.evaluation.vqa import evaluate_vqa
     from langchain_memlora.lab.training.vision_rows import load_vision_rows
@@ -178,7 +179,8 @@ def _evaluate_expert(
             scores, rows = evaluate_updates(experts, cases, limit=limit, seed=seed, watch=watch)
         else:
             loaded = _load(What.ASSISTANT if file and file.suffix == ".jsonl" else What.LOCOMO, file, places, sessions)
-            scores, read = evaluate_extraction(experts, loaded, memory.embeddings, limit=limit, seed=seed, watch=watch)
+            embeddings = metric_embeddings(memory)
+            scores, read = evaluate_extraction(experts, loaded, embeddings, limit=limit, seed=seed, watch=watch)
             rows = [asdict(window) for window in read]
     out.mkdir(parents=True, exist_ok=True)
     bundle = load_bundle(name)
@@ -224,6 +226,7 @@ def _evaluate_exchanges(
     from langchain_memlora.lab.evaluation.datasets.exchanges import load_exchanges, load_labels, load_stored
     from langchain_memlora.lab.evaluation.exchanges import agreement, draw, evaluate_exchanges, play, write_rejected
     from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256, surroundings
+    from langchain_memlora.lab.evaluation.metric_embeddings import metric_embeddings
     from langchain_memlora.lab.evaluation.runs import append_lines, write_json
 
     if file is None:
@@ -242,7 +245,7 @@ def _evaluate_exchanges(
         setting.opener(path=Path(folder), experts=name) as memory,
     ):
         stored = play(memory, exchanges, watch) if given is None else given
-        scores, rows = evaluate_exchanges(exchanges, stored, memory.embeddings)
+        scores, rows = evaluate_exchanges(exchanges, stored, metric_embeddings(memory))
     if read:
         drawn = {exchange.id for exchange in exchanges}
         scores["by_hand"] = agreement(rows, [label for label in read if label.id in drawn])

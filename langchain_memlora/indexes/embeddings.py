@@ -16,37 +16,61 @@ class CachedEmbeddings(Embeddings):
     Args:
         load: Returns the real embedder; called at the first text that is not in the cache.
         name: The embedder's id, part of the cache key.
+        symmetric: The embedder treats queries like documents, so that a query's vector may come from the cache. Others put
+            prefixes before queries, or send them to another model.
     """
 
-    def __init__(self, load: Callable[[], Embeddings], name: str, ledger: Ledger) -> None:
-        self._load = load
+    def __init__(self, load: Callable[[], Embeddings], name: str, ledger: Ledger, *, symmetric: bool = False) -> None:
         self._ledger = ledger
-        self.name = name
-        self._query = lru_cache(maxsize=256)(self._embed_query)
+        self._source = _Source(load, name, ledger if symmetric else None)
 
-    @cached_property
+    @property
+    def name(self) -> str:
+        """The embedder's id."""
+        return self._source.name
+
+    @property
     def real(self) -> Embeddings:
         """The wrapped embedder, loaded on first use."""
-        return self._load()
+        return self._source.real
 
     def forget(self) -> None:
         """Drop the queries that are cached in RAM."""
-        self._query.cache_clear()
+        self._source.queries.cache_clear()
+
+    def replace(self, other: CachedEmbeddings) -> None:
+        """Use the embedder of another wrapper from now on; a call that has begun ends with the old one."""
+        self._source = other._source
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embed texts, reading from the cache where possible."""
-        found = self._ledger.cached_vectors(self.name, texts)
+        source = self._source
+        found = self._ledger.cached_vectors(source.name, texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
         if missing:
-            fresh = dict(zip(missing, self.real.embed_documents(missing), strict=True))
-            self._ledger.cache_vectors(self.name, fresh)
+            fresh = dict(zip(missing, source.real.embed_documents(missing), strict=True))
+            self._ledger.cache_vectors(source.name, fresh)
             found.update(fresh)
         return [found[text] for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
         """Embed a query; the last few are cached in RAM only."""
-        return list(self._query(text))
+        return list(self._source.queries(text))
+
+
+class _Source:
+    """An embedder, its name, and the queries that it has embedded, which change together."""
+
+    def __init__(self, load: Callable[[], Embeddings], name: str, known: Ledger | None) -> None:
+        self._load = load
+        self._known = known
+        self.name = name
+        self.queries = lru_cache(maxsize=256)(self._embed_query)
+
+    @cached_property
+    def real(self) -> Embeddings:
+        return self._load()
 
     def _embed_query(self, text: str) -> tuple[float, ...]:
-        known = self._ledger.cached_vectors(self.name, [text])
+        known = self._known.cached_vectors(self.name, [text]) if self._known else {}
         return tuple(known[text] if text in known else self.real.embed_query(text))

@@ -27,9 +27,16 @@ _log = logging.getLogger(__name__)
 
 
 def forget_index(ledger: Ledger, name: str) -> None:
-    """Allow an index to be rebuilt with another embedder or in another store."""
+    """Forget what an index was filled with, so that it is filled again, also with another embedder or in another store."""
+    ledger.forget_applied(name)
     for setting in (_EMBEDDER, _STORE):
         ledger.forget_setting(f"{setting}:{name}")
+
+
+def embedder_of(ledger: Ledger, name: str) -> str | None:
+    """Return the id of the embedder that filled an index; `None` if there is no such index."""
+    made_with = ledger.known_setting(f"{_EMBEDDER}:{name}")
+    return made_with.partition("/")[2] if made_with else None
 
 
 class SyncedIndex:
@@ -58,15 +65,14 @@ class SyncedIndex:
         self._writing = threading.RLock()  # acquired before `_lock`, never while holding it
         self._lock = ReadWriteLock()
         self._rebuilds = 0
-        made_with = f"{SCHEMA}/{embedder}"
-        known = ledger.setting(f"{_EMBEDDER}:{name}", made_with)
+        self._made_with = made_with = f"{SCHEMA}/{embedder}"
+        known, store = self._recorded()
         if known != made_with:
             msg = (
                 f"The index {name!r} was built with {known} (schema/embedder), but {made_with} was requested. Pass the "
                 "original embedder, or empty the index (delete its folder) and call `rebuild` on a memory opened like this one."
             )
             raise IndexMismatchError(msg)
-        store = ledger.setting(f"{_STORE}:{name}", index.store_type)
         if store != index.store_type:
             msg = (
                 f"The vectors of this ledger are in {store}, but {index.store_type} was opened, which lacks them. Open the "
@@ -99,8 +105,9 @@ class SyncedIndex:
         Args:
             progress: Called with the number of applied changes and the total.
         """
-        self._ledger.forget_applied(self.name)
+        forget_index(self._ledger, self.name)
         with self._writing:
+            self._recorded()
             return self._rebuild_if_damaged(lambda: self._catch_up(progress))
 
     def finish_erasure(self) -> None:
@@ -110,10 +117,48 @@ class SyncedIndex:
             self.catch_up()
             self._ledger.finish_erasure()
 
+    def move(
+        self, open_other: Callable[[], SyncedIndex], switch: Callable[[], None], progress: Progress | None = None
+    ) -> int:
+        """Fill another index while this one stays usable, then use the other and close this one; return the items written.
+
+        Erasures empty this index only, so after one the other is filled once more.
+
+        Args:
+            open_other: Opens the other index, which nothing else uses.
+            switch: Records that the other index is in use. If anything fails until then, this one stays in use.
+        """
+        if self._ledger.erasure_is_unfinished():
+            self.finish_erasure()
+        seen = self._rebuilds
+        other = open_other()
+        try:
+            written = other.rebuild(progress)
+            with self._writing:
+                if seen != self._rebuilds:
+                    other._clear()
+                other.catch_up()
+                with self._lock.exclusive():
+                    switch()
+                    old = self.index
+                    self.index, self.name, self._made_with = other.index, other.name, other._made_with
+        except BaseException:
+            other.index.close()
+            raise
+        old.close()
+        return written
+
     def nearest_each(self, query: str, user_id: str, kinds: Sequence[Kind], k: int) -> list[list[str]]:
         """Bring the index up to date and return its `nearest_each`."""
         self.catch_up()
         return self._rebuild_if_damaged(lambda: self.index.nearest_each(query, user_id, kinds, k))
+
+    def _recorded(self) -> tuple[str, str]:
+        """Return the recorded embedder and store of the index; this one's are recorded if there are none."""
+        return (
+            self._ledger.setting(f"{_EMBEDDER}:{self.name}", self._made_with),
+            self._ledger.setting(f"{_STORE}:{self.name}", self.index.store_type),
+        )
 
     def _finish_if_possible(self) -> None:
         """Finish an earlier process's erasure if possible: a concurrent reader must not keep the memory from opening."""

@@ -283,6 +283,18 @@ class Ledger:
             insert_new(connection, meta, {"key": key, "value": value})
             return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one()
 
+    def known_setting(self, key: str) -> str | None:
+        """Return a setting, or `None` if no caller has fixed it."""
+        with self.database.reading() as connection:
+            found: str | None = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+            return found
+
+    def replace_setting(self, key: str, value: str) -> None:
+        """Change a setting, in one transaction."""
+        with self.database.writing() as connection:
+            connection.execute(delete(meta).where(meta.c.key == key))
+            insert_new(connection, meta, {"key": key, "value": value})
+
     def forget_setting(self, key: str) -> None:
         """Remove a setting, so that the next caller can fix it."""
         with self.database.writing() as connection:
@@ -306,6 +318,11 @@ class Ledger:
     def cache_vectors(self, embedder: str, found: Mapping[str, Sequence[float]]) -> None:
         """Keep vectors, so that no text is embedded twice."""
         self.cache_bytes(embedder, {text: array.array("f", vector).tobytes() for text, vector in found.items()})
+
+    def forget_vectors(self, embedder: str) -> None:
+        """Remove the cached vectors of an embedder that is no longer used."""
+        with self.database.writing() as connection:
+            connection.execute(delete(vectors).where(vectors.c.embedder == embedder))
 
     def erase(self, user_id: str | None = None) -> dict[str, int]:
         """Erase a user, or all users, permanently; return the number of erased rows by table.

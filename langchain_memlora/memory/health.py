@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from langchain_memlora.bundles import DEFAULT_BUNDLE, TEXT_ROLES, load_bundle
 from langchain_memlora.errors import MemLoRAError, StoreInUseError
+from langchain_memlora.memory.index_place import IndexPlace
 from langchain_memlora.models.base_model import is_cached, model_dir
 from langchain_memlora.models.pins import DEFAULT_BASE, DEFAULT_EMBEDDER, PINS
 
@@ -154,16 +155,23 @@ def base_model(target: Target) -> Iterator[Check]:
 
 
 @careful
-def embedder(_: Target) -> Iterator[Check]:
-    """Check the default embedder."""
+def embedder(target: Target) -> Iterator[Check]:
+    """Check the default embedder, or that of an earlier version if the memory still uses it."""
     from langchain_memlora.models.cache import verify
 
-    if not is_cached(DEFAULT_EMBEDDER):
-        yield _uncached("embedder", DEFAULT_EMBEDDER)
+    name = DEFAULT_EMBEDDER
+    if target.in_path and target.is_stored:
+        with _ledger(target) as record:
+            name = IndexPlace.in_use(record, target.path).embedder(record)
+    if not is_cached(name):
+        yield _uncached("embedder", name)
     else:
-        pin = PINS[DEFAULT_EMBEDDER]
-        verify(model_dir(pin.name) / pin.file, pin.sha256)
-        yield Check("embedder", "ok", f"{pin.name}, intact")
+        for file, sha256 in PINS[name].hashes.items():
+            verify(model_dir(name) / file, sha256)
+        yield Check("embedder", "ok", f"{name}, intact")
+    if name != DEFAULT_EMBEDDER:
+        found = f"this memory uses {name}, the default of earlier versions; {DEFAULT_EMBEDDER} finds more"
+        yield Check("embedder", "warning", found, f"{REBUILD} Until that is done, searches work as before.")
 
 
 @careful
@@ -239,7 +247,7 @@ def index(target: Target) -> Iterator[Check]:
         yield Check("index", "ok", NOTHING)
         return
     with _ledger(target) as record:
-        if not (target.path / "chroma").exists() and not _holds_anything(record):
+        if not any(target.path.glob("chroma*")) and not _holds_anything(record):
             yield Check("index", "ok", NOTHING)
             return
     if target.in_path and not _loads(target):

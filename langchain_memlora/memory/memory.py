@@ -25,7 +25,6 @@ from langchain_memlora.graph.answer import is_known
 from langchain_memlora.graph.answer_from_image import SHOWN
 from langchain_memlora.graph.state import RespondInput
 from langchain_memlora.indexes import Index
-from langchain_memlora.indexes.sync import forget_index
 from langchain_memlora.intake import as_picture, read_picture
 from langchain_memlora.intake.messages import Redact, check_name, check_share, check_text, redacted, to_scope, to_turns
 from langchain_memlora.ledger import Imported, Ledger, NewOperation, Retention
@@ -57,7 +56,7 @@ class MemLoRAMemory:
             address of a server that holds the experts, such as `http://127.0.0.1:8000/v1`.
         index: A LangChain `VectorStore` (or an `Index`) in place of the embedded Chroma.
         ledger: A `Ledger`, the path of its file if it is not in `path`, or the `postgresql://` URL of a database.
-        embeddings: A LangChain `Embeddings` in place of all-MiniLM-L6-v2.
+        embeddings: A LangChain `Embeddings` in place of bge-small-en-v1.5.
         retention: Limits on how much of each scope is kept, and for how long; enforced at each `add`, and for every user by
             `expire`.
         redact: A function that takes the text of each message and `update`, and returns the text that may be stored. Experts
@@ -268,15 +267,16 @@ class MemLoRAMemory:
     def rebuild(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Rebuild the vector index from the ledger, also with another embedder or store; returns the number of items written.
 
-        The previous store is not emptied. Empty a store that held vectors of another embedder first.
-        After an interruption, the next call continues.
+        The previous store is not emptied. Empty a store that held vectors of another embedder first. An embedded
+        index of the default embedder of an earlier version needs none of that: searches use it until
+        today's default has filled another one beside it.
+        After an interruption, the next call continues with the vectors computed so far.
 
         Args:
             progress: Called with the number of changes applied, and their total.
         """
         self._check_open()
-        forget_index(self.ledger, self._components.index_name)
-        return self.services.index().rebuild(progress)
+        return self._components.rebuild(progress)
 
     def reread(self, progress: Callable[[int, int], None] | None = None) -> Reread:
         """Read stored messages again with the current bundle, for all users.

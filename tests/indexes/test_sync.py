@@ -94,7 +94,7 @@ def test_different_embedder_is_refused(ledger: Ledger, index: Flaky) -> None:
 
 def test_embeddings_are_cached(ledger: Ledger) -> None:
     real = BagOfWords()
-    cached = CachedEmbeddings(lambda: real, "bag", ledger)
+    cached = CachedEmbeddings(lambda: real, "bag", ledger, symmetric=True)
     first = cached.embed_documents(["tea", "milk", "tea"])
     assert first[0] == first[2] != first[1]
     cached.embed_documents(["milk", "water"])
@@ -102,6 +102,16 @@ def test_embeddings_are_cached(ledger: Ledger) -> None:
     cached.embed_query("where?")
     cached.embed_query("where?")
     assert real.embedded == ["tea", "milk", "water", "where?"]
+
+
+def test_queries_of_asymmetric_embedder_are_not_documents(ledger: Ledger) -> None:
+    class Prefixed(BagOfWords):
+        def embed_query(self, text: str) -> list[float]:
+            return super().embed_query(f"query: {text}")
+
+    cached = CachedEmbeddings(Prefixed, "prefixed", ledger)
+    (document,) = cached.embed_documents(["tea"])
+    assert cached.embed_query("tea") == Prefixed().embed_query("tea") != pytest.approx(document, abs=1e-6)
 
 
 def test_cached_vectors_skip_loading_embedder(ledger: Ledger) -> None:

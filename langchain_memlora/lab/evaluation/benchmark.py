@@ -18,6 +18,7 @@ from langchain_memlora.lab.evaluation.conversations import Conversation
 from langchain_memlora.lab.evaluation.datasets import Dataset
 from langchain_memlora.lab.evaluation.fingerprint import bundle_sha256, history_sha256, surroundings
 from langchain_memlora.lab.evaluation.ingest import ingest, ingestion_cost, is_ingested, store_path
+from langchain_memlora.lab.evaluation.metric_embeddings import metric_embeddings
 from langchain_memlora.lab.evaluation.metrics.facts import ReadWindow, score_extraction
 from langchain_memlora.lab.evaluation.runs import RunFolder
 from langchain_memlora.lab.evaluation.score import score_answers
@@ -124,7 +125,7 @@ class Benchmark:
                         windows += remembered_windows(memory, conversation) if conversation.facts else []
         first = chosen[0].writers_off
         with self.open_memory(path=self._store(picked[0], first), without=first) as memory:
-            embeddings = memory.embeddings
+            embeddings = metric_embeddings(memory)
             scores = {
                 **score_answers(run.answers(), self.dataset.f1, embeddings, seed=self.seed),
                 "ingestion": self._costs(picked),
