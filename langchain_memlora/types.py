@@ -314,7 +314,7 @@ class Erasure:
     Attributes:
         user_id: The erased user; `None` for all users.
         operations: Entries of the history.
-        vectors: Cached embeddings. The index's own are those of the memories and turns.
+        vectors: Cached embeddings and token vectors. The index's own are those of the memories and turns.
         images: Pictures that no message shows any more.
         at: The time when all of it was gone from ledger, full-text search, write-ahead log, caches and index.
     """

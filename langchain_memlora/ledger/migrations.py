@@ -15,7 +15,7 @@ from langchain_memlora.ledger import lexical
 from langchain_memlora.ledger.forms import mark_unproven
 from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, metadata, operations, turns
 
-VERSION = 5
+VERSION = 6
 _KEY = meta.c.key == "schema"
 
 
@@ -72,9 +72,16 @@ def _mark_unread_turns(connection: Connection) -> None:
     connection.execute(text(f"ALTER TABLE {turns.name} ADD COLUMN unread VARCHAR DEFAULT '' NOT NULL"))
 
 
+def _index_threads(connection: Connection) -> None:
+    """Add an index to find the turn before another: searches of version 5 did not need it."""
+    for index in turns.indexes:
+        index.create(connection, checkfirst=True)
+
+
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _number_jobs_and_evidence,
     3: _index_words_at_once,
     4: _keep_sources,
     5: _mark_unread_turns,
+    6: _index_threads,
 }

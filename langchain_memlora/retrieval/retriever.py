@@ -113,7 +113,9 @@ class Retriever:
             for key in keys
         ]
         scores = {one.id: one.score for one in self._reranker.rerank(query, candidates)}
-        lowest = min(scores.values(), default=1.0)
+        if len(scores) < len(candidates):
+            return scores  # what it leaves out is no hit, so what it has not seen is none either
+        lowest = min(scores.values())
         return scores | {key: min(score, lowest) for key, score in list(first.items())[most:]}
 
     def candidates(self, fact: str, scope: Scope, *, speaker: str | None = None, k: int = 10) -> list[Memory]:
