@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.vectorstores import InMemoryVectorStore
 
-from langchain_memlora.indexes import VectorStoreIndex
+from langchain_memlora.indexes.chroma import ChromaIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
 from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.lab.evaluation.conversations import AnnotatedQuestion, Conversation
@@ -64,7 +63,7 @@ def filled(conversation: Conversation, embeddings: Embeddings, *, facts: bool) -
             ledger.commit(scope, changes)
         cached = CachedEmbeddings(lambda: embeddings, EMBEDDER, ledger)
         late = LateInteraction(ledger, token_encoder, LATE_INTERACTION)
-        store = VectorStoreIndex(InMemoryVectorStore(cached))
-        index = SyncedIndex(store, ledger, EMBEDDER, prepare=late.prepare)
+        index = SyncedIndex(ChromaIndex(Path(folder) / "chroma", cached), ledger, EMBEDDER, prepare=late.prepare)
         index.catch_up()
         yield Filled(conversation, scope, ledger, index, late)
+        index.index.close()
