@@ -14,7 +14,7 @@ begun = time.perf_counter()
 seconds = min(time.perf_counter() - begun, time.process_time())
 print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3))
 """
-BARE = "import chromadb, langchain_chroma, langgraph.graph, sentence_transformers, sqlalchemy, {engine}"
+BARE = "import chromadb, langchain_chroma, langgraph.graph, onnxruntime, tokenizers, sqlalchemy, {engine}"
 WARM = BARE + "\nfrom langchain_memlora import MemLoRAMemory\nMemLoRAMemory(path={path!r}, engine={name!r}).warm()"
 
 
@@ -31,6 +31,25 @@ def cost(code: str, runs: int = 3) -> tuple[float, float]:
 def test_import_time() -> None:
     seconds, _ = cost("import langchain_memlora", runs=3)
     assert seconds < 0.3
+
+
+SEARCH = """
+import sys
+from langchain_memlora import MemLoRAMemory
+from langchain_memlora.testing import ScriptedEngine
+with MemLoRAMemory(path={path!r}, engine=ScriptedEngine()) as memory:
+    memory.add("I moved to Lyon.", user_id="ana", infer=False)
+    assert memory.search("Where does Ana live?", user_id="ana")
+print(sorted(sys.modules.keys() & {{"torch", "transformers", "sentence_transformers", "langchain_huggingface"}}))
+"""
+
+
+@pytest.mark.model
+def test_search_imports_no_torch(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", SEARCH.format(path=str(tmp_path))], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "[]"
 
 
 @pytest.mark.model

@@ -200,8 +200,8 @@ def import_everything(real: bool = False) -> None:
 
     plain_bundle()
     if real:
-        import langchain_huggingface  # noqa: F401
-        import sentence_transformers  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import tokenizers  # noqa: F401
 
         import langchain_memlora.engines.transformers  # noqa: F401
 

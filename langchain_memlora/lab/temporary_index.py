@@ -11,7 +11,7 @@ from langchain_memlora.indexes import VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
 from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.ledger import Ledger
-from langchain_memlora.models import default_embeddings
+from langchain_memlora.models import OnnxEmbeddings, default_embeddings
 from langchain_memlora.retrieval import Retriever
 
 EMBEDDER = "temporary"
@@ -33,6 +33,6 @@ def temporary_index(ledger: Ledger, embeddings: Embeddings | None = None) -> Tem
         embeddings: Default: the package's own.
     """
     real = embeddings or default_embeddings()
-    cached = CachedEmbeddings(lambda: real, EMBEDDER, ledger)
+    cached = CachedEmbeddings(lambda: real, EMBEDDER, ledger, symmetric=isinstance(real, OnnxEmbeddings))
     synced = SyncedIndex(VectorStoreIndex(InMemoryVectorStore(cached)), ledger, EMBEDDER)
     return TemporaryIndex(cached, synced, Retriever(ledger, lambda: synced))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -135,11 +134,7 @@ class Ledger:
     def fail_job(self, job_id: str, error: str, bundle: str, *, attempts_allowed: int) -> None:
         """Count a failed attempt; after the last one allowed, the job is `failed` and waits for `retry`."""
         with self.database.writing() as connection:
-            attempts = (connection.execute(select(jobs.c.attempts).where(jobs.c.id == job_id)).scalar() or 0) + 1
-            status = "failed" if attempts >= attempts_allowed else "pending"
-            values = {"attempts": attempts, "status": status, "error": error, "bundle": bundle}
-            unfinished = (jobs.c.id == job_id) & (jobs.c.status != "done")
-            connection.execute(update(jobs).where(unfinished).values(**values))
+            turns.fail_job(connection, job_id, error, bundle, attempts_allowed)
 
     def reopen_jobs(self, ids: Iterable[str]) -> None:
         """Make failed jobs pending again."""
@@ -338,12 +333,7 @@ class Ledger:
         As with `erase`, the bytes are gone after `finish_erasure`.
         """
         with self.database.writing() as connection:
-            if scope is None:
-                owners = list(connection.execute(select(scopes.c.id)).scalars())
-            else:
-                owners = [scope_id(connection, scope, create=True)]
-            erased = sum((Counter(retention.expire(connection, owner, limits, now())) for owner in owners), Counter())
-        return {table: erased[table] for table in ("turns", "memories", "operations", "jobs", "vectors")}
+            return retention.expire_scopes(connection, scope, limits, now())
 
     def erasure_is_unfinished(self) -> bool:
         """Return whether bytes of erased rows may remain in the files."""

@@ -141,6 +141,15 @@ def previous(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Turn]
     return {turn_id: found[seq] for turn_id, seq in before.items()}
 
 
+def fail_job(connection: Connection, job_id: str, error: str, bundle: str, attempts_allowed: int) -> None:
+    """Count a failed attempt at a job; after the last one allowed, it is `failed`."""
+    attempts = (connection.execute(select(jobs.c.attempts).where(jobs.c.id == job_id)).scalar() or 0) + 1
+    status = "failed" if attempts >= attempts_allowed else "pending"
+    values = {"attempts": attempts, "status": status, "error": error, "bundle": bundle}
+    unfinished = (jobs.c.id == job_id) & (jobs.c.status != "done")
+    connection.execute(update(jobs).where(unfinished).values(**values))
+
+
 def describe(connection: Connection, turn_id: str, captions: Sequence[str]) -> None:
     """Store the captions of a turn's pictures, and make the turn searchable by them."""
     row = connection.execute(select_turns().where(turns.c.id == turn_id)).first()

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Literal
 
 from langchain_memlora.bundles import DEFAULT_BUNDLE, TEXT_ROLES, load_bundle
 from langchain_memlora.errors import MemLoRAError, StoreInUseError
-from langchain_memlora.memory.index_place import IndexPlace
 from langchain_memlora.models.base_model import is_cached, model_dir
-from langchain_memlora.models.pins import DEFAULT_BASE, DEFAULT_EMBEDDER, PINS
+from langchain_memlora.models.pins import DEFAULT_BASE, DEFAULT_EMBEDDER, EARLIER_EMBEDDER, PINS
 
 if TYPE_CHECKING:
     from langchain_memlora.indexes.sync import SyncedIndex
@@ -155,23 +154,16 @@ def base_model(target: Target) -> Iterator[Check]:
 
 
 @careful
-def embedder(target: Target) -> Iterator[Check]:
-    """Check the default embedder, or that of an earlier version if the memory still uses it."""
+def embedder(_: Target) -> Iterator[Check]:
+    """Check the default embedder."""
     from langchain_memlora.models.cache import verify
 
-    name = DEFAULT_EMBEDDER
-    if target.in_path and target.is_stored:
-        with _ledger(target) as record:
-            name = IndexPlace.in_use(record, target.path).embedder(record)
-    if not is_cached(name):
-        yield _uncached("embedder", name)
+    if not is_cached(DEFAULT_EMBEDDER):
+        yield _uncached("embedder", DEFAULT_EMBEDDER)
     else:
-        for file, sha256 in PINS[name].hashes.items():
-            verify(model_dir(name) / file, sha256)
-        yield Check("embedder", "ok", f"{name}, intact")
-    if name != DEFAULT_EMBEDDER:
-        found = f"this memory uses {name}, the default of earlier versions; {DEFAULT_EMBEDDER} finds more"
-        yield Check("embedder", "warning", found, f"{REBUILD} Until that is done, searches work as before.")
+        for file, sha256 in PINS[DEFAULT_EMBEDDER].hashes.items():
+            verify(model_dir(DEFAULT_EMBEDDER) / file, sha256)
+        yield Check("embedder", "ok", f"{DEFAULT_EMBEDDER}, intact")
 
 
 @careful
@@ -265,6 +257,9 @@ def index(target: Target) -> Iterator[Check]:
         elif waiting:
             found = f"{waiting} items are not in it yet"
             yield Check("index", "warning", found, f"The next call adds them. Or: {REBUILD}")
+        elif memory.embeddings.name == EARLIER_EMBEDDER:
+            found = f"made with {EARLIER_EMBEDDER}, the default of earlier versions; {DEFAULT_EMBEDDER} finds more"
+            yield Check("index", "warning", found, f"{REBUILD} Until it is done, searches work as before.")
         else:
             yield Check("index", "ok", "up to date with the ledger")
 

@@ -1,4 +1,4 @@
-"""The place of a memory's embedded index. Another embedder's vectors go to the next place; a ledger setting says which is in use."""
+"""The place of a memory's embedded index. A ledger setting says which is in use; another embedder's vectors go to the next."""
 
 from __future__ import annotations
 

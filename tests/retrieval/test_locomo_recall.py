@@ -12,7 +12,7 @@ from langchain_memlora.indexes import VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
 from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.ledger import Ledger, NewOperation, new_id
-from langchain_memlora.models import default_embeddings
+from langchain_memlora.models import DEFAULT_EMBEDDER, default_embeddings
 from langchain_memlora.retrieval import Retriever
 from langchain_memlora.types import Event
 
@@ -28,8 +28,8 @@ def recalls(talk: Conversation, folder: Path, *, facts: bool) -> dict[int, float
         if facts:
             told = [(text, dia) for text, dia in talk.facts if dia in ids]
             ledger.commit(scope, [NewOperation(Event.ADD, new_id(), text, turn_id=ids[dia]) for text, dia in told])
-        embeddings = CachedEmbeddings(default_embeddings, "minilm", ledger)
-        synced = SyncedIndex(VectorStoreIndex(InMemoryVectorStore(embeddings)), ledger, "minilm")
+        embeddings = CachedEmbeddings(default_embeddings, DEFAULT_EMBEDDER, ledger, symmetric=True)
+        synced = SyncedIndex(VectorStoreIndex(InMemoryVectorStore(embeddings)), ledger, DEFAULT_EMBEDDER)
         retriever = Retriever(ledger, lambda: synced)
         ranks = []
         for question, evidence in talk.questions:

@@ -18,7 +18,7 @@ METRIC_EMBEDDER = EARLIER_EMBEDDER
 
 
 def metric_embeddings(memory: MemLoRAMemory) -> Embeddings:
-    """Return all-MiniLM-L6-v2, with its vectors cached in the ledger; a memory with an embedder of its own is measured by that."""
+    """Return all-MiniLM-L6-v2, cached in the ledger; a memory that was given an embedder is measured by that one."""
     if memory.embeddings.name != DEFAULT_EMBEDDER:
         return memory.embeddings
     return CachedEmbeddings(lambda: default_embeddings(METRIC_EMBEDDER), METRIC_EMBEDDER, memory.ledger)
