@@ -111,10 +111,8 @@ class Ledger:
     def all_turns(self, scope: Scope) -> list[Turn]:
         """Return all turns a scope can read, oldest first."""
         with self.database.reading() as connection:
-            return [
-                to_turn(r)
-                for r in connection.execute(select_turns().where(readable_by(scope)).order_by(turns_table.c.seq))
-            ]
+            mine = select_turns().where(readable_by(scope)).order_by(turns_table.c.seq)
+            return [to_turn(row) for row in connection.execute(mine)]
 
     def previous_turns(self, ids: Sequence[str]) -> dict[str, Turn]:
         """Return the preceding turn in the thread, by turn id."""
