@@ -67,8 +67,8 @@ screenshots: install ## Photograph the page of `memlora ui` for the docs (needs 
 	$(BIN)/python tests/ui/screenshots.py docs/images
 
 # -- measuring -------------------------------------------------------------------------------------------------------
-# `make measure WHAT="speed scale"` runs each and writes its figures and pages. OPTIONS goes to speed, reliability and engines.
-MEASURES := figures benchmark benchmark-quick speed engines scale reliability vision vision-costs
+# `make measure WHAT="speed scale"` runs each and writes its figures and pages. OPTIONS goes to search, speed, reliability and engines.
+MEASURES := figures benchmark benchmark-quick search speed engines scale reliability vision vision-costs
 # `make measure WHAT=benchmark BASELINES=all` adds baselines that read thousands of tokens or fill memories of their own.
 BASELINES ?= facts turns dense bm25 no-memory no-reader
 LOCOMO := --bundle smollm2-135m-locomo --k 15 --budget 500
@@ -81,7 +81,7 @@ endif
 
 .PHONY: $(MEASURES:%=measure-%)
 
-measure: $(WHAT:%=measure-%) ## Measure on this machine; WHAT=figures, benchmark, benchmark-quick, speed, engines, scale, reliability, vision or vision-costs
+measure: $(WHAT:%=measure-%) ## Measure on this machine; WHAT=figures, benchmark, benchmark-quick, search, speed, engines, scale, reliability, vision or vision-costs
 
 # The held-out scripts, into docs/benchmark.md.
 measure-figures: install
@@ -101,6 +101,11 @@ measure-benchmark: install
 measure-benchmark-quick: install
 	$(BIN)/memlora evaluate locomo --out runs/locomo-quick $(LOCOMO) --sessions 5 --limit 40 --baseline turns --baseline no-memory
 	$(BIN)/memlora report runs/locomo-quick --out runs/locomo-quick/report
+
+# Each stage of a search on and off, into docs/how-to/search.md: minutes; reads LoCoMo from MEMLORA_DATA.
+measure-search: install
+	$(BIN)/python -m benchmarks.search $(OPTIONS)
+	$(BIN)/python -m docs.generate
 
 # This package beside its peers: half an hour; fails if a promise in docs/speed.md is missed; needs MEMLORA_DATA.
 measure-speed: install

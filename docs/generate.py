@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks.languages import languages
 from benchmarks.peers.report import changed_since
 from benchmarks.record import RECORDED, ROOT, fill_page, read_figures, table, write_figures
+from docs.search_figures import search, search_thresholds
 from docs.training_figures import message_files, message_labels
 from langchain_memlora.bundles import load_bundle
 
@@ -34,6 +35,7 @@ PAGES = (
     "docs/training-data.md",
     "docs/how-to/deploy.md",
     "docs/how-to/languages.md",
+    "docs/how-to/search.md",
     "langchain_memlora/bundles/smollm2-135m/README.md",
     "benchmarks/locomo/bundle/smollm2-135m-locomo/README.md",
 )
@@ -430,6 +432,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "message-files": message_files,
     "weak": weak,
     "sizing": sizing,
+    "search": search,
+    "search-thresholds": search_thresholds,
     "vision": vision,
     "vision-costs": vision_costs,
 }

@@ -316,7 +316,7 @@ class Erasure:
     Attributes:
         user_id: The erased user; `None` for all users.
         operations: Entries of the history.
-        vectors: Cached embeddings. The index's own are those of the memories and turns.
+        vectors: Cached embeddings and token vectors. The index's own are those of the memories and turns.
         images: Pictures that no message shows any more.
         at: The time when all of it was gone from ledger, full-text search, write-ahead log, caches and index.
     """
@@ -338,7 +338,7 @@ class Hit:
     Attributes:
         memory: The memory, or `None` if the hit is a raw turn.
         turns: The evidence; for a raw turn, the turn itself.
-        score: Fused rank score in (0, 1]; comparable within one search only.
+        score: Probability that the hit is relevant, from 0 to 1. Never above that of the hit before.
         replaced_by: The memory that replaced all facts of a turn, if one did.
     """
 

@@ -90,7 +90,14 @@ def make_memory(tmp_path: Path, bundle: Bundle, backend: str) -> Iterator[MakeMe
     ) -> MemLoRAMemory:
         script = {"extraction": extraction, "memory_update": memory_update, "generation": generation}
         where = {"index": store} if backend == "memory" else {"embeddings": BagOfWords()}
-        options = {"path": tmp_path / "home", "experts": bundle, "engine": ScriptedEngine(**script), **where, **options}
+        options = {
+            "path": tmp_path / "home",
+            "experts": bundle,
+            "engine": ScriptedEngine(**script),
+            "reranker": None,
+            **where,
+            **options,
+        }
         opened.append(MemLoRAMemory(**options))
         return opened[-1]
 

@@ -67,6 +67,5 @@ def plain_bundle() -> Bundle:
 def open_memory(path: Path, **options: Any) -> MemLoRAMemory:
     """Open a memory with an embedded Chroma and rules in place of experts."""
     engine = ScriptedEngine(extraction=extract, memory_update=decide, generation=lambda prompt: prompt)
-    return MemLoRAMemory(
-        **{"path": path, "experts": plain_bundle(), "engine": engine, "embeddings": WordCounts(), **options}
-    )
+    defaults = {"path": path, "experts": plain_bundle(), "engine": engine, "embeddings": WordCounts(), "reranker": None}
+    return MemLoRAMemory(**{**defaults, **options})

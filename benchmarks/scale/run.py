@@ -43,7 +43,9 @@ Disk = Callable[[], int]
 def chroma(folder: Path) -> Iterator[tuple[MemLoRAMemory, Disk]]:
     """Open the default: embedded Chroma with SQLite."""
     with ScriptedEngine() as engine:
-        memory = MemLoRAMemory(path=folder, engine=engine, embeddings=DeterministicFakeEmbedding(size=DIMENSIONS))
+        memory = MemLoRAMemory(
+            path=folder, engine=engine, embeddings=DeterministicFakeEmbedding(size=DIMENSIONS), reranker=None
+        )
         with memory:
             yield memory, lambda: sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
@@ -67,7 +69,7 @@ def pgvector(folder: Path) -> Iterator[tuple[MemLoRAMemory, Disk]]:
         store = PGVectorStore.create_sync(engine, embeddings, "vectors", metadata_columns=columns)
         with (
             ScriptedEngine() as scripted,
-            MemLoRAMemory(path=folder, engine=scripted, index=store, ledger=url) as memory,
+            MemLoRAMemory(path=folder, engine=scripted, index=store, ledger=url, reranker=None) as memory,
         ):
             yield memory, lambda: server.execute("SELECT pg_database_size(current_database())").fetchone()[0]
         engine._run_as_sync(engine.close())  # it has no other way to close from here

@@ -30,6 +30,11 @@ def changed_entries(ledger: Ledger, changed: Iterable[tuple[str, str]]) -> tuple
     return entries, removed
 
 
+def reranked_texts(entries: Iterable[Entry]) -> list[str]:
+    """Return the texts that the second stage of a search compares: of memories and turns, not of windows."""
+    return [entry.text for entry in entries if entry.kind is not Kind.WINDOW]
+
+
 def entries_of_user(ledger: Ledger, user_id: str) -> list[Entry]:
     """Return all current entries of a user, of each kind in the order of the ledger."""
     scope = Scope(user_id)

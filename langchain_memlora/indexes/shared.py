@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from langchain_memlora.errors import IndexMismatchError, StoreInUseError
 from langchain_memlora.indexes.base import Index, Kind
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
-from langchain_memlora.indexes.entries import changed_entries
+from langchain_memlora.indexes.entries import changed_entries, reranked_texts
 from langchain_memlora.indexes.exact import LedgerVectors
-from langchain_memlora.indexes.sync import Progress, SyncedIndex, refuse_mismatch
+from langchain_memlora.indexes.sync import Prepare, Progress, SyncedIndex, refuse_mismatch
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.ledger.requests import CLEAR, MOVE
 
@@ -41,6 +41,7 @@ class SharedIndex:
         move: Moves the store to another embedder; called in the process that owns it, which any process may ask for that.
         vectors: Searches the ledger's vectors while another process owns the store.
         key: The name of what processes share: that of the first store. A store it is moved to has another `name`.
+        prepare: As that of the store, called in processes that don't own it.
         store_type: The type of the store, compared with the ledger's record by processes that don't own it.
 
     Raises:
@@ -58,11 +59,13 @@ class SharedIndex:
         key: str,
         name: Callable[[], str],
         store_type: str,
+        prepare: Prepare = lambda texts: None,
     ) -> None:
         self._open_store, self._move = open_store, move
         self._key, self._name = key, name
         self._ledger = ledger
         self._embeddings = embeddings
+        self._prepare = prepare
         self._vectors = vectors
         self._owned: SyncedIndex | None = None
         self._answering: threading.Thread | None = None
@@ -133,7 +136,7 @@ class SharedIndex:
         """
         if owner := self._owner():
             return self._move(owner, progress)
-        done, _ = _cache(self._ledger, embeddings, 0, progress)
+        done, _ = _cache(self._ledger, embeddings, self._prepare, 0, progress)
         if owner := self._ask_owner(MOVE, filled=name):
             return self._move(owner, progress)
         self._owner()  # uses the store that the owner has moved to
@@ -211,18 +214,22 @@ class SharedIndex:
 
     def _cache_vectors(self, progress: Progress | None = None) -> int:
         with self._caching:
-            done, self._seen = _cache(self._ledger, self._embeddings, self._seen, progress)
+            done, self._seen = _cache(self._ledger, self._embeddings, self._prepare, self._seen, progress)
         return done
 
 
-def _cache(ledger: Ledger, embeddings: CachedEmbeddings, first: int, progress: Progress | None) -> tuple[int, int]:
+def _cache(
+    ledger: Ledger, embeddings: CachedEmbeddings, prepare: Prepare, first: int, progress: Progress | None
+) -> tuple[int, int]:
     """Compute the vectors of items changed after a change that the ledger lacks; return their number, and the last change."""
     done, seen, last = 0, first, ledger.last_change()
     while seen < last:
         changed, seen = ledger.changes_after(seen)
-        texts = [entry.text for entry in changed_entries(ledger, changed)[0]]
+        entries, _ = changed_entries(ledger, changed)
+        texts = [entry.text for entry in entries]
         known = ledger.cached_bytes(embeddings.name, texts)
         embeddings.embed_documents([text for text in texts if text not in known])
+        prepare(reranked_texts(entries))
         done += len(changed)
         if progress:
             progress(seen - first, max(seen, last) - first)

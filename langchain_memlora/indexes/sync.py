@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from langchain_memlora.errors import IndexDamagedError, IndexMismatchError, LedgerError
 from langchain_memlora.indexes.base import Index, Kind
-from langchain_memlora.indexes.entries import changed_entries
+from langchain_memlora.indexes.entries import changed_entries, reranked_texts
 from langchain_memlora.indexes.read_write_lock import ReadWriteLock
 from langchain_memlora.ledger import Ledger
 
@@ -22,6 +22,7 @@ SCHEMA = "1"
 DEFAULT = "default"
 _EMBEDDER, _STORE = "index", "store"  # ledger settings: the embedder and the store of an index
 Progress = Callable[[int, int], None]
+Prepare = Callable[[Sequence[str]], None]
 R = TypeVar("R")
 _log = logging.getLogger(__name__)
 
@@ -89,12 +90,24 @@ class LiveIndex(Protocol):
 class SyncedIndex:
     """An index kept in step with the ledger it is derived from.
 
+    Args:
+        prepare: Called with the texts of memories and turns that were written, for what a search computes ahead.
+
     Raises:
         IndexMismatchError: The ledger's index was filled with another embedder or schema, or is in another store.
     """
 
-    def __init__(self, index: Index, ledger: Ledger, embedder: str, *, name: str = DEFAULT) -> None:
+    def __init__(
+        self,
+        index: Index,
+        ledger: Ledger,
+        embedder: str,
+        *,
+        name: str = DEFAULT,
+        prepare: Prepare = lambda texts: None,
+    ) -> None:
         self.index = index
+        self._prepare = prepare
         self.name = name
         self._ledger = ledger
         self._writing = threading.RLock()  # acquired before `_lock`, never while holding it
@@ -222,7 +235,9 @@ class SyncedIndex:
                 return applied
             after = seen
             while after >= seen:  # else another process has begun to refill the index
-                self.index.write(*changed_entries(self._ledger, changed))
+                entries, removed = changed_entries(self._ledger, changed)
+                self.index.write(entries, removed)
+                self._prepare(reranked_texts(entries))
                 if self._ledger.mark_applied(self.name, max(seq, after), after=after):
                     break
                 after = self._ledger.applied(self.name)  # another process has written: its state may be newer

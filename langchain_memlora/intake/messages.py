@@ -139,6 +139,17 @@ def check_text(text: Any, name: str) -> str:
     return text
 
 
+def check_share(value: Any, name: str) -> None:
+    """Check a number from 0 to 1.
+
+    Raises:
+        InvalidInputError: It is not one.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        msg = f"{name}={value!r:.80} can't be used. Pass a number from 0 to 1."
+        raise InvalidInputError(msg)
+
+
 def redacted(text: str, redact: Redact | None) -> str:
     """Apply the caller's redaction to a text.
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from langchain_memlora._version import __version__
 from langchain_memlora.errors import MemLoRAError, MissingExtraError, NotFoundError
-from langchain_memlora.intake.messages import to_scope
+from langchain_memlora.intake.messages import check_share, to_scope
 from langchain_memlora.types import AddResult, Event, Hit, Memory
 
 try:
@@ -79,14 +79,18 @@ class Forgotten(BaseModel):
     text: str
 
 
-def build_server(memory: MemoryLike, user_id: str) -> MCPServer:
+def build_server(memory: MemoryLike, user_id: str, *, min_score: float = 0.0) -> MCPServer:
     """Make the server: tools to search, add, list and forget, for one user whom no client can change.
 
     Failures return to the client's model as a readable result. `server.run("stdio")` serves until the client closes
     the connection; `memlora mcp --user ana` does the same.
 
+    Args:
+        min_score: Probability of relevance that the results of a search must have, from 0 to 1.
+
     Raises:
         MissingUserError: `user_id` is not a usable id.
+        InvalidInputError: `min_score` can't be used.
         MissingExtraError: On importing this module: the package `mcp` is not installed.
 
     Example:
@@ -100,7 +104,8 @@ def build_server(memory: MemoryLike, user_id: str) -> MCPServer:
         ```
     """
     user = to_scope(user_id).user_id
-    tools = _Tools(memory, user, f"mcp {datetime.now(UTC).isoformat(timespec='seconds')}")
+    check_share(min_score, "min_score")
+    tools = _Tools(memory, user, min_score, f"mcp {datetime.now(UTC).isoformat(timespec='seconds')}")
     server = MCPServer("memlora", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
     server.add_tool(tools.search_memory, annotations=READS)
     server.add_tool(tools.add_memory, annotations=WRITES)
@@ -112,8 +117,8 @@ def build_server(memory: MemoryLike, user_id: str) -> MCPServer:
 class _Tools:
     """The functions behind the tools, whose names, descriptions and schemas are made from these methods."""
 
-    def __init__(self, memory: MemoryLike, user: str, thread: str) -> None:
-        self._memory, self._user, self._thread = memory, user, thread
+    def __init__(self, memory: MemoryLike, user: str, min_score: float, thread: str) -> None:
+        self._memory, self._user, self._min_score, self._thread = memory, user, min_score, thread
 
     async def search_memory(
         self,
@@ -126,7 +131,9 @@ class _Tools:
     ) -> Found:
         """Search what the user said in earlier conversations: memories and messages, best match first."""
         with _readable():
-            hits = await self._memory.asearch(query, user_id=self._user, k=k, filters=filters)
+            hits = await self._memory.asearch(
+                query, user_id=self._user, k=k, filters=filters, min_score=self._min_score
+            )
         return Found(items=[_found(hit) for hit in hits])
 
     async def add_memory(

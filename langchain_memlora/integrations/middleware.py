@@ -24,6 +24,7 @@ from langgraph.graph.message import add_messages
 from langgraph.types import Command
 
 from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.intake.messages import check_share
 from langchain_memlora.integrations.fail_open import FailOpen
 from langchain_memlora.integrations.new_messages import input_of, mark_before_input, mark_of, since, worth_keeping
 from langchain_memlora.integrations.owner import Owner, UserId
@@ -32,6 +33,7 @@ from langchain_memlora.integrations.recall import NOTHING, question_of, recall
 from langchain_memlora.integrations.runs import Run, Runs
 from langchain_memlora.integrations.tools import NAMES, memory_tools
 from langchain_memlora.logs import loggable_error
+from langchain_memlora.retrieval.relevance import FLOOR
 from langchain_memlora.types import Scope
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         k: Recall at most this many memories and messages.
         budget: Approximate number of tokens they may take.
         include: Recall `both`, or only `memories` or `turns`.
+        min_score: Probability of relevance that recalled items must have, so that a message about nothing remembered recalls
+            nothing; 0 recalls the best there is.
         write: `inline` writes before the run returns, `background` while the next one may begin; `off` writes the run's
             messages neither now nor later.
         recall_timeout: Seconds after which the agent goes on without memories; `None` waits. The first recall loads the
@@ -104,6 +108,7 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         k: int = 5,
         budget: int = 500,
         include: Include = "both",
+        min_score: float = FLOOR,
         write: Write = "inline",
         recall_timeout: float | None = 30.0,
         tools: bool = False,
@@ -112,9 +117,10 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         name: str = NAME,
     ) -> None:
         _check(k, budget, write, recall_timeout, name)
+        check_share(min_score, "min_score")
         self._memory = memory
         self._owner = Owner(user_id, agent_id, run_id)
-        self._search = partial(recall, memory, k=k, budget=budget, include=include)
+        self._search = partial(recall, memory, k=k, budget=budget, include=include, min_score=min_score)
         self._write = write
         self._tool_messages = tool_messages
         self._instructions = instructions

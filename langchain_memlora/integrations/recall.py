@@ -39,14 +39,16 @@ def recall(
     include: Include,
     thread_id: str,
     shown: Collection[str],
+    min_score: float = 0.0,
 ) -> str:
     """Return the context for a question, or an empty string.
 
     Args:
         budget: Approximate number of tokens.
         shown: Ids of the thread's messages, which the model reads anyway.
+        min_score: Probability of relevance that a hit must have.
     """
-    hits = memory.search(question, **asdict(scope), k=k + len(shown), include=include)
+    hits = memory.search(question, **asdict(scope), k=k + len(shown), include=include, min_score=min_score)
     unseen = [fresh for hit in hits if (fresh := _unseen(hit, thread_id, shown))][:k]
     return build_context(unseen, budget=budget) if unseen else NOTHING
 

@@ -20,7 +20,7 @@ class MemLoRARetriever(BaseRetriever):
     """Finds one user's memories and messages about a question, best first.
 
     A document is a memory or a message, under its id. Its metadata are the caller's own (from `add`), and: `kind`
-    (`memory` or `turn`), `score` (comparable within one search), `observed_at` (ISO 8601, when it was said), `dates` (the
+    (`memory` or `turn`), `score` (probability that it is relevant), `observed_at` (ISO 8601, when it was said), `dates` (the
     meaning of relative dates in the text, such as "last week = 26 February to 3 March 2024"), `turn_ids`, and for a memory
     `memory_id` and `evidence` (the messages that support it), for a message `speaker`.
 
@@ -31,6 +31,7 @@ class MemLoRARetriever(BaseRetriever):
         include: `both`, or only `memories` or `turns`.
         filters: What the metadata of documents must meet, as in `MemLoRAMemory.search`; `retriever.invoke(question,
             filters={...})` overrides it.
+        min_score: Probability of relevance that documents must have, from 0 to 1.
 
     Raises:
         MissingUserError: `user_id` is not a usable id.
@@ -55,6 +56,7 @@ class MemLoRARetriever(BaseRetriever):
     k: int = Field(default=5, ge=1)
     include: Literal["both", "memories", "turns"] = "both"
     filters: dict[str, Any] | None = None
+    min_score: float = Field(default=0.0, ge=0, le=1)
 
     def __init__(self, **fields: Any) -> None:
         # Checked here and not by pydantic, which would wrap the error.
@@ -84,8 +86,13 @@ class MemLoRARetriever(BaseRetriever):
 
     def _arguments(self, k: int | None, filters: dict[str, Any] | None) -> dict[str, Any]:
         scope = {"user_id": self.user_id, "agent_id": self.agent_id, "run_id": self.run_id}
-        chosen = self.filters if filters is None else filters
-        return {**scope, "k": self.k if k is None else k, "include": self.include, "filters": chosen}
+        return {
+            **scope,
+            "k": self.k if k is None else k,
+            "include": self.include,
+            "filters": self.filters if filters is None else filters,
+            "min_score": self.min_score,
+        }
 
 
 def _document(hit: Hit) -> Document:

@@ -13,6 +13,7 @@ from langchain_core.tools import StructuredTool, ToolException
 from langgraph.errors import GraphBubbleUp
 
 from langchain_memlora.errors import InvalidInputError, NotFoundError
+from langchain_memlora.intake.messages import check_share
 from langchain_memlora.integrations.owner import Owner, UserId
 from langchain_memlora.integrations.prompting import as_reference
 from langchain_memlora.logs import loggable_error
@@ -48,6 +49,7 @@ def memory_tools(
     run_id: str | None = None,
     k: int = 5,
     filters: Mapping[str, Any] | None = None,
+    min_score: float = 0.0,
 ) -> list[BaseTool]:
     """Make the tools `search_memory`, `save_memory`, `update_memory` and `forget_memory`.
 
@@ -59,10 +61,11 @@ def memory_tools(
         run_id: Likewise for a run or session.
         k: A search returns at most this many hits.
         filters: What the metadata of hits must meet, as in `MemLoRAMemory.search`; the model can't change it.
+        min_score: Probability of relevance that hits must have, from 0 to 1.
 
     Raises:
         MissingUserError: `user_id` is not a usable id; or, at a call, its function returned none.
-        InvalidInputError: The filter can't be used.
+        InvalidInputError: The filter or `min_score` can't be used.
 
     Example:
         ```python
@@ -74,7 +77,8 @@ def memory_tools(
         ```
     """
     parse_filters(filters)
-    actions = _Actions(memory, Owner(user_id, agent_id, run_id), k, filters)
+    check_share(min_score, "min_score")
+    actions = _Actions(memory, Owner(user_id, agent_id, run_id), k, filters, min_score)
     functions: dict[str, Callable[..., str]] = {
         SEARCH: actions.search,
         SAVE: actions.save,
@@ -90,13 +94,18 @@ def memory_tools(
 class _Actions:
     """The functions behind the tools. LangChain makes schemas from their signatures; `runtime` is injected and in none."""
 
-    def __init__(self, memory: MemoryLike, owner: Owner, k: int, filters: Mapping[str, Any] | None) -> None:
-        self._memory, self._owner, self._k, self._filters = memory, owner, k, filters
+    def __init__(
+        self, memory: MemoryLike, owner: Owner, k: int, filters: Mapping[str, Any] | None, min_score: float
+    ) -> None:
+        self._memory, self._owner, self._k = memory, owner, k
+        self._filters, self._min_score = filters, min_score
 
     def search(self, query: str, runtime: ToolRuntime[Any, Any] = None) -> str:  # type: ignore[assignment]
         scope = self._owner.scope(runtime)
         with _readable():
-            hits = self._memory.search(query, **asdict(scope), k=self._k, filters=self._filters)
+            hits = self._memory.search(
+                query, **asdict(scope), k=self._k, filters=self._filters, min_score=self._min_score
+            )
         if not hits:
             return "Nothing is remembered about this."
         return as_reference("\n".join(line for hit in hits for line in _lines(hit)), REFERENCE)

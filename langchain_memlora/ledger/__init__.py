@@ -3,6 +3,7 @@
 from langchain_memlora.errors import moved_names
 from langchain_memlora.ledger.job_states import AlreadyDoneError
 from langchain_memlora.ledger.ledger import Ledger
+from langchain_memlora.ledger.lexical import STOP_WORDS
 from langchain_memlora.ledger.memories import NewOperation, TurnStatus, new_id
 from langchain_memlora.ledger.reading import Closed, Reading, ReadingCounts
 from langchain_memlora.ledger.retention import Retention
@@ -13,6 +14,7 @@ from langchain_memlora.ledger.turns import Job
 
 __all__ = [
     "MEMORY",
+    "STOP_WORDS",
     "TURN",
     "WINDOW",
     "AlreadyDoneError",

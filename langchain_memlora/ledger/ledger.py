@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -105,10 +104,8 @@ class Ledger:
     def all_turns(self, scope: Scope) -> list[Turn]:
         """Return all turns a scope can read, oldest first."""
         with self.database.reading() as connection:
-            return [
-                to_turn(r)
-                for r in connection.execute(select_turns().where(readable_by(scope)).order_by(turns_table.c.seq))
-            ]
+            mine = select_turns().where(readable_by(scope)).order_by(turns_table.c.seq)
+            return [to_turn(row) for row in connection.execute(mine)]
 
     def previous_turns(self, ids: Sequence[str]) -> dict[str, Turn]:
         """Return the preceding turn in the thread, by turn id."""
@@ -301,20 +298,24 @@ class Ledger:
         with self.database.writing() as connection:
             connection.execute(delete(meta).where(meta.c.key == key))
 
-    def cached_vectors(self, embedder: str, texts: Sequence[str]) -> dict[str, list[float]]:
-        """Return the cached vectors of this embedder, by text."""
-        return {text: list(array.array("f", found)) for text, found in self.cached_bytes(embedder, texts).items()}
-
-    def cached_bytes(self, embedder: str, texts: Sequence[str]) -> dict[str, bytes]:
-        """Return the cached vectors of this embedder, by text, as the bytes of 32-bit floats."""
+    def cached_bytes(self, name: str, texts: Sequence[str]) -> dict[str, bytes]:
+        """Return what is cached under this name, by text."""
         with self.database.reading() as connection:
-            return vector_cache.read(connection, embedder, texts)
+            return vector_cache.read(connection, name, texts)
 
-    def cache_vectors(self, embedder: str, found: dict[str, list[float]]) -> None:
-        """Keep vectors, so that no text is embedded twice."""
+    def cache_bytes(self, name: str, found: Mapping[str, bytes]) -> None:
+        """Cache what was computed from texts. It is erased with them."""
         if found:
             with self.database.writing() as connection:
-                vector_cache.put(connection, embedder, found)
+                vector_cache.write(connection, name, found)
+
+    def cached_vectors(self, embedder: str, texts: Sequence[str]) -> dict[str, list[float]]:
+        """Return the cached vectors of this embedder, by text."""
+        return {text: list(array.array("f", vector)) for text, vector in self.cached_bytes(embedder, texts).items()}
+
+    def cache_vectors(self, embedder: str, found: Mapping[str, Sequence[float]]) -> None:
+        """Keep vectors, so that no text is embedded twice."""
+        self.cache_bytes(embedder, {text: array.array("f", vector).tobytes() for text, vector in found.items()})
 
     def forget_vectors(self, embedder: str) -> None:
         """Remove the cached vectors of an embedder that is no longer used."""
@@ -335,12 +336,7 @@ class Ledger:
         As with `erase`, the bytes are gone after `finish_erasure`.
         """
         with self.database.writing() as connection:
-            if scope is None:
-                owners = list(connection.execute(select(scopes.c.id)).scalars())
-            else:
-                owners = [scope_id(connection, scope, create=True)]
-            erased = sum((Counter(retention.expire(connection, owner, limits, now())) for owner in owners), Counter())
-        return {table: erased[table] for table in ("turns", "memories", "operations", "jobs", "vectors")}
+            return retention.expire_scopes(connection, scope, limits, now())
 
     def erasure_is_unfinished(self) -> bool:
         """Return whether bytes of erased rows may remain in the files."""

@@ -16,7 +16,7 @@ from langchain_memlora.ledger import lexical, repair
 from langchain_memlora.ledger.forms import mark_unproven
 from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, metadata, operations, turns
 
-VERSION = 6
+VERSION = 7
 WORDS_OF = 6
 """The version from which full-text search is stored as it is now."""
 _KEY = meta.c.key == "schema"
@@ -82,10 +82,17 @@ def _split_any_script(connection: Connection) -> None:
     lexical.recreate(connection)
 
 
+def _index_threads(connection: Connection) -> None:
+    """Add an index to find the turn before another: searches of version 6 did not need it."""
+    for index in turns.indexes:
+        index.create(connection, checkfirst=True)
+
+
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _number_jobs_and_evidence,
     3: _index_words_at_once,
     4: _keep_sources,
     5: _mark_unread_turns,
     6: _split_any_script,
+    7: _index_threads,
 }

@@ -5,6 +5,7 @@ Rows beyond a limit are erased at once, so that no search finds them; the last b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,10 +16,10 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ledger import erasure, lexical, spans
-from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, chunks, note_changes, said, said_after, stamp
+from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, chunks, note_changes, said, said_after, scope_id, stamp
 from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
 from langchain_memlora.ledger.turns import get_turns, previous
-from langchain_memlora.types import FORGET_PREFIX, MemoryState
+from langchain_memlora.types import FORGET_PREFIX, MemoryState, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,16 @@ class Retention:
         if not limits or any(not isinstance(limit, int | float) or not limit > 0 for limit in limits):
             msg = f"{self!r} needs at least one limit, each above 0. Pass days, memories or turns."
             raise InvalidInputError(msg)
+
+
+def expire_scopes(connection: Connection, scope: Scope | None, limits: Retention, now: datetime) -> dict[str, int]:
+    """Erase what a scope, or every scope, holds beyond its limits; return the number of erased rows by table."""
+    if scope is None:
+        owners = list(connection.execute(select(scopes.c.id)).scalars())
+    else:
+        owners = [scope_id(connection, scope, create=True)]
+    erased = sum((Counter(expire(connection, owner, limits, now)) for owner in owners), Counter())
+    return {table: erased[table] for table in ("turns", "memories", "operations", "jobs", "vectors")}
 
 
 def expire(connection: Connection, owner: int, limits: Retention, now: datetime) -> dict[str, int]:

@@ -92,6 +92,7 @@ turns = Table(
     Column("metadata", JSON, nullable=False),
     Column("unread", String, nullable=False, server_default=""),
     UniqueConstraint("scope_id", "thread_id", "message_id"),
+    Index("turns_by_thread", "scope_id", "thread_id", "seq"),
 )
 
 memories = Table(

@@ -130,13 +130,18 @@ def turns_of(connection: Connection, job_ids: Sequence[str]) -> list[str]:
 
 def previous(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Turn]:
     """Return the preceding turn in the same thread, by turn id."""
-    found = {}
-    for turn_id in turn_ids:
-        here = connection.execute(select(turns).where(turns.c.id == turn_id)).one()
-        same = (turns.c.scope_id == here.scope_id) & (turns.c.thread_id == here.thread_id) & (turns.c.seq < here.seq)
-        if before := _last(connection, same, 1):
-            found[turn_id] = before[0]
-    return found
+    earlier = turns.alias()
+    same = (earlier.c.scope_id == turns.c.scope_id) & (earlier.c.thread_id == turns.c.thread_id)
+    last = select(earlier.c.seq).where(same, earlier.c.seq < turns.c.seq).order_by(earlier.c.seq.desc()).limit(1)
+    before: dict[str, int] = {}
+    for part in chunks(list(dict.fromkeys(turn_ids))):
+        pairs = select(turns.c.id, last.correlate(turns).scalar_subquery().label("last")).where(turns.c.id.in_(part))
+        before |= {row.id: row.last for row in connection.execute(pairs) if row.last is not None}
+    found: dict[int, Turn] = {}
+    for numbers in chunks(sorted(set(before.values()))):
+        rows = connection.execute(select_turns().where(turns.c.seq.in_(numbers)))
+        found |= {row.seq: to_turn(row) for row in rows}
+    return {turn_id: found[seq] for turn_id, seq in before.items()}
 
 
 def describe(connection: Connection, turn_id: str, captions: Sequence[str]) -> None:

@@ -1,32 +1,31 @@
-"""The cache of vectors: one for each embedder and text, as 32-bit floats."""
+"""The cache of what models compute from a text: embeddings, and vectors a token. Only called inside a transaction.
+
+An entry is keyed by the name of what computed it and a hash of the text, so whatever is cached of a text is erased with it.
+"""
 
 from __future__ import annotations
 
-import array
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, select
 
-from langchain_memlora.ledger.erasure import digest
+from langchain_memlora.ledger import erasure
 from langchain_memlora.ledger.rows import chunks, insert_new
 from langchain_memlora.ledger.schema import vectors
 
 
-def read(connection: Connection, embedder: str, texts: Sequence[str]) -> dict[str, bytes]:
-    """Return the cached vectors of an embedder, by text."""
-    keys = {digest(content): content for content in texts}
+def read(connection: Connection, name: str, texts: Sequence[str]) -> dict[str, bytes]:
+    """Return what is cached under a name, by text."""
+    keys = {erasure.digest(text): text for text in texts}
     found = {}
-    for chunk in chunks(list(keys)):
-        mine = (vectors.c.embedder == embedder) & vectors.c.text_sha256.in_(chunk)
-        for key, vector in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(mine)):
-            found[keys[key]] = vector
+    for part in chunks(list(keys)):
+        mine = (vectors.c.embedder == name) & vectors.c.text_sha256.in_(part)
+        for row in connection.execute(select(vectors.c.text_sha256, vectors.c.vector).where(mine)):
+            found[keys[row.text_sha256]] = bytes(row.vector)
     return found
 
 
-def put(connection: Connection, embedder: str, found: Mapping[str, Sequence[float]]) -> None:
-    """Keep vectors by text."""
-    rows = [
-        {"embedder": embedder, "text_sha256": digest(content), "vector": array.array("f", vector).tobytes()}
-        for content, vector in found.items()
-    ]
+def write(connection: Connection, name: str, found: Mapping[str, bytes]) -> None:
+    """Cache what was computed; entries that exist are kept."""
+    rows = [{"embedder": name, "text_sha256": erasure.digest(text), "vector": value} for text, value in found.items()]
     insert_new(connection, vectors, rows)

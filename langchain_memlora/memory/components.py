@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 from platformdirs import user_data_path
@@ -22,7 +24,8 @@ from langchain_memlora.indexes.sync import LiveIndex, Progress
 from langchain_memlora.intake import ImageStore
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.memory.index_opening import IndexOpening
-from langchain_memlora.retrieval import Retriever
+from langchain_memlora.memory.second_stage import RerankerName, make_reranker
+from langchain_memlora.retrieval import Reranker, Retriever
 
 THREADS = 16
 
@@ -45,6 +48,7 @@ class Components:
         embeddings: Embeddings | None,
         vision: str | Path | Bundle | None,
         captioner: Captioner | None,
+        reranker: Reranker | BaseDocumentCompressor | RerankerName | None,
     ) -> None:
         home = os.environ.get("MEMLORA_HOME")
         self.path = Path(path or home or user_data_path("langchain-memlora")).expanduser()
@@ -52,14 +56,16 @@ class Components:
         self.ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger or self.path / "ledger.sqlite3")
         self.engine = engine if isinstance(engine, Engine) else named_engine(engine or "transformers", self.bundle)
         self._owns_engine, self._owns_ledger = self.engine is not engine, self.ledger is not ledger
-        self._opening = IndexOpening(self.ledger, self.path, index, embeddings)
+        self.reranker = make_reranker(reranker, self.ledger)
+        prepare = self.reranker.prepare if self.reranker else _nothing
+        self._opening = IndexOpening(self.ledger, self.path, index, embeddings, prepare)
         self.embeddings, self.vectors = self._opening.embeddings, self._opening.vectors
         self.images = ImageStore((self.ledger.database.path or self.path / "ledger").with_suffix(".images"))
         self._vision_engine: Engine | None = None
         self.services = Services(
             experts=Experts(self.bundle, self.engine, self._vision(vision, captioner)),
             ledger=self.ledger,
-            retriever=Retriever(self.ledger, self.index, self.vectors),
+            retriever=Retriever(self.ledger, self.index, self.vectors, self.reranker),
             index=self.index,
             embeddings=self.embeddings,
             images=self.images,
@@ -125,6 +131,8 @@ class Components:
         """Load models, open the index, and exempt loaded objects from garbage collection."""
         self.index().catch_up()
         self.embeddings.real.embed_query("warm")
+        if self.reranker:
+            self.reranker.warm()
         self.engine.warm()
         gc.collect()
         gc.freeze()
@@ -142,3 +150,7 @@ class Components:
         self._opening.close()
         if self._owns_ledger:
             self.ledger.close()
+
+
+def _nothing(texts: Sequence[str]) -> None:
+    """Prepare nothing: there is no second stage."""

@@ -14,7 +14,7 @@ from langchain_memlora.errors import IndexMismatchError, ModelNotFoundError, Sto
 from langchain_memlora.indexes import Index, VectorStoreIndex
 from langchain_memlora.indexes.embeddings import CachedEmbeddings
 from langchain_memlora.indexes.exact import LedgerVectors
-from langchain_memlora.indexes.sync import DEFAULT, LiveIndex, Progress, SyncedIndex, forget_index
+from langchain_memlora.indexes.sync import DEFAULT, LiveIndex, Prepare, Progress, SyncedIndex, forget_index
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.memory.index_place import IndexPlace
 from langchain_memlora.models import (
@@ -35,6 +35,7 @@ class IndexOpening:
         home: Folder of the memory.
         index: The index to use in place of the embedded Chroma.
         embeddings: The embedder to use in place of the one that the index was made with.
+        prepare: Called with the texts of memories and turns that were written, for what the second stage computes ahead.
 
     Attributes:
         embeddings: The embedder of the index in use.
@@ -42,9 +43,14 @@ class IndexOpening:
     """
 
     def __init__(
-        self, ledger: Ledger, home: Path, index: VectorStore | Index | None, embeddings: Embeddings | None
+        self,
+        ledger: Ledger,
+        home: Path,
+        index: VectorStore | Index | None,
+        embeddings: Embeddings | None,
+        prepare: Prepare,
     ) -> None:
-        self._ledger, self._home = ledger, home
+        self._ledger, self._home, self._prepare = ledger, home, prepare
         self._given_index = index
         # Embedded indexes that follow one server ledger each need a name of their own.
         shared = ledger.database.path is None and index is None
@@ -108,7 +114,7 @@ class IndexOpening:
 
     def _open_given(self, given: VectorStore | Index) -> SyncedIndex:
         index = given if isinstance(given, Index) else VectorStoreIndex(given)
-        return SyncedIndex(index, self._ledger, self.embeddings.name, name=self._place.name)
+        return self._synchronised(index, self.embeddings, self._place)
 
     def _open_shared(self) -> LiveIndex:
         from langchain_memlora.indexes.chroma import ChromaIndex
@@ -123,6 +129,7 @@ class IndexOpening:
             key=self._key,
             name=lambda: self._place.name,
             store_type=ChromaIndex.store_type,
+            prepare=self._prepare,
         )
 
     def _open_in_use(self) -> SyncedIndex:
@@ -152,10 +159,13 @@ class IndexOpening:
         try:
             if forget:
                 forget_index(self._ledger, place.name)
-            return SyncedIndex(store, self._ledger, embeddings.name, name=place.name)
+            return self._synchronised(store, embeddings, place)
         except BaseException:
             store.close()
             raise
+
+    def _synchronised(self, index: Index, embeddings: CachedEmbeddings, place: IndexPlace) -> SyncedIndex:
+        return SyncedIndex(index, self._ledger, embeddings.name, name=place.name, prepare=self._prepare)
 
     def _move(self, owned: SyncedIndex, progress: Progress | None = None) -> int:
         """Fill a store in the next place with the default embedder, then use it; searches use the earlier one until then."""

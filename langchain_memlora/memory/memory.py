@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.documents import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
 from langgraph.graph.state import CompiledStateGraph
@@ -25,14 +26,15 @@ from langchain_memlora.graph.answer_from_image import SHOWN
 from langchain_memlora.graph.state import RespondInput
 from langchain_memlora.indexes import Index
 from langchain_memlora.intake import as_picture, read_picture
-from langchain_memlora.intake.messages import Redact, check_name, check_text, redacted, to_scope, to_turns
+from langchain_memlora.intake.messages import Redact, check_name, check_share, check_text, redacted, to_scope, to_turns
 from langchain_memlora.ledger import Imported, Ledger, NewOperation, Retention
 from langchain_memlora.memory.async_methods import async_version
 from langchain_memlora.memory.bulk import Bulk, add_all
 from langchain_memlora.memory.components import Components
+from langchain_memlora.memory.second_stage import RerankerName
 from langchain_memlora.memory.user_view import UserMemory
 from langchain_memlora.memory.writer import Writer
-from langchain_memlora.retrieval import Include
+from langchain_memlora.retrieval import Include, Reranker
 from langchain_memlora.retrieval.filters import parse_filters
 from langchain_memlora.types import AddResult, Answer, Erasure, Event, Hit, Memory, Operation, Reread, Scope, Turn
 
@@ -63,9 +65,12 @@ class MemLoRAMemory:
             and embedder see nothing else. Its exceptions are raised, and nothing is stored.
         vision: A bundle whose vision expert is used in place of that of `experts`: its name or its path.
         captioner: Without a vision expert, a function that describes a picture; it receives the bytes of a PNG or JPEG.
+        reranker: The second stage of searches: `late-interaction` (the default), `cross-encoder` for a slower stage after it, a
+            LangChain `BaseDocumentCompressor`, a `Reranker`, or None for none.
 
     Raises:
         BundleError: The experts can't be loaded.
+        InvalidInputError: `reranker` is none of these.
         LedgerError: The ledger can't be opened.
         MissingExtraError: A package that the engine or a URL needs is not installed.
 
@@ -94,6 +99,7 @@ class MemLoRAMemory:
         redact: Redact | None = None,
         vision: str | Path | Bundle | None = None,
         captioner: Captioner | None = None,
+        reranker: Reranker | BaseDocumentCompressor | RerankerName | None = "late-interaction",
     ) -> None:
         self._components = components = Components(
             path=path,
@@ -104,6 +110,7 @@ class MemLoRAMemory:
             embeddings=embeddings,
             vision=vision,
             captioner=captioner,
+            reranker=reranker,
         )
         self.path, self.bundle, self.engine = components.path, components.bundle, components.engine
         self.ledger, self.embeddings, self.services = components.ledger, components.embeddings, components.services
@@ -382,6 +389,7 @@ class MemLoRAMemory:
         k: int = 5,
         include: Include = "both",
         filters: Mapping[str, Any] | None = None,
+        min_score: float = 0.0,
     ) -> list[Hit]:
         """Find memories and raw turns, best first.
 
@@ -390,6 +398,7 @@ class MemLoRAMemory:
             include: `both`, or only `memories` or `turns`.
             filters: What the metadata of hits must meet, for instance `{"topic": "work", "week": {"$gte": 12}}`; the operators
                 are those of LangChain's stores, and `docs/how-to/filters.md` explains them.
+            min_score: Probability of relevance that hits must have, from 0 to 1; 0 returns the best even if nothing fits.
 
         Raises:
             InvalidInputError: An argument can't be used.
@@ -398,7 +407,8 @@ class MemLoRAMemory:
         scope = to_scope(user_id, agent_id, run_id)
         check_text(query, "query")
         _check_choice(k, include, filters)
-        return self.services.retriever.search(query, scope, k=k, include=include, filters=filters)
+        check_share(min_score, "min_score")
+        return self.services.retriever.search(query, scope, k=k, include=include, filters=filters, min_score=min_score)
 
     def answer(
         self,

@@ -65,6 +65,7 @@ class MemoryLike(Protocol):
         k: int = 5,
         include: Include = "both",
         filters: Mapping[str, Any] | None = None,
+        min_score: float = 0.0,
     ) -> list[Hit]: ...
 
     def update(
@@ -138,6 +139,7 @@ class MemoryLike(Protocol):
         k: int = 5,
         include: Include = "both",
         filters: Mapping[str, Any] | None = None,
+        min_score: float = 0.0,
     ) -> list[Hit]: ...
 
     async def aget_all(

@@ -153,9 +153,10 @@ class UserMemory:
         k: int = 5,
         include: Include = "both",
         filters: Mapping[str, Any] | None = None,
+        min_score: float = 0.0,
     ) -> list[Hit]:
         """Find memories and raw turns, best first."""
-        return self._memory.search(query, **self._bound, k=k, include=include, filters=filters)
+        return self._memory.search(query, **self._bound, k=k, include=include, filters=filters, min_score=min_score)
 
     @_of_scope
     def answer(

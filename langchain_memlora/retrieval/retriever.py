@@ -1,9 +1,9 @@
 """Retrieval of memories and turns for a question, and of candidates for a new fact.
 
 Facts are keys, turns are evidence: rankings of memories, of turns, and of turns with the one before them, each dense and
-lexical, are fused, and results that point to the same turn count together. Everything returned is read from the ledger, so an
-id that is stale, deleted or of another owner is not a hit. What a scope and a filter allow is selected in the ledger, and only
-that is ranked.
+lexical, are fused, and results that point to the same turn count together. A second stage then ranks the first of them.
+Everything returned is read from the ledger, so an id that is stale, deleted or of another owner is not a hit. What a scope and
+a filter allow is selected in the ledger, and only that is ranked.
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from langchain_memlora.indexes.base import Kind
 from langchain_memlora.indexes.exact import LedgerVectors
 from langchain_memlora.indexes.sync import LiveIndex
 from langchain_memlora.indexes.within import nearest_within
-from langchain_memlora.ledger import Ledger, Selection, TurnStatus
+from langchain_memlora.ledger import Ledger, Selection, TurnStatus, said
 from langchain_memlora.retrieval.filters import parse_filters
 from langchain_memlora.retrieval.fusion import fuse
+from langchain_memlora.retrieval.relevance import FIRST_STAGE
+from langchain_memlora.retrieval.reranker import Candidate, Reranker
 from langchain_memlora.types import Hit, Memory, Scope, Turn
 
 Include = Literal["both", "memories", "turns"]
 DEPTH, DEEPER = 30, 16
+CANDIDATES = 50
+"""What the second stage ranks at most, unless more hits are asked for."""
 _KINDS: Mapping[Include, Sequence[Kind]] = {
     "both": (Kind.MEMORY, Kind.TURN, Kind.WINDOW),
     "memories": (Kind.MEMORY,),
@@ -36,15 +40,23 @@ class Retriever:
     Args:
         index: Returns the synchronised index; called at the first search.
         vectors: Searches what a scope or filter allows exactly; without it, ever wider searches of the index are made.
+        reranker: The second stage of searches; None for none.
     """
 
     depth = DEPTH
     """Length of the rankings that candidates are taken from."""
 
-    def __init__(self, ledger: Ledger, index: Callable[[], LiveIndex], vectors: LedgerVectors | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        index: Callable[[], LiveIndex],
+        vectors: LedgerVectors | None = None,
+        reranker: Reranker | None = None,
+    ) -> None:
         self._ledger = ledger
         self._index = index
         self._vectors = vectors
+        self._reranker = reranker
 
     def search(
         self,
@@ -54,6 +66,7 @@ class Retriever:
         k: int = 5,
         include: Include = "both",
         filters: Mapping[str, Any] | None = None,
+        min_score: float = 0.0,
     ) -> list[Hit]:
         """Return the hits for a question, best first.
 
@@ -62,6 +75,7 @@ class Retriever:
         Args:
             include: `memories` or `turns` leave the other kind out, also as keys.
             filters: What the metadata of a hit must meet; see `parse_filters`.
+            min_score: Probability of relevance that a hit must have.
 
         Raises:
             InvalidInputError: The filter can't be used.
@@ -72,15 +86,21 @@ class Retriever:
         depth = max(DEPTH, k)
         while True:
             ranked = self._rankings(query, scope, _KINDS[include], depth, allowed)
-            hits = self._hits(ranked, scope, include, allowed)
+            hits = self._hits(query, ranked, scope, include, allowed, max(CANDIDATES, k))
             if len(hits) >= k or all(len(ranking) < depth for _, ranking in ranked):
-                return hits[:k]
+                return [hit for hit in hits[:k] if hit.score >= min_score]
             depth *= DEEPER
             if allowed is None:  # withheld messages may crowd the others out
                 allowed = self._ledger.selections.select(scope)
 
     def _hits(
-        self, ranked: Sequence[tuple[Kind, list[str]]], scope: Scope, include: Include, allowed: Selection | None
+        self,
+        query: str,
+        ranked: Sequence[tuple[Kind, list[str]]],
+        scope: Scope,
+        include: Include,
+        allowed: Selection | None,
+        most: int,
     ) -> list[Hit]:
         """Return the hits that rankings point to and the scope can read, best first."""
         by_memory = [ranking for kind, ranking in ranked if kind is Kind.MEMORY]
@@ -94,8 +114,33 @@ class Retriever:
             if not status.get(key, TurnStatus()).withheld
         }
         evidence = {memory.id: [key for key in memory.turn_ids if key in turns] for memory in found.values()}
-        scores = _scores(by_memory, by_turn, evidence, found, turns)
+        fused = _scores(by_memory, by_turn, evidence, found, turns)
+        agreeing = sum(bool(ranking) for _, ranking in ranked) / len(ranked)
+        first = sorted(fused, key=lambda key: (-fused[key], key not in found))
+        likely = FIRST_STAGE.probabilities([agreeing * fused[key] for key in first])
+        scores = self._second_stage(query, dict(zip(first, map(float, likely), strict=True)), found, turns, most)
+        found = {key: memory for key, memory in found.items() if key in scores}
         return self._assemble(scores, found, turns, evidence, status, include, scope, allowed)
+
+    def _second_stage(
+        self, query: str, first: Mapping[str, float], found: Mapping[str, Memory], turns: Mapping[str, Turn], most: int
+    ) -> Mapping[str, float]:
+        """Rank the first `most` memories and turns by the second stage; those after them follow, and score no higher."""
+        if not self._reranker or not first:
+            return first
+        keys = list(first)[:most]
+        before = self._ledger.previous_turns([key for key in keys if key not in found])
+        candidates = [
+            Candidate(key, found[key].text, first[key])
+            if key in found
+            else Candidate(key, said(turns[key]), first[key], said(before[key]) if key in before else "")
+            for key in keys
+        ]
+        scores = {one.id: one.score for one in self._reranker.rerank(query, candidates)}
+        if len(scores) < len(candidates):
+            return scores  # what it leaves out is no hit, so what it has not seen is none either
+        lowest = min(scores.values())
+        return scores | {key: min(score, lowest) for key, score in list(first.items())[most:]}
 
     def candidates(self, fact: str, scope: Scope, *, speaker: str | None = None, k: int = 10) -> list[Memory]:
         """Return the memories of exactly this scope that a new fact may repeat or change, nearest first.
@@ -139,7 +184,11 @@ class Retriever:
         scope: Scope,
         allowed: Selection | None,
     ) -> list[Hit]:
-        """Return each memory once with its evidence, and turns that no hit shows; superseded turns follow the newer memory."""
+        """Return each memory once with its evidence, and turns that no hit shows; superseded turns follow the newer memory.
+
+        Args:
+            scores: In the order of ranks; no score is above the one before it.
+        """
         hits: list[Hit] = []
         shown: set[str] = set()
         placed: set[str] = set()
@@ -150,7 +199,7 @@ class Retriever:
             placed.add(memory.id)
             shown.update(turn_ids)
 
-        for key in sorted(scores, key=lambda key: (-scores[key], key not in found)):
+        for key in scores:
             if key in found and key not in placed:
                 place(found[key], scores[key])
             elif key in turns and key not in shown:

@@ -65,7 +65,12 @@ class Opener:
         bundle = plain_bundle(experts, {Role.EXTRACTION: PROMPTS[Role.EXTRACTION]})
         store = self.stores.setdefault(path, InMemoryVectorStore(EMBEDDINGS))
         return MemLoRAMemory(
-            path=path, experts=bundle, engine=ScriptedEngine(**self.scripts), index=store, embeddings=EMBEDDINGS
+            path=path,
+            experts=bundle,
+            engine=ScriptedEngine(**self.scripts),
+            index=store,
+            embeddings=EMBEDDINGS,
+            reranker=None,
         )
 
 

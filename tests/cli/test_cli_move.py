@@ -83,7 +83,8 @@ from langchain_memlora.testing import ScriptedEngine
 
 def open_memory():
     index = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
-    return MemLoRAMemory(path="mine", ledger="mine/other.sqlite3", index=index, engine=ScriptedEngine(extraction=["none"]))
+    engine = ScriptedEngine(extraction=["none"])
+    return MemLoRAMemory(path="mine", ledger="mine/other.sqlite3", index=index, engine=engine, reranker=None)
 """
     )
 

@@ -228,7 +228,11 @@ def test_export_keeps_captions(make_memory: Make, tmp_path: Path) -> None:
     memory.add(shown("I have a dog", DOG), user_id="ana")
     memory.export(tmp_path / "all.jsonl")
     with MemLoRAMemory(
-        path=tmp_path / "other", engine=memory.engine, experts=memory.bundle, embeddings=BagOfWords()
+        path=tmp_path / "other",
+        engine=memory.engine,
+        experts=memory.bundle,
+        embeddings=BagOfWords(),
+        reranker=None,
     ) as other:
         other.import_(tmp_path / "all.jsonl")
         assert other.search("beach", user_id="ana")[0].turns[0].captions == ("a brown dog on a beach",)

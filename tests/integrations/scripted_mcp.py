@@ -28,7 +28,9 @@ def noisy(prompt: str) -> str:
 
 def open_scripted(*, path: Path, **_: Any) -> MemLoRAMemory:
     engine = ScriptedEngine(extraction=noisy, memory_update=judge)
-    return MemLoRAMemory(path=path, experts=plain_bundle(), engine=engine, index=InMemoryVectorStore(BagOfWords()))
+    return MemLoRAMemory(
+        path=path, experts=plain_bundle(), engine=engine, index=InMemoryVectorStore(BagOfWords()), reranker=None
+    )
 
 
 if __name__ == "__main__":

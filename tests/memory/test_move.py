@@ -91,8 +91,8 @@ def test_earlier_embedder_stays_in_use_and_is_reported(
 ) -> None:
     with caplog.at_level(logging.WARNING), open_memory(home) as memory:
         assert finds(memory)
-        memory.add("I lived in Nowhere", user_id="ana", infer=False)
-        assert finds(memory, "Nowhere")
+        memory.add("I lived in Atlantis", user_id="ana", infer=False)
+        assert finds(memory, "Atlantis")
     assert sum("memlora doctor --rebuild" in record.getMessage() for record in caplog.records) == 1
     assert embedders[DEFAULT_EMBEDDER].embedded == []
     (row,) = [check for check in check_health(home, open_memory=lambda: open_memory(home)) if check.name == "index"]
@@ -106,9 +106,9 @@ def test_rebuild_moves_to_default(home: Path, embedders: dict[str, Embedder]) ->
         assert written == 122
         assert steps[-1][0] == steps[-1][1]
         used = len(embedders[EARLIER_EMBEDDER].embedded)
-        memory.add("I lived in Nowhere", user_id="ana", infer=False)
+        memory.add("I lived in Atlantis", user_id="ana", infer=False)
         assert finds(memory)
-        assert finds(memory, "Nowhere")
+        assert finds(memory, "Atlantis")
         assert memory.rebuild() == 124
     assert folders(home) == ["chroma-2"]
     with open_memory(home) as memory:

@@ -44,7 +44,7 @@ def opening(home: Path, dies_at: str = "") -> Open:
 
     def open_memory() -> MemLoRAMemory:
         engine = ScriptedEngine(extraction=hear, memory_update=judge)
-        return MemLoRAMemory(path=home, engine=engine, index=InMemoryVectorStore(BagOfWords()))
+        return MemLoRAMemory(path=home, engine=engine, index=InMemoryVectorStore(BagOfWords()), reranker=None)
 
     return open_memory
 
@@ -113,7 +113,7 @@ from langchain_memlora.testing import ScriptedEngine
 
 def open_memory():
     index = InMemoryVectorStore(DeterministicFakeEmbedding(size=8))
-    return MemLoRAMemory(path=Path(HOME), engine=ScriptedEngine(extraction=lambda prompt: "none"), index=index)
+    return MemLoRAMemory(path=Path(HOME), engine=ScriptedEngine(extraction=lambda prompt: "none"), index=index, reranker=None)
 """
 
 

@@ -289,7 +289,9 @@ def old_folder(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> Path
     """Return a folder with turns of two users that an older bundle read, and of a language it did not know."""
     folder = tmp_path_factory.mktemp("old")
     engine = ScriptedEngine(extraction=sentences, memory_update=decide)
-    with MemLoRAMemory(path=folder, experts=bundle, engine=engine, index=InMemoryVectorStore(BagOfWords())) as memory:
+    with MemLoRAMemory(
+        path=folder, experts=bundle, engine=engine, index=InMemoryVectorStore(BagOfWords()), reranker=None
+    ) as memory:
         for user, first in (("ana", 0), ("ben", 20)):
             said = [f"I own thing{n}. {'Maybe' if n % 3 else 'I'} like {n}" for n in range(first, first + 11)]
             memory.add([*said, GERMAN, "I own thing3"], user_id=user, observed_at=MAY_8)
@@ -310,7 +312,9 @@ def opened(folder: Path, bundle: Bundle) -> MemLoRAMemory:
     """Open a folder with a bundle that quotes, and an empty index."""
     engine = ScriptedEngine(extraction=choose, memory_update=decide)
     index = InMemoryVectorStore(BagOfWords())
-    memory = MemLoRAMemory(path=folder, experts=spans_bundle(bundle, "en", "de"), engine=engine, index=index)
+    memory = MemLoRAMemory(
+        path=folder, experts=spans_bundle(bundle, "en", "de"), engine=engine, index=index, reranker=None
+    )
     memory.rebuild()
     return memory
 

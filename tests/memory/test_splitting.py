@@ -266,7 +266,7 @@ def test_no_clause_is_lost_and_none_forgotten_is_shown(
         messages.append([f"{' and '.join(clauses)}.", *(["Forget that thing."] if forgets else [])])
     engine = ScriptedEngine(extraction=choose, memory_update=decide, generation=lambda prompt: "x")
     path, index = tmp_path / str(len([*tmp_path.iterdir()])), InMemoryVectorStore(BagOfWords())
-    with MemLoRAMemory(path=path, experts=quotes, engine=engine, index=index) as memory:
+    with MemLoRAMemory(path=path, experts=quotes, engine=engine, index=index, reranker=None) as memory:
         for message in messages:
             memory.add(message, user_id="ana")
         kept, history = "\n".join(contents(memory)), memory.history(user_id="ana")

@@ -65,7 +65,7 @@ class Opener:
         self.engines.append(Rules())
         store = self._stores.setdefault(path, InMemoryVectorStore(BagOfWords()))
         bundle = self.bundle.without(*without)
-        return MemLoRAMemory(path=path, experts=bundle, engine=self.engines[-1], index=store)
+        return MemLoRAMemory(path=path, experts=bundle, engine=self.engines[-1], index=store, reranker=None)
 
     @property
     def asked(self) -> list[Request]:
