@@ -239,8 +239,7 @@ class Ledger:
     ) -> list[str]:
         """Return the ids of a user's turns or memories that match a query's words, best first; `among` is of a `Selection`."""
         with self.database.reading() as connection:
-            rows = None if among is None else among.values()
-            return lexical.search(connection, scope.user_id, kind, query, limit, rows)
+            return lexical.search(connection, scope.user_id, kind, query, limit, among)
 
     # -- indexes and vector cache --------------------------------------------------------------------------------
 
