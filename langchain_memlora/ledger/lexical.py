@@ -76,7 +76,7 @@ def rows(connection: Connection) -> set[tuple[int, str, str, str]]:
 def search(
     connection: Connection, user_id: str, kind: str, query: str, limit: int, among: Mapping[str, int] | None = None
 ) -> list[str]:
-    """Return the ids of the items that match best (BM25), best first; with `among`, only of these items, by id and row number."""
+    """Return the ids of the items that match best (BM25), best first; with `among` (row numbers by id), only of those."""
     found = words(query)
     if not found or (among is not None and not among):
         return []
