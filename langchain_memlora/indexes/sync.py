@@ -31,7 +31,7 @@ def forget_index(ledger: Ledger, name: str) -> None:
     """Forget what an index was filled with, so that it is filled again, also with another embedder or in another store."""
     ledger.forget_applied(name)
     for setting in (_EMBEDDER, _STORE):
-        ledger.forget_setting(f"{setting}:{name}")
+        ledger.replace_setting(f"{setting}:{name}", None)
 
 
 def embedder_of(ledger: Ledger, name: str) -> str | None:

@@ -227,8 +227,7 @@ class Ledger:
     ) -> list[str]:
         """Return the ids of a user's turns or memories that match a query's words, best first; `among` is of a `Selection`."""
         with self.database.reading() as connection:
-            rows = None if among is None else among.values()
-            return lexical.search(connection, scope.user_id, kind, query, limit, rows)
+            return lexical.search(connection, scope.user_id, kind, query, limit, among)
 
     # -- indexes and vector cache --------------------------------------------------------------------------------
 
@@ -284,19 +283,14 @@ class Ledger:
     def known_setting(self, key: str) -> str | None:
         """Return a setting, or `None` if no caller has fixed it."""
         with self.database.reading() as connection:
-            found: str | None = connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
-            return found
+            return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
 
-    def replace_setting(self, key: str, value: str) -> None:
-        """Change a setting, in one transaction."""
+    def replace_setting(self, key: str, value: str | None) -> None:
+        """Change a setting, in one transaction; with `None`, remove it, so that the next caller can fix it."""
         with self.database.writing() as connection:
             connection.execute(delete(meta).where(meta.c.key == key))
-            insert_new(connection, meta, {"key": key, "value": value})
-
-    def forget_setting(self, key: str) -> None:
-        """Remove a setting, so that the next caller can fix it."""
-        with self.database.writing() as connection:
-            connection.execute(delete(meta).where(meta.c.key == key))
+            if value is not None:
+                insert_new(connection, meta, {"key": key, "value": value})
 
     def cached_bytes(self, name: str, texts: Sequence[str]) -> dict[str, bytes]:
         """Return what is cached under this name, by text."""

@@ -6,7 +6,7 @@ Both modules define the same names, and both tables have columns `rowid`, `owner
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -80,13 +80,13 @@ def rows(connection: Connection) -> set[tuple[int, str, str, str]]:
 
 
 def search(
-    connection: Connection, user_id: str, kind: str, query: str, limit: int, among: Collection[int] | None = None
+    connection: Connection, user_id: str, kind: str, query: str, limit: int, among: Mapping[str, int] | None = None
 ) -> list[str]:
-    """Return the ids of the items that match best (BM25), best first; with row numbers in `among`, only of these items."""
+    """Return the ids of the items that match best (BM25), best first; with `among` (row numbers by id), only of those."""
     found = words(query)
     if not found or (among is not None and not among):
         return []
-    rows = None if among is None else [_rowid(kind, seq) for seq in among]
+    rows = None if among is None else [_rowid(kind, seq) for seq in among.values()]
     return _here(connection).search(connection, owner_token(user_id, kind), found, limit, rows)
 
 
