@@ -16,7 +16,7 @@ import pytest
 from support import BagOfWords, plain_bundle
 
 from langchain_memlora import MemLoRAMemory
-from langchain_memlora.errors import LedgerError, ModelNotFoundError
+from langchain_memlora.errors import LedgerError, ModelNotFoundError, StoreInUseError
 from langchain_memlora.indexes import Kind
 from langchain_memlora.indexes.sync import embedder_of
 from langchain_memlora.memory import index_opening
@@ -132,6 +132,38 @@ def test_old_index_is_searched_during_move(home: Path, embedders: dict[str, Embe
         memory.rebuild()
         assert seen == [True, EARLIER_EMBEDDER]
         assert finds(memory, "Meanwhile")
+
+
+def test_any_process_moves_the_index_for_all(home: Path, embedders: dict[str, Embedder]) -> None:
+    """A memory that does not own the store computes the vectors, and the owner moves; a third one follows at its next call."""
+    with open_memory(home) as owner, open_memory(home) as asking, open_memory(home) as third:
+        assert [finds(memory) for memory in (owner, asking, third)] == [True] * 3
+        steps: list[tuple[int, int]] = []
+        assert asking.rebuild(lambda done, total: steps.append((done, total))) == 122
+        assert steps[-1][0] == steps[-1][1]
+        owner.add("I lived in Atlantis", user_id="ana", infer=False)
+        asking.add("I lived in Utopia", user_id="ana", infer=False)
+        for memory in (owner, asking, third):
+            assert (finds(memory), finds(memory, "Atlantis"), finds(memory, "Utopia")) == (True, True, True)
+            assert memory.embeddings.name == DEFAULT_EMBEDDER
+        third.forget(user_id="eve")
+        assert folders(home) == ["chroma-2"]
+        assert b"Secretplace" not in bytes_of(home)
+
+
+def test_owner_that_does_not_move_is_named(
+    home: Path, embedders: dict[str, Embedder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langchain_memlora.indexes.shared.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("langchain_memlora.indexes.shared.SharedIndex._do_what_is_asked", lambda self: None)
+    with open_memory(home) as owner, open_memory(home) as asking:
+        assert finds(owner)
+        with pytest.raises(StoreInUseError, match="End that process if it hangs"):
+            asking.rebuild()
+        assert finds(owner)
+        owner.close()
+        asking.rebuild()
+        assert finds(asking)
 
 
 def test_interrupted_move_leaves_old_index_and_continues(home: Path, embedders: dict[str, Embedder]) -> None:
