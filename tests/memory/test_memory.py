@@ -215,7 +215,7 @@ def test_add_without_inference(memory: MemLoRAMemory) -> None:
     assert [(op.after, op.by) for op in result.operations] == [("I live in Porto", "add")]
     assert memory.engine.calls == []  # type: ignore[attr-defined]
     kept = memory.get_all(user_id="ana")[0]
-    assert kept.metadata == {"n": 1, "at": str(MAY_8)}
+    assert kept.metadata == {"n": 1, "at": MAY_8.isoformat()}
     assert kept.turn_ids == result.turn_ids[:1]
     assert memory.add(said, user_id="ana", infer=False, observed_at=MAY_8).operations == ()
     assert len(memory.ledger.all_turns(ANA)) == 2
