@@ -87,6 +87,10 @@ def train(
     silence: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of extraction windows without a fact to keep.")
     ] = None,
+    augment: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of the messages to change at random: names, style, neighbours."),
+    ] = None,
     insert: Annotated[
         float | None,
         typer.Option(
@@ -147,6 +151,7 @@ def train(
         "invocation": invocation,
         "silence": silence,
         "insert": insert,
+        "augment": augment,
         "contexts": tuple(contexts or ()) or None,
     }
     recipe = _recipe(role, options, choosing=choosing)
