@@ -112,7 +112,9 @@ def test_all_roles_on_any_base(family: str, data: list[str], tmp_path: Path) -> 
     for number, role in enumerate(TEXT_ROLES, 1):
         assert f"{number}/3 {role}" in done.output
         assert bundle.card.training[role]["recipe"]["rank"] == 2
-    with MemLoRAMemory(tmp_path / "memory", experts=bundle, engine="transformers", embeddings=BagOfWords()) as memory:
+    with MemLoRAMemory(
+        path=tmp_path / "memory", experts=bundle, engine="transformers", embeddings=BagOfWords()
+    ) as memory:
         assert memory.add("I live in Berlin.", user_id="ana").turns
         assert isinstance(memory.answer("Where do I live?", user_id="ana").text, str)
 
