@@ -32,6 +32,7 @@ TURNS = [
     ("I moved to Lisbon.", {"id": "f4", "fact": "moved to Lisbon", "updates": "f1"}),
 ]
 SMALL = ["--epochs", "2", "--batch", "2", "--tokens", "900", "--rank", "2", "--context", "60"]
+QUICK = [*SMALL, "--epochs", "0.5", "--batch", "8"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,9 +102,11 @@ def train(base: Path, target: Path, *options: str, before: tuple[str, ...] = ())
     return CliRunner().invoke(app, command)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", ["llama", "gemma3", *(pytest.param(name, marks=pytest.mark.slow) for name in ("qwen2", "gemma2"))]
+)
 def test_all_roles_on_any_base(family: str, data: list[str], tmp_path: Path) -> None:
-    done = train(write_base(tmp_path / "base", family), tmp_path / "mine", *data, *SMALL)
+    done = train(write_base(tmp_path / "base", family), tmp_path / "mine", *data, *QUICK)
     assert done.exit_code == 0, done.output
     bundle = load_bundle(tmp_path / "mine")
     assert set(bundle.adapters) == set(TEXT_ROLES)
@@ -115,7 +118,8 @@ def test_all_roles_on_any_base(family: str, data: list[str], tmp_path: Path) -> 
     with MemLoRAMemory(
         path=tmp_path / "memory", experts=bundle, engine="transformers", embeddings=BagOfWords()
     ) as memory:
-        assert memory.add("I live in Berlin.", user_id="ana").turns
+        added = memory.add("I live in Berlin.", user_id="ana")
+        assert (added.status, len(added.turn_ids)) == ("ok", 1)
         assert isinstance(memory.answer("Where do I live?", user_id="ana").text, str)
 
 
