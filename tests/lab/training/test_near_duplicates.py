@@ -33,6 +33,7 @@ def test_repetition_is_found_and_the_first_kept() -> None:
 @pytest.mark.parametrize("held", ["u1-7", "w12-7", "w37-7"])
 def test_held_out_message_is_kept(held: str) -> None:
     assert dropped(message("n1-1", LONG), message(held, LONG)) == [(held, "n1-1")]
+    assert dropped(message(held, LONG), message("u1-8", LONG)) == []
 
 
 @pytest.mark.parametrize(
