@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.peers.report import changed_since
 from benchmarks.record import RECORDED, ROOT, fill_page, read_figures, table, write_figures
-from docs.training_figures import message_files, message_labels
+from docs.training_figures import message_files, message_labels, near_duplicates
 from langchain_memlora.bundles import load_bundle
 
 PAGES = (
@@ -424,6 +424,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "updates": updates,
     "blind": blind,
     "message-labels": message_labels,
+    "near-duplicates": near_duplicates,
     "message-files": message_files,
     "weak": weak,
     "sizing": sizing,
