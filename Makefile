@@ -144,8 +144,7 @@ MORE := --bundle runs/locomo-experts --work runs/train-locomo --more
 ON_LOCOMO := --stories runs/locomo-train.jsonl --validation runs/locomo-c1.jsonl --data "LoCoMo conversations 4-10 (CC BY-NC 4.0)"
 
 train: install ## Train three text experts on the shipped data into runs/bundle (hours on two cores)
-	for role in extraction memory_update generation; do \
-	  $(BIN)/memlora train $$role --bundle runs/bundle --work runs/train || exit 1; done
+	$(BIN)/memlora train --all --bundle runs/bundle --work runs/train
 
 train-locomo: install ## Train a copy of the LoCoMo experts further on LoCoMo, into runs/smollm2-135m-locomo (hours)
 	$(BIN)/memlora stories $(MEMLORA_DATA)/locomo/locomo10.json --out runs/locomo-train.jsonl

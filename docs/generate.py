@@ -22,7 +22,7 @@ from benchmarks.languages import languages
 from benchmarks.peers.report import changed_since
 from benchmarks.record import RECORDED, ROOT, fill_page, read_figures, table, write_figures
 from docs.search_figures import search, search_thresholds
-from docs.training_figures import message_files, message_labels
+from docs.training_figures import message_files, message_labels, near_duplicates
 from langchain_memlora.bundles import load_bundle
 
 PAGES = (
@@ -429,6 +429,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "blind": blind,
     "languages": languages,
     "message-labels": message_labels,
+    "near-duplicates": near_duplicates,
     "message-files": message_files,
     "weak": weak,
     "sizing": sizing,

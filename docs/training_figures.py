@@ -1,4 +1,4 @@
-"""Tables of docs/training-data.md: the labelled messages by label and by file."""
+"""Figures of docs/training-data.md: the labelled messages by label and by file, and the near-duplicates removed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ def message_labels() -> str:
     """Return the number of sentences of each label."""
     counts = Counter(label for message in load_messages() for label in sentence_labels(message))
     return table(["label", "sentences"], counts.most_common())
+
+
+def near_duplicates() -> str:
+    """Return how many messages were removed because they nearly repeat another one."""
+    found = read_figures(RECORDED / "near_duplicates.json")
+    removed = ", ".join(f"`{name}`" for name in found["removed"])
+    return f"At a similarity of {found['threshold']}, {len(found['removed'])} messages were removed: {removed}.\n"
 
 
 def message_files() -> str:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_memlora.bundles.bundle import Bundle, ChoiceSpec
 from langchain_memlora.bundles.roles import Role
-from langchain_memlora.errors import BundleError, InvalidInputError
+from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.experts.sentence_prompt import LABELS
+from langchain_memlora.lab.training.base_check import check_labels
 from langchain_memlora.lab.training.choice_scores import calibrate, measure
 from langchain_memlora.lab.training.choices import ChoiceRow
 from langchain_memlora.lab.training.train import Recipe, computes_in_bfloat16, fit, install, load_student
@@ -129,11 +130,8 @@ def label_ids(tokens: TransformersTokens) -> list[int]:
     Raises:
         BundleError: Two labels begin with the same token.
     """
-    ids = [tokens.plain(label)[0] for label in LABELS]
-    if len(set(ids)) < len(LABELS):
-        msg = f"With this base model two of the labels {', '.join(LABELS)} begin with the same token. Use another base model."
-        raise BundleError(msg)
-    return ids
+    check_labels(tokens.tokenizer, LABELS)
+    return [tokens.plain(label)[0] for label in LABELS]
 
 
 def train_choices(

@@ -10,6 +10,7 @@ from typing import Any
 from langchain_memlora.bundles.bundle import Bundle, load_bundle
 from langchain_memlora.bundles.roles import Role
 from langchain_memlora.errors import InvalidInputError
+from langchain_memlora.lab.training.augment import augmented
 from langchain_memlora.lab.training.branches import CHOICE_RECIPE, train_choices
 from langchain_memlora.lab.training.bundling import record_training
 from langchain_memlora.lab.training.choices import choice_rows
@@ -133,7 +134,7 @@ def build_choice_expert(
     bundle = load_bundle(bundle_path)
     recipe, start, before = _continued(bundle, role, recipe or CHOICE_RECIPE, more=more)
     training, held_out = (messages, validation) if validation else split_messages(messages)
-    rows = choice_rows(bundle, training, seed=recipe.seed)
+    rows = choice_rows(bundle, augmented(training, recipe.augment, recipe.seed), seed=recipe.seed)
     folder = work / f"{role}-{recipe.seed}"
     record, choice = train_choices(bundle, rows, choice_rows(bundle, held_out, named=0), folder, recipe, start=start)
     if before:

@@ -41,6 +41,7 @@ class Recipe:
         contexts: Sizes of the contexts the reader is trained on, in tokens.
         insert: Share of the reader's questions without found evidence whose evidence is added to the context.
         quoted: Share of the texts in memory_update's rows that are quotations, for a bundle of the `spans` dialect.
+        augment: Share of the training messages of which a changed copy is trained on (`lab/training/augment.py`).
         unrelated: Pairs of memory_update's rows that have nothing to do with each other, at most, for each pair that has.
         invocation: If given, the adapter works only from the last occurrence of this text (activated LoRA), so that the base
             could read the text before it once for all experts.
@@ -65,6 +66,7 @@ class Recipe:
     contexts: tuple[int, ...] = (150, 250, 400)
     insert: float = 0.0
     quoted: float = QUOTED
+    augment: float = 0.0
     unrelated: float = 1.0
     invocation: str = ""
     bf16: bool | None = None

@@ -22,6 +22,7 @@ from langchain_memlora.engines.transformers import TransformersEngine
 from langchain_memlora.engines.transformers_tokens import TransformersTokens
 from langchain_memlora.errors import BundleError, InvalidInputError
 from langchain_memlora.experts.sentence_prompt import LABELS
+from langchain_memlora.lab.training import branches
 from langchain_memlora.lab.training.branches import (
     CHOICE_RECIPE,
     as_tree,
@@ -148,7 +149,7 @@ def test_batches_fit_the_budget(tokens: TransformersTokens) -> None:
 
 
 def test_labels_need_different_tokens(tokens: TransformersTokens, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TransformersTokens, "plain", lambda self, text: [1])
+    monkeypatch.setattr(branches, "LABELS", ("none", "none at all"))
     with pytest.raises(BundleError, match="begin with the same token"):
         label_ids(tokens)
 

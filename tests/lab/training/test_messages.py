@@ -34,7 +34,7 @@ def test_shipped_messages_load() -> None:
     silent = sum(message.is_silent for message in messages)
     assert 0.4 < silent / len(messages) < 0.6
     files = Counter(message.file for message in messages)
-    assert set(files) == {f"w{n}" for n in range(1, 47)} | {f"n{n}" for n in range(1, 18)} | {"u1"}
+    assert set(files) == {f"w{n}" for n in range(1, 47)} | {f"n{n}" for n in range(1, 22)} | {"u1"}
     training, held = split_messages(messages)
     assert {message.file for message in held} == {"u1", "w12", "w37"}
     assert len(training) + len(held) == len(messages)
