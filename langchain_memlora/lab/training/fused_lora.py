@@ -52,7 +52,7 @@ def fuse(model: Any) -> int:
     """
     from peft.tuners.lora import Linear
 
-    plain = [layer for layer in model.modules() if type(layer) is Linear and _is_plain(layer)]
+    plain: list[Any] = [layer for layer in model.modules() if type(layer) is Linear and _is_plain(layer)]
     for layer in plain:
         layer.forward = MethodType(_forward, layer)
     return len(plain)
@@ -73,4 +73,4 @@ def _is_plain(layer: Any) -> bool:
 def _forward(layer: Any, x: Any, *_: Any, **__: Any) -> Any:
     name = layer.active_adapters[0]
     adapter = (layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name])
-    return _FusedLora.apply(x, layer.base_layer.weight, *adapter)  # type: ignore[no-untyped-call]
+    return _FusedLora.apply(x, layer.base_layer.weight, *adapter)
