@@ -177,8 +177,8 @@ class Writer:
 
     def _still_pending(self, jobs: Sequence[Job]) -> list[Job]:
         """Return those of one user's jobs that no other process has finished. The user's place must be held."""
-        pending = {job.id: job for job in self._services.ledger.jobs("pending", user_id=jobs[0].scope.user_id)}
-        return [pending[job.id] for job in jobs if job.id in pending]
+        pending = {job.id for job in self._services.ledger.jobs("pending", user_id=jobs[0].scope.user_id)}
+        return [job for job in jobs if job.id in pending]
 
     def _process(self, scope: Scope, jobs: Sequence[Job]) -> AddResult:
         """Process jobs in the background, after the user's earlier ones, unless another process has done so."""

@@ -222,12 +222,12 @@ def test_next_open_finishes_pending_jobs(make_memory: Make) -> None:
     broken.close()
     again = make_memory()
     assert contents(again) == ["User live in Porto"]
-    again.add("hm", user_id="ben")
+    again.flush()
     assert contents(again) == ["User live in Berlin"]
     assert [op.event for op in again.history(user_id="ana")] == [Event.ADD, Event.UPDATE]
     again.close()
     last = make_memory()
-    last.add("hm again", user_id="ben")
+    last.flush()
     assert len(last.history(user_id="ana")) == 2
 
 
