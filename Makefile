@@ -12,7 +12,7 @@ export MEMLORA_DATA ?= ../shared/data
 LANGCHAIN := langchain==1.5.0 langchain-core==1.8.1
 NEWER := $(abspath $(VENV))/langchain-1.5.0
 
-.PHONY: help demo test check docs install format lint measure test-stores test-langchain screenshots train train-locomo clean
+.PHONY: help demo test check fuzz docs install format lint measure test-stores test-langchain screenshots train train-locomo clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*##/\t/' | expand -t 16
@@ -23,11 +23,13 @@ demo: install ## Play a scripted conversation through the real graph, model and 
 test: install ## Run the test suite (under 10 minutes)
 	$(BIN)/python -m pytest -m "not slow"
 
-check: export MEMLORA_EXAMPLES = random
 check: install lint test-langchain ## Run the long tests, the examples and the docs, through the real model
 	$(PIP_INSTALL) -c constraints.txt -e '.[dev,stores,ray,llama]'
-	$(BIN)/python -m pytest -m "slow or hypothesis"
+	$(BIN)/python -m pytest -m slow
 	$(BIN)/python -m pytest tests/stores
+
+fuzz: install ## Run the property tests on examples drawn at random
+	MEMLORA_EXAMPLES=random $(BIN)/python -m pytest -m hypothesis
 
 docs: install ## Run the README's example, regenerate what docs take from the program, and build the site into site/
 	$(BIN)/python -m docs.generate --example

@@ -20,7 +20,7 @@ from langchain_memlora.bundles import Bundle
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.testing import ScriptedEngine
 
-# The same examples at every run, so that a green run stays green; `make check` draws others, to find what these don't.
+# The same examples at every run, so that a green run stays green; `make fuzz` draws others, to find what these don't.
 _PROFILE = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("repeatable", _PROFILE, derandomize=True)
 settings.register_profile("random", _PROFILE, print_blob=True)

@@ -109,10 +109,9 @@ def test_forget_discards_jobs_in_progress(make_memory: Make) -> None:
 
 
 def test_forget_fails_while_others_read(make_memory: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("langchain_memlora.ledger.sqlite.BUSY_SECONDS", 2)
     memory = make_memory()
     tell_all(memory)
-    monkeypatch.setattr("langchain_memlora.ledger.sqlite.BUSY_SECONDS", 0)
-    memory.ledger.database.close()  # connections made from here on are impatient
     with memory.ledger.database.reading() as connection:
         connection.exec_driver_sql("SELECT * FROM turns").fetchall()
         with pytest.raises(LedgerError, match="connections are reading"):

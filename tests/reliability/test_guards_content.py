@@ -103,5 +103,9 @@ def test_pending_jobs_run_after_reopening(make_memory: Make, tmp_path: Path, mon
 
     assert reopened(tmp_path / "on") == ["User keep bees"]
     real = Ledger.jobs
-    monkeypatch.setattr(Ledger, "jobs", lambda self, *states: [] if states == ("pending",) else real(self, *states))
+
+    def without_pending(ledger: Ledger, *states: Any, **scope: Any) -> list[Any]:
+        return [] if states == ("pending",) else real(ledger, *states, **scope)
+
+    monkeypatch.setattr(Ledger, "jobs", without_pending)
     assert reopened(tmp_path / "off") == []
