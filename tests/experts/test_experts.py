@@ -33,7 +33,7 @@ def decide(bundle: Bundle, fact: Fact, chances: dict[str, float]) -> Decision:
         (NEWS, {"UPDATE": 0.48, "ADD": 0.42, "DELETE": 0.1}, Event.ADD, None),
         (NEWS, {"DELETE": 0.9, "ADD": 0.1}, Event.UPDATE, "m"),
         (NEWS, {"DELETE": 0.48, "ADD": 0.32, "NONE": 0.2}, Event.ADD, None),
-        (NEWS, {"NONE": 0.7, "ADD": 0.3}, Event.NONE, "m"),
+        (NEWS, {"NONE": 0.8, "ADD": 0.2}, Event.NONE, "m"),
         (NEWS, {"NONE": 0.48, "ADD": 0.42, "UPDATE": 0.1}, Event.ADD, None),
         (RETRACTION, {"DELETE": 0.9, "ADD": 0.1}, Event.DELETE, "m"),
         (RETRACTION, {"DELETE": 0.48, "ADD": 0.32, "NONE": 0.2}, Event.NONE, None),
