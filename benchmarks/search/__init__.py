@@ -1,1 +1,1 @@
-"""How well searches find the evidence of questions: each stage on and off, and what a threshold on scores does."""
+"""Measurements of how well searches find the evidence of questions: each stage on and off, and thresholds on scores."""

@@ -1,4 +1,4 @@
-"""What is measured of a search: the evidence among its first hits and in the context, and its time."""
+"""The measures of a search: the evidence among its first hits and in the context, and its time."""
 
 from __future__ import annotations
 

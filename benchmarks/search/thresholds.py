@@ -1,4 +1,4 @@
-"""What a threshold on scores keeps and what it lets through."""
+"""The evidence that a threshold on scores keeps, and the unrelated messages for which it still recalls something."""
 
 from __future__ import annotations
 

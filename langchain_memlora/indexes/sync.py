@@ -65,7 +65,7 @@ def refuse_mismatch(ledger: Ledger, name: str, embedder: str, store_type: str) -
 
 
 class LiveIndex(Protocol):
-    """What the rest of the package uses an index for: it is up to date with the ledger at every search."""
+    """The interface of an index to the rest of the package: up to date with the ledger at every search."""
 
     @property
     def name(self) -> str: ...

@@ -1,4 +1,4 @@
-"""How jobs end: done, failed, or open again. A job that is done stays so. Only called inside a write transaction."""
+"""Changes of the state of jobs: done, failed, or open again. Only called inside a write transaction; what is done stays done."""
 
 from __future__ import annotations
 

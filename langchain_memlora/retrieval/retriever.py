@@ -24,9 +24,11 @@ from langchain_memlora.retrieval.reranker import Candidate, Reranker
 from langchain_memlora.types import Hit, Memory, Scope, Turn
 
 Include = Literal["both", "memories", "turns"]
-DEPTH, DEEPER = 30, 16
+DEPTH = 30
+DEEPER = 16
+"""Factor by which rankings grow while there are too few hits."""
 CANDIDATES = 50
-"""What the second stage ranks at most, unless more hits are asked for."""
+"""Number of memories and messages that the second stage ranks at most, unless more hits are asked for."""
 _KINDS: Mapping[Include, Sequence[Kind]] = {
     "both": (Kind.MEMORY, Kind.TURN, Kind.WINDOW),
     "memories": (Kind.MEMORY,),

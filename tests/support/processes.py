@@ -1,4 +1,4 @@
-"""What other processes run in tests of many processes: importing it is cheap, and it can be found by name."""
+"""Functions that tests run in other processes. The module imports little, so that a process starts fast."""
 
 from __future__ import annotations
 
