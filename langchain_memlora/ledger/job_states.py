@@ -1,4 +1,4 @@
-"""Changes of the state of jobs: done, failed, or open again. Only called inside a write transaction; what is done stays done."""
+"""Changes of the state of jobs: done, failed, or open again. Only called inside a write transaction; done jobs stay done."""
 
 from __future__ import annotations
 
