@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import pytest
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.engines import Request
 from langchain_memlora.engines.server import ServerEngine, wire
+from langchain_memlora.engines.server.engine import BIAS
 from langchain_memlora.errors import EngineError, InvalidInputError, PromptTooLongError
 
 
@@ -106,17 +108,24 @@ def test_choice_is_read_from_logprobs(engine: ServerEngine, server: Server, tiny
     assert found.text == "N"
     assert sum(found.probabilities) == pytest.approx(1)
     assert found.probabilities[1] > 0.9
-    assert server.asked[0]["max_tokens"] == 1
+    asked = server.asked[0]
+    assert asked["max_tokens"] == 1
+    assert set(asked["logit_bias"].values()) == {BIAS}
+    assert len(asked["logit_bias"]) == 2
     server.answer = lambda body: (200, json.dumps(told(body, {"N": -0.1})))
     assert engine.run([Request("extraction", "hi", choices=("A", "N"))])[0].probabilities == (0.0, 1.0)
+
+
+def test_missing_choices_are_an_error(engine: ServerEngine, server: Server) -> None:
     server.answer = lambda body: (200, json.dumps(told(body, {"x": -0.1})))
-    assert engine.run([Request(None, "hi", choices=("A", "N"))])[0].probabilities == (0.5, 0.5)
+    with pytest.raises(EngineError, match=r"none of the choices.*processed_logprobs"):
+        engine.run([Request(None, "hi", choices=("A", "N"))])
 
 
 def told(body: dict[str, Any], probable: dict[str, float]) -> dict[str, Any]:
     made = completion(body)
-    entries = [{"token": token, "logprob": value} for token, value in probable.items()]
-    newer = {"content": [{"top_logprobs": entries}]}
+    entries = [{"token": token, "prob": math.exp(value)} for token, value in probable.items()]
+    newer = {"content": [{"top_probs": entries}]}
     made["choices"][0]["logprobs"] = newer if "lora" in body else {"top_logprobs": [probable]}
     return made
 

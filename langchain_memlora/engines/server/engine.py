@@ -19,8 +19,12 @@ from langchain_memlora.engines.tokens import ChatTokens
 from langchain_memlora.errors import EngineError, InvalidInputError, ModelError
 from langchain_memlora.models.base_model import resolve_base_model
 
-SHOWN_CHOICES = 20
-"""Number of most probable tokens a server is asked for, the maximum of vLLM by default."""
+MOST_SHOWN = 20
+"""Number of most probable tokens that vLLM returns at most, by default."""
+BIAS = 100
+"""Added to the logits of all choices alike: the experts are trained to compare these tokens, not to make them probable."""
+UNFILTERED: Fields = {"temperature": 1, "top_k": 0, "top_p": 1, "min_p": 0, "post_sampling_probs": True}
+"""Asks llama.cpp for the probabilities behind the bias; vLLM returns them if started with `--logprobs-mode processed_logprobs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,8 @@ class ServerEngine(Engine):
     really holds can't be checked.
 
     Requests of all callers are sent as they come, so a server that batches continuously is kept busy. A closed choice is read
-    from the most probable tokens the server returns; a choice that is not among them gets the probability 0, and if none
-    is, all are equally probable.
+    from the most probable tokens the server returns, with a bias that puts the choices there. vLLM returns tokens behind the
+    bias only if started with `--logprobs-mode processed_logprobs`; without it choices may be missing.
 
     Args:
         bundle: The experts the server holds.
@@ -134,7 +138,8 @@ class ServerEngine(Engine):
 
         Raises:
             PromptTooLongError: A prompt and what may be written do not fit into the model.
-            EngineError: The server is down or sends an invalid response, a role has no adapter, or choices begin alike.
+            EngineError: The server is down or sends an invalid response, no choice is among the tokens it returns, a role has
+                no adapter, or choices begin alike.
         """
         with self._loading:
             if self._connected is None:
@@ -155,7 +160,8 @@ class ServerEngine(Engine):
         start = time.perf_counter()
         fields: Fields = {"prompt": row.ids, "max_tokens": row.request.max_tokens, "temperature": 0}
         if row.request.choices:
-            fields |= {"max_tokens": 1, "logprobs": SHOWN_CHOICES}
+            bias = {str(first): BIAS for first in row.firsts}
+            fields |= UNFILTERED | {"max_tokens": 1, "logprobs": max(len(bias), MOST_SHOWN), "logit_bias": bias}
         response = self._wire.complete(fields | self._connected.adapters[row.adapter])
         try:
             choice, written = response["choices"][0], int(response["usage"]["completion_tokens"])
@@ -169,13 +175,20 @@ class ServerEngine(Engine):
         return Completion(text, found, len(row.ids), written, seconds, row.adapter, finished)
 
     def _probabilities(self, row: PreparedRequest, logprobs: Fields) -> tuple[float, ...]:
-        """Return the probability of each choice, from the first token's logprobs in OpenAI's older or newer form."""
+        """Return the probability of each choice, from the first token's logprobs in one of the forms of OpenAI or llama.cpp."""
         assert self._connected is not None
-        if "content" in logprobs:
-            by_token = {entry["token"]: entry["logprob"] for entry in logprobs["content"][0]["top_logprobs"]}
+        first = logprobs["content"][0] if "content" in logprobs else {}
+        if "top_probs" in first:
+            weight_of = {entry["token"]: entry["prob"] for entry in first["top_probs"]}
+        elif first:
+            weight_of = {entry["token"]: math.exp(entry["logprob"]) for entry in first["top_logprobs"]}
         else:
-            by_token = logprobs["top_logprobs"][0]
-        firsts = [self._connected.tokens.text([first]) for first in row.firsts]
-        weights = [math.exp(by_token[first]) if first in by_token else 0.0 for first in firsts]
-        total = sum(weights)
-        return tuple(weight / total if total else 1 / len(weights) for weight in weights)
+            weight_of = {token: math.exp(logprob) for token, logprob in logprobs["top_logprobs"][0].items()}
+        weights = [weight_of.get(self._connected.tokens.text([token]), 0.0) for token in row.firsts]
+        if not any(weights):
+            msg = (
+                f"{self._wire.url} returned none of the choices {row.request.choices} among its most probable tokens. "
+                "Start vLLM with --logprobs-mode processed_logprobs; llama.cpp needs `post_sampling_probs`, as of 2025."
+            )
+            raise EngineError(msg)
+        return tuple(weight / sum(weights) for weight in weights)
