@@ -12,7 +12,7 @@ from langchain_memlora.indexes.embeddings import CachedEmbeddings
 from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.ledger import Ledger
 from langchain_memlora.models import OnnxEmbeddings, default_embeddings
-from langchain_memlora.retrieval import Retriever
+from langchain_memlora.retrieval import Reranker, Retriever
 
 EMBEDDER = "temporary"
 
@@ -26,13 +26,16 @@ class TemporaryIndex:
     retriever: Retriever
 
 
-def temporary_index(ledger: Ledger, embeddings: Embeddings | None = None) -> TemporaryIndex:
+def temporary_index(
+    ledger: Ledger, embeddings: Embeddings | None = None, reranker: Reranker | None = None
+) -> TemporaryIndex:
     """Index a ledger in memory.
 
     Args:
         embeddings: Default: the package's own.
+        reranker: The second stage of searches; None for none.
     """
     real = embeddings or default_embeddings()
     cached = CachedEmbeddings(lambda: real, EMBEDDER, ledger, symmetric=isinstance(real, OnnxEmbeddings))
     synced = SyncedIndex(VectorStoreIndex(InMemoryVectorStore(cached)), ledger, EMBEDDER)
-    return TemporaryIndex(cached, synced, Retriever(ledger, lambda: synced))
+    return TemporaryIndex(cached, synced, Retriever(ledger, lambda: synced, reranker=reranker))

@@ -24,6 +24,7 @@ from langchain_memlora.lab.training.fact_texts import QUOTED, quotations
 from langchain_memlora.lab.training.rows import TextRow, as_row
 from langchain_memlora.lab.training.stories import WHEN, Story, StoryFact, StoryQuestion, place_of
 from langchain_memlora.ledger import Ledger, NewOperation, new_id
+from langchain_memlora.memory.second_stage import DEFAULT, make_reranker
 from langchain_memlora.models import default_embeddings
 from langchain_memlora.retrieval import Include, Retriever, build_context, find_dates
 from langchain_memlora.types import Event, Fact, Hit, Scope, Span, Turn
@@ -66,6 +67,7 @@ def generation_rows(
     """Return a row for each question of each story, with contexts of random sizes and kinds.
 
     Args:
+        embeddings: Used in place of the package's own, and then without the second stage of searches.
         budgets: Sizes of context in tokens, drawn for each question.
         quoted: Share of the stories whose memories are quotations, for a bundle of the `spans` dialect; others have none.
         insert: Share of the questions without found evidence whose evidence is added to the hits, to keep their answer.
@@ -78,7 +80,8 @@ def generation_rows(
         for number, story in enumerate(stories):
             with Ledger(Path(folder) / f"{number}.sqlite3") as ledger:
                 bank = fill(ledger, story, quoted=rng.random() < share)
-                retriever = temporary_index(ledger, real).retriever
+                second = None if embeddings else make_reranker(DEFAULT, ledger)
+                retriever = temporary_index(ledger, real, second).retriever
                 for question in story.questions:
                     answer = _answer(question, bank)
                     if answer is not None:
