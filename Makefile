@@ -85,11 +85,12 @@ endif
 
 measure: $(WHAT:%=measure-%) ## Measure on this machine; WHAT=figures, benchmark, benchmark-quick, search, speed, engines, scale, reliability, vision or vision-costs
 
-# The held-out scripts, into docs/benchmark.md.
+# The scripts, into docs/benchmark.md.
 measure-figures: install
-	@mkdir -p runs
-	$(BIN)/memlora demo --script tests/scripts --json > runs/scripts.json
-	$(BIN)/python -m docs.generate --figures runs/scripts.json
+	@mkdir -p runs/scripts
+	$(BIN)/memlora demo --script tests/scripts --json > runs/scripts/development.json
+	$(BIN)/memlora demo --script tests/scripts/unseen --json > runs/scripts/unseen.json
+	$(BIN)/python -m docs.generate --figures runs/scripts/development.json runs/scripts/unseen.json
 
 # LoCoMo's test split, the assistant histories and the update cases: an hour; needs MEMLORA_DATA.
 measure-benchmark: install

@@ -78,18 +78,29 @@ def _command_lines(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[
 
 
 def scripts() -> str:
-    """Return the score of the shipped experts on the scripts, by what a question checks."""
+    """Return the scores of the shipped experts on the scripts, by what a question checks."""
     figures = read_figures(SCRIPTS)
-    rows = [[kind, f"{right} of {total}"] for kind, (right, total) in figures["by_kind"].items()]
-    by_kind = table(["what the question checks", "answers as expected"], rows)
-    right, total = figures["right"], figures["questions"]
-    cost = f"{figures['seconds_per_exchange']:.1f} s an exchange and {figures['seconds_per_answer']:.1f} s an answer"
-    return f"{by_kind}\n**{right} of {total} ({right / total:.0%})**, {cost}, on {figures['machine']}.\n"
+    kinds = sorted({kind for one in figures.values() for kind in one["by_kind"]})
+    rows = [[kind, *(_share(one["by_kind"].get(kind)) for one in figures.values())] for kind in kinds]
+    rows.append(["**all**", *(f"**{_share((one['right'], one['questions']))}**" for one in figures.values())])
+    costs = "; ".join(
+        f"{name}: {one['seconds_per_exchange']:.1f} s an exchange, {one['seconds_per_answer']:.1f} s an answer"
+        for name, one in figures.items()
+    )
+    machine = " and ".join(sorted({one["machine"] for one in figures.values()}))
+    return f"{table(['what the question checks', *figures], rows)}\nOn {machine}. {costs}.\n"
 
 
-def record_scripts(run: Path) -> None:
-    """Record what the docs quote of a run of `memlora demo --script tests/scripts --json`."""
-    played = json.loads(run.read_text())
+def _share(counts: Sequence[int] | None) -> str:
+    return f"{counts[0]} of {counts[1]} ({counts[0] / counts[1]:.0%})" if counts else ""
+
+
+def record_scripts(runs: Sequence[Path]) -> None:
+    """Record what the docs quote of runs of `memlora demo --script FOLDER --json`, by the names of their files."""
+    write_figures(SCRIPTS, {run.stem: _script_figures(json.loads(run.read_text())) for run in runs})
+
+
+def _script_figures(played: dict[str, Any]) -> dict[str, Any]:
     questions = [question for script in played["scripts"] for question in script["questions"]]
     usage = [usage for script in played["scripts"] for usage in script["usage"]]
     seconds = {stage: sum(u["seconds"] for u in usage if u["stage"] == stage) for stage in {u["stage"] for u in usage}}
@@ -99,7 +110,7 @@ def record_scripts(run: Path) -> None:
         counts = by_kind.setdefault(question["shows"], [0, 0])
         counts[0] += question["passed"]
         counts[1] += 1
-    figures = {
+    return {
         "right": played["passed"],
         "questions": played["of"],
         "by_kind": dict(sorted(by_kind.items())),
@@ -107,7 +118,6 @@ def record_scripts(run: Path) -> None:
         "seconds_per_exchange": round(sum(seconds.values()) / sum(s["exchanges"] for s in played["scripts"]), 2),
         "machine": f"{os.cpu_count()} CPU cores ({platform.machine()})",
     }
-    write_figures(SCRIPTS, figures)
 
 
 def card(bundle: str) -> str:
@@ -443,12 +453,12 @@ PARTS: dict[str, Callable[[], str]] = {
 def main() -> int:
     """Write the pages, or name the stale ones with `--check`.
 
-    `--example`, `--figures FILE` and `--benchmark RUN...` record new runs first.
+    `--example`, `--figures RUN...` and `--benchmark RUN...` record new runs first.
     """
     if "--example" in sys.argv:
         record_example()
     if "--figures" in sys.argv:
-        record_scripts(Path(sys.argv[-1]))
+        record_scripts([Path(name) for name in sys.argv[sys.argv.index("--figures") + 1 :]])
     if "--benchmark" in sys.argv:
         record_benchmark([Path(name) for name in sys.argv[sys.argv.index("--benchmark") + 1 :]])
     check = "--check" in sys.argv
