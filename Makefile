@@ -69,8 +69,8 @@ screenshots: install ## Photograph the page of `memlora ui` for the docs (needs 
 	$(BIN)/python tests/ui/screenshots.py docs/images
 
 # -- measuring -------------------------------------------------------------------------------------------------------
-# `make measure WHAT="speed scale"` runs each and writes its figures and pages. OPTIONS goes to search, speed, reliability and engines.
-MEASURES := figures benchmark benchmark-quick search speed engines scale reliability vision vision-costs
+# `make measure WHAT="speed scale"` runs each and writes its figures and pages. OPTIONS goes to search, speed, long-texts, reliability and engines.
+MEASURES := figures benchmark benchmark-quick search speed engines scale long-texts reliability vision vision-costs
 # `make measure WHAT=benchmark BASELINES=all` adds baselines that read thousands of tokens or fill memories of their own.
 BASELINES ?= facts turns dense bm25 no-memory no-reader
 LOCOMO := --bundle smollm2-135m-locomo --k 15 --budget 500
@@ -83,7 +83,7 @@ endif
 
 .PHONY: $(MEASURES:%=measure-%)
 
-measure: $(WHAT:%=measure-%) ## Measure on this machine; WHAT=figures, benchmark, benchmark-quick, search, speed, engines, scale, reliability, vision or vision-costs
+measure: $(WHAT:%=measure-%) ## Measure on this machine; WHAT=figures, benchmark, benchmark-quick, search, speed, engines, scale, long-texts, reliability, vision or vision-costs
 
 # The scripts, into docs/benchmark.md.
 measure-figures: install
@@ -125,6 +125,11 @@ measure-scale: install
 	$(BIN)/python -m benchmarks.scale.run
 	$(BIN)/python -m benchmarks.scale.run --only pgvector --sizes 200000
 	$(BIN)/python -m benchmarks.scale.ingest
+	$(BIN)/python -m docs.generate
+
+# Messages of up to 50,000 characters, into docs/how-to/deploy.md: half an hour on an idle machine.
+measure-long-texts: install
+	$(BIN)/python -m benchmarks.scale.long_texts $(OPTIONS)
 	$(BIN)/python -m docs.generate
 
 # Breaks the memory on purpose, into docs/reliability.md: five minutes, or an hour and a half with OPTIONS=--full.

@@ -39,8 +39,9 @@ PAGES = (
     "langchain_memlora/bundles/smollm2-135m/README.md",
     "benchmarks/locomo/bundle/smollm2-135m-locomo/README.md",
 )
-SCRIPTS, BENCHMARK, VISION, SCALE, SPEED, EXAMPLE, BLIND = (
-    RECORDED / f"{name}.json" for name in ("scripts", "benchmark", "vision", "scale", "speed", "first_steps", "blind")
+SCRIPTS, BENCHMARK, VISION, SCALE, SPEED, EXAMPLE, BLIND, LONG_TEXTS = (
+    RECORDED / f"{name}.json"
+    for name in ("scripts", "benchmark", "vision", "scale", "speed", "first_steps", "blind", "long_texts")
 )
 
 
@@ -342,6 +343,27 @@ def _ingest(record: dict[str, Any]) -> str:
     return "\n" + table(["conversations in flight", *rates], rows) + f"\n{note}\n"
 
 
+def long_texts() -> str:
+    """Return the seconds to add long messages, from the last `make measure WHAT=long-texts`."""
+    record = read_figures(LONG_TEXTS)
+    if not record:
+        return "No run is recorded yet; `make measure WHAT=long-texts` records one.\n"
+    verbs = ("add", "answer")
+    head = [
+        "seconds, by characters of the message",
+        *(f"{verb}, {size:,}" for verb in verbs for size in record["sizes"]),
+    ]
+    rows = [
+        [kind, *(f"{sizes[str(size)][verb]:.1f}" for verb in verbs for size in record["sizes"])]
+        for kind, sizes in record["seconds"].items()
+    ]
+    note = (
+        f"With the {record['engine']} engine on {record['machine']}, into an empty memory; load {record['load']} at the end. "
+        "Where the load is above the number of cores, the machine did other work meanwhile."
+    )
+    return f"{table(head, rows)}\n{note}\n"
+
+
 def sizing() -> str:
     """Return what one copy of a service does and needs, from the recorded `make measure WHAT='speed scale'`."""
     record, stores = read_figures(SPEED), read_figures(SCALE).get("stores", {})
@@ -443,6 +465,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "message-files": message_files,
     "weak": weak,
     "sizing": sizing,
+    "long-texts": long_texts,
     "search": search,
     "search-thresholds": search_thresholds,
     "vision": vision,

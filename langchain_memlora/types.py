@@ -1,7 +1,7 @@
 """The data types of the package: frozen, without behaviour.
 
 Graph state, ledger rows and results of the public verbs are made of these.
-Datetimes are aware and in UTC.
+Datetimes are aware: `observed_at` has the speaker's offset, other times are in UTC.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 
 class Event(StrEnum):
@@ -24,8 +24,9 @@ class Event(StrEnum):
 class MemoryState(StrEnum):
     """The state of a memory. Deleted and withdrawn memories are tombstones that `restore` can undo.
 
-    `reread` withdraws an unproven memory once the turns behind it were read again. The turns of a deleted memory are withheld
-    from searches; those of a withdrawn one are not.
+    `reread` withdraws an unproven memory once the turns behind it were read again, and an edit of a message the memories that
+    only its old text supported. The turns of a deleted memory, and all that repeats it, are withheld; those of a withdrawn one
+    are not.
     """
 
     ACTIVE = "active"
@@ -35,7 +36,7 @@ class MemoryState(StrEnum):
 
 Unread = Literal["", "language", "again"]
 """Why a turn is still to be read for facts: `language`, it is in a language that the bundle did not know; `again`, an unproven
-memory rests on it. Empty where nothing is left to read."""
+memory rests on it, or it was withheld before it was read. Empty where nothing is left to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,11 @@ class Turn:
         id: The ledger's id.
         role: `user`, `assistant`, `system` or `tool`.
         speaker: The name shown to the experts; `None` for an unnamed user or assistant.
-        observed_at: The time it was said.
+        observed_at: The time it was said, with the offset from UTC of its speaker; an edit keeps it, unless the caller gives
+            another.
         observed_from: `given` by the caller, or the `clock` at the time of `add`.
-        thread_id: The conversation it belongs to; context never crosses threads.
+        thread_id: The conversation it belongs to; context never crosses threads. Conversations without one, whose message ids
+            are the same, get thread ids of their own, which begin with U+001F.
         message_id: The caller's id, or one derived from the content; unique in a thread.
         images: References to the pictures it shows; their bytes are stored beside the ledger.
         captions: A caption for each of them; empty until they are captioned.
@@ -138,7 +141,7 @@ class Memory:
 
     Attributes:
         id: Stays the same when the memory is updated.
-        observed_at: The time of the turn that supports the current text.
+        observed_at: The time of the turn that supports the current text, with the offset of its speaker.
         turn_ids: The turns that support the current text: first the one that set it, then those that repeated it.
         revision: Counts the changes to this memory, from 1.
         form: Source of the current text.
@@ -199,6 +202,22 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """A message or memory that a deletion withholds.
+
+    Attributes:
+        id: The id of the turn or memory.
+        reason: `evidence`, it supports what was deleted, or rests on it; `request`, it asks for the deletion; `repeats`, it
+            contains the deleted detail; `quotes`, a memory whose quotation of a withheld message was removed; `deleted`, it
+            was deleted itself, by its id or with everything of its scope.
+    """
+
+    kind: Literal["turn", "memory"]
+    id: str
+    reason: Literal["evidence", "request", "repeats", "quotes", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One entry of the history: the decision, and the memory before and after.
 
@@ -206,9 +225,12 @@ class Operation:
         fact: The new fact's text; empty for operations that a verb call made.
         probability: Of the update expert's choice; `None` for operations made by a verb call or by rule.
         by: `expert`, or the verb that was called (`update`, `delete`, `restore`, `add`); `split` if a quotation was split into
-            memories of its parts, because one of them changed, `withhold` if it no longer quotes a message that is withheld;
-            `reread` if it was withdrawn.
-        form: Source of the text after it; for DELETE, of the deleted text.
+            memories of its parts, because one of them changed, `backfill` if the fact was observed before the memory's text,
+            `withhold` if it no longer quotes a message that is withheld, `repeats` if it was deleted because it contains a
+            deleted detail, `reread` if it was withdrawn, `edit` if the message that stated it was edited.
+        form: Source of the text after it; for DELETE, of the deleted text; for NONE, of the fact.
+        withheld: The receipt of a deletion that was not undone: what it withholds, and `restore` of the memory brings back; of
+            an operation without a memory, `restore` of its turn.
     """
 
     event: Event
@@ -223,6 +245,7 @@ class Operation:
     by: str = "expert"
     seq: int = 0
     form: Form = "given"
+    withheld: tuple[Withheld, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +274,7 @@ class Failure:
     """A part of an `add` that failed; its turns are kept, and `retry` repeats it.
 
     Attributes:
-        job_id: The extraction window's job in the ledger; empty for an image that could not be read.
+        job_id: The extraction window's job in the ledger; empty for a part of a message that could not be read.
         kind: The error's class name.
         raw: The model's output, if there is one.
     """
@@ -263,17 +286,37 @@ class Failure:
     raw: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AddResult:
-    """The outcome of an `add`.
+SkipReason = Literal["known", "empty", "role", "inserted", "edited"]
+"""Reasons not to store a message: `known`, the same message is stored; `empty`, it has neither text nor image; `role`, it is a
+system or tool message; `inserted`, a framework wrote it; `edited`, a later message of the same call has its id."""
+
+
+class Skipped(NamedTuple):
+    """A message that an `add` does not store.
 
     Attributes:
-        operations: In the order they were decided, NONE included.
+        message_id: The caller's id, or one derived from the content; empty if the message has neither.
+    """
+
+    message_id: str
+    reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class AddResult:
+    """The outcome of an `add`. Each message is named in `turn_ids`, `edited` or `skipped`, or in `errors` if it is an image.
+
+    Attributes:
+        operations: In the order they were decided, NONE included. Those that take back what an edited message stated are first.
         status: `ok`, `partial` (some windows failed), `failed` (all did), `pending` (on disk, waiting for the background).
         turn_ids: The turns that were new to the ledger.
         unread: The turns in a language that the bundle does not know: stored and searchable, but not read for facts until
             `reread` is called with a bundle that does.
-        skipped: Number of messages that were already known, or hold nothing to keep.
+        skipped: The messages that were not stored, each with the reason.
+        edited: The turns whose text was replaced, because a message of the same thread and id has another one.
+        reused: Ids of messages without a thread that other messages have too: these are stored as a conversation of their own.
+        omitted: Types of content blocks that are not stored, since they are nothing said: an assistant's reasoning, tool
+            calls and their results.
     """
 
     operations: tuple[Operation, ...] = ()
@@ -281,9 +324,12 @@ class AddResult:
     errors: tuple[Failure, ...] = ()
     turn_ids: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
-    skipped: int = 0
+    skipped: tuple[Skipped, ...] = ()
+    edited: tuple[str, ...] = ()
+    reused: tuple[str, ...] = ()
     usage: tuple[Usage, ...] = ()
     seconds: float = 0.0
+    omitted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,8 +169,9 @@ def clock_backwards(folder: Path) -> list[str]:
         return start - timedelta(hours=next(ticks))
 
     with mock.patch("langchain_memlora.ledger.memories.now", earlier), open_memory(folder / "store") as memory:
+        memory.clock.now = earlier  # type: ignore[method-assign]
         for number, text in enumerate((*SAID, "I live in Berlin")):
-            memory.add([{"role": "user", "content": text, "id": str(number)}], user_id="ana", observed_at=earlier())
+            memory.add([{"role": "user", "content": text, "id": str(number)}], user_id="ana")
         key = memory.get_all(user_id="ana")[1].id
         memory.update(key, "User live in Rome", user_id="ana")
         memory.delete(key, user_id="ana")

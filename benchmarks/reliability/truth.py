@@ -35,7 +35,7 @@ def broken(memory: MemLoRAMemory, deeds: Sequence[Deed], users: Sequence[str], *
 
 def _broken_for(memory: MemLoRAMemory, deeds: list[Deed], scope: Scope, *, exact: bool) -> Iterator[str]:
     deeds, unsure = _since_forgotten(deeds)
-    turns = memory.ledger.all_turns(scope)
+    turns = memory.ledger.all_turns(scope, withheld=True)
     there = Counter(turn.message_id for turn in turns)
     operations = memory.history(user_id=scope.user_id)
     if unsure and not turns and not operations:
@@ -82,6 +82,8 @@ def untrue_history(memory: MemLoRAMemory, operations: Sequence[Operation], scope
     last: dict[str, str] = {}
     for op in operations:
         key = str(op.memory_id)
+        if op.memory_id is None:  # of a message
+            continue
         if op.event is Event.DELETE:
             replayed[key] = None
         elif op.event is not Event.NONE:

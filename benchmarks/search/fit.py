@@ -25,9 +25,8 @@ from langchain_memlora.models.reranker import cross_encoder
 from langchain_memlora.retrieval import Candidate, Reranker, Retriever, relevance
 from langchain_memlora.retrieval.cross_encoder import FIRST, combined
 
-EVERY, READ, KEPT = 40, 10, 0.98
-"""Of each file every fortieth story is searched; of each ranking the first ten candidates count; the floor keeps 98 % of what
-was found among the first five hits."""
+EVERY, READ = 40, 10
+"""Of each file every fortieth story is searched; of each ranking the first ten candidates count."""
 TARGET = Path(relevance.__file__)
 Sample = tuple[float, bool]
 
@@ -45,13 +44,12 @@ class Recording(Reranker):
 
 
 class Samples:
-    """Scores of each stage with whether the candidate is relevant, and scores of found evidence."""
+    """Scores of each stage with whether the candidate is relevant."""
 
     def __init__(self) -> None:
         self.first: list[Sample] = []
         self.late: list[Sample] = []
         self.cross: list[tuple[float, float, bool]] = []
-        self.found: list[float] = []
 
     def add(self, memory: Filled, question: str, evidence: frozenset[str], *, cross: bool) -> None:
         """Search once and keep the scores."""
@@ -66,7 +64,6 @@ class Samples:
         likeness = memory.late.likeness(question, candidates)
         order = np.argsort(-likeness)
         self.late += [(float(likeness[i]), relevant[i]) for i in order[:READ]]
-        self.found += [float(likeness[i]) for i in order[:5] if relevant[i]][:1]
         if cross:
             read = order[:FIRST]
             logits = cross_encoder().scores(question, [candidates[i].text for i in read])
@@ -122,11 +119,9 @@ def main() -> None:
     late = fit(samples.late)
     likely = [(float(late.probabilities([score])[0]), logit, relevant) for score, logit, relevant in samples.cross]
     joined = [(float(combined([p], np.array([logit]))[0]), relevant) for p, logit, relevant in likely]
-    floor = float(np.quantile(late.probabilities(samples.found), 1 - KEPT))
     _write("FIRST_STAGE", repr(fit(samples.first)))
     _write("LATE_INTERACTION", repr(late))
     _write("CROSS_ENCODER", repr(fit(joined)))
-    _write("FLOOR", f"{floor:.3f}")
 
 
 def _write(name: str, value: str) -> None:

@@ -17,7 +17,7 @@ class Partial(Retriever):
     """A retriever that leaves out the dense or the lexical rankings."""
 
     def __init__(self, memory: Filled, parts: Sequence[str], reranker: Reranker | None) -> None:
-        super().__init__(memory.ledger, lambda: memory.index, reranker)
+        super().__init__(memory.ledger, lambda: memory.index, reranker=reranker)
         self._parts = parts
 
     def _rankings(self, *args: Any, **options: Any) -> list[tuple[Kind, list[str]]]:

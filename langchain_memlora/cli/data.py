@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -37,7 +37,7 @@ def add(
     ctx: typer.Context,
     text: Annotated[str, typer.Argument(help="The user's message.")],
     user: User,
-    at: Annotated[str | None, typer.Option(help="Time of the message: an ISO date, UTC without a zone.")] = None,
+    at: Annotated[str | None, typer.Option(help="Time of the message: an ISO date, local without a zone.")] = None,
     thread: Annotated[str, typer.Option(help="The conversation's id.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -45,7 +45,8 @@ def add(
     setting: Setting = ctx.obj
     moment = _moment(at) if at else None
     with setting.open() as memory:
-        result = memory.add(text, user_id=user, observed_at=moment, thread_id=thread)
+        observed_at = memory.clock.read(moment) if moment else None
+        result = memory.add(text, user_id=user, observed_at=observed_at, thread_id=thread)
     if as_json:
         print_json(result)
     else:
@@ -173,11 +174,10 @@ def forget(ctx: typer.Context, user: User, yes: Yes = False, as_json: Json = Fal
 
 def _moment(written: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(written)
+        return datetime.fromisoformat(written)
     except ValueError as error:
         msg = f"--at {written!r} is not an ISO date. Write it like 2024-05-06 or 2024-05-06T18:30."
         raise InvalidInputError(msg) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

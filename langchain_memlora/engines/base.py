@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from langchain_memlora.engines.chat import ChatRequest, ChunkCallback
 from langchain_memlora.errors import EngineError, ForkedError, MemLoRAError
+from langchain_memlora.tokens import tokens_at_most
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,18 @@ class Engine(ABC):
 
     def release(self) -> None:
         """Release what `load` loaded."""
+
+    @property
+    def limit(self) -> int | None:
+        """The number of tokens that a prompt and its completion may have together; `None` if it is not known."""
+        return None
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of a text, as this engine's model reads it; by default about as many as it may be.
+
+        May be called by any thread, before the model is loaded.
+        """
+        return tokens_at_most(text)
 
     def run(self, requests: Sequence[Request]) -> list[Completion]:
         """Complete requests and wait for them.

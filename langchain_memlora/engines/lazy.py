@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest, ChunkCallback
+from langchain_memlora.engines.counting import TokenCounter
 from langchain_memlora.errors import EngineError
 
 
@@ -14,11 +15,20 @@ class LazyEngine(Engine):
 
     Args:
         make: Makes that engine; called once, on the worker thread.
+        base: Name or folder of its base model.
     """
 
-    def __init__(self, make: Callable[[], Engine]) -> None:
+    def __init__(self, make: Callable[[], Engine], base: str) -> None:
         self._make = make
+        self._counter = TokenCounter(base)
         self._real: Engine | None = None
+
+    @property
+    def limit(self) -> int | None:
+        return self._counter.limit
+
+    def count(self, text: str) -> int:
+        return self._counter.count(text)
 
     def load(self) -> None:
         self._real = self._make()

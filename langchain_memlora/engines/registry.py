@@ -49,7 +49,7 @@ def named_engine(name: str, bundle: Bundle) -> Engine:
     if name == "openvino" and not _has_openvino():
         msg = "engine='openvino' needs the package openvino. Run `pip install langchain-memlora[openvino]`."
         raise MissingExtraError(msg)
-    return LazyEngine(lambda: makers[name](bundle))
+    return LazyEngine(lambda: makers[name](bundle), bundle.card.base.name)
 
 
 def _fastest(bundle: Bundle) -> Engine:

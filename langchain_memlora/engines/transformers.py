@@ -14,6 +14,7 @@ from peft import PeftModel
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest, ChunkCallback, StopFilter
+from langchain_memlora.engines.counting import TokenCounter
 from langchain_memlora.engines.loading import (
     DType,
     chat_tokens,
@@ -102,9 +103,17 @@ class TransformersEngine(Engine):
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
         self._base = base or bundle.card.base.name
+        self._counter = TokenCounter(self._base)
         self._batch = batch
         self._prompt_lookup = prompt_lookup
         self._loaded: _Loaded | None = None
+
+    @property
+    def limit(self) -> int | None:
+        return self._counter.limit
+
+    def count(self, text: str) -> int:
+        return self._counter.count(text)
 
     def load(self) -> None:
         """Load the base model and every adapter of the bundle, and check that they belong together.

@@ -16,9 +16,19 @@ from langchain_memlora.experts.prompts import render
 from langchain_memlora.experts.usage import usage_of
 from langchain_memlora.experts.vision import Captions, VisionExpert
 from langchain_memlora.experts.windows import Window
+from langchain_memlora.passages import shown_for
+from langchain_memlora.tokens import clip
 from langchain_memlora.types import Decision, Event, Fact, Memory, Usage
 
 UNKNOWN = "unknown"
+FACT_TOKENS = 200
+"""Tokens that an update prompt shows of a fact or a memory; of a longer memory, the passage that is most like the fact."""
+QUESTION_TOKENS = 400
+"""Tokens that an answer prompt shows of a question: its end."""
+TEMPLATE_TOKENS = 100
+"""Tokens that are left for the words of a prompt's template and of the chat template."""
+LEAST_TOKENS = 64
+"""Tokens of a context at least, even for a model that reads next to nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +113,7 @@ class Experts:
             answered: Requests answered before, with their completions; these are not computed again.
         """
         answered = answered or {}
-        asks = [self.dialect.ask_update(q.fact, q.candidates) if q.candidates else [] for q in questions]
+        asks = [self._ask_update(question) if question.candidates else [] for question in questions]
         requests = [self._request(Role.MEMORY_UPDATE, ask) for group in asks for ask in group]
         fresh = [request for request in requests if request not in answered]
         computed = self.engine.run(fresh) if fresh else []
@@ -123,8 +133,8 @@ class Experts:
         return Decided(outcomes, usage_of("update", computed), known)
 
     def answer(self, question: str, context: str) -> tuple[str, Usage]:
-        """Answer a question from a rendered context, or say `unknown`."""
-        request = self._request(Role.GENERATION, Ask({"question": question, "context": context}))
+        """Answer a question from a rendered context, or say `unknown`. What the model can't read of either is left out."""
+        request = self._request(Role.GENERATION, Ask(self._fitting(Role.GENERATION, question, context)))
         completions = self.engine.run([request])
         return completions[0].text.strip(), usage_of("answer", completions)
 
@@ -148,13 +158,31 @@ class Experts:
         """
         vision = self._require_vision(len(images))
         if isinstance(vision, VisionExpert):
-            return vision.answer(question, context, images)
+            shown = self._fitting(Role.VISION, question, context)
+            return vision.answer(shown["question"], shown["context"], images)
         captions, usage = vision.describe(images)
-        shown = "\n".join(f"(picture: {caption})" for caption in captions)
-        text, cost = self.answer(question, f"{context}\n{shown}")
+        described = "\n".join(f"(picture: {caption})" for caption in captions)
+        text, cost = self.answer(question, f"{context}\n{described}")
         return text, replace(
             cost, stage="answer_from_image", calls=cost.calls + usage.calls, seconds=cost.seconds + usage.seconds
         )
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of a text, as the model of the text experts reads it."""
+        return self.engine.count(text)
+
+    def _ask_update(self, question: UpdateQuestion) -> list[Ask]:
+        fact = replace(question.fact, text=clip(question.fact.text, FACT_TOKENS))
+        shown = [replace(m, text=shown_for(m.text, fact.text, FACT_TOKENS)) for m in question.candidates]
+        return self.dialect.ask_update(fact, shown)
+
+    def _fitting(self, role: Role, question: str, context: str) -> dict[str, str]:
+        """Return the slots of an answer prompt, which fit into the model."""
+        question = clip(question, QUESTION_TOKENS, self.count, keep_end=True)
+        if self.engine.limit is not None:
+            taken = self.bundle.card.max_tokens.get(role, 0) + self.count(question) + TEMPLATE_TOKENS
+            context = clip(context, max(LEAST_TOKENS, self.engine.limit - taken), self.count)
+        return {"question": question, "context": context}
 
     @property
     def answers_from_pixels(self) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from langchain_memlora.experts.negation import adds_negation, clauses_of, is_denial, loses_negation
-from langchain_memlora.experts.wordforms import (
+from langchain_memlora.wordforms import (
     ABBREVIATIONS,
     CALENDAR,
     LETTERS,

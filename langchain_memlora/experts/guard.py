@@ -18,7 +18,7 @@ from langchain_memlora.experts.dialects.spans import PART, quotation
 from langchain_memlora.experts.grounding import NEGATION, Said, content_words, ungrounded
 from langchain_memlora.experts.origin import Origin
 from langchain_memlora.experts.sentence_prompt import CONTEXT_MESSAGES, clip_context
-from langchain_memlora.experts.windows import Window, one_line, speaker_of
+from langchain_memlora.experts.windows import Window, one_line, shown_part, speaker_of
 from langchain_memlora.types import Fact, Span, Turn
 
 
@@ -76,20 +76,23 @@ class _Place:
 
 
 class _Source:
-    """A message that states facts, and what its window shows before it."""
+    """A message that states facts, as far as its window shows it, and what the window shows before it."""
 
     def __init__(self, turn: Turn, window: Window) -> None:
         self._turn = turn
         self._speaker = speaker_of(turn)
         self._before = list(takewhile(lambda line: line.turn.id != turn.id, window.lines))
-        self._origin = Origin(turn.text, self._speaker)
-        shown = one_line(" ".join(line.text for line in window.lines if line.turn.id == turn.id))
+        pieces = [line.text for line in window.lines if line.turn.id == turn.id]
+        self._start, end = shown_part(turn.text, pieces)
+        self._text = turn.text[self._start : end]
+        self._origin = Origin(self._text, self._speaker)
+        shown = one_line(" ".join(pieces))
         self._shown = [n for n, s in enumerate(self._origin.sentences) if one_line(s.text) in shown]
 
     def place(self, text: str) -> _Place | None:
         """Return the place that a sentence of the expert came from; `None` if there is none."""
         context = (f"{speaker_of(line.turn)}: {line.text}" for line in self._before)
-        missing = set(ungrounded(text, self._turn.text, *context, self._speaker))
+        missing = set(ungrounded(text, self._text, *context, self._speaker))
         number = self._origin.find(text, self._shown)
         if number is None and self._answers(text) and missing <= {NEGATION}:
             number = 0
@@ -98,7 +101,8 @@ class _Source:
         start, end = self._origin.offsets(number)
         if missing and end - start > PART:
             return None
-        return _Place(start, end, self._asked(text, self._turn.text[start:end]), not missing)
+        asked = self._asked(text, self._text[start:end])
+        return _Place(self._start + start, self._start + end, asked, not missing)
 
     def fact(self, fact: Fact, place: _Place) -> Fact:
         """Return a fact with its span, or its quotation."""
@@ -110,7 +114,7 @@ class _Source:
 
     def _answers(self, text: str) -> bool:
         """Return whether the message is a short answer to a question that shares a content word with a sentence."""
-        if not (self._before and self._origin.sentences and len(self._turn.text.split()) <= SHORT_ANSWER):
+        if not (self._before and self._origin.sentences and len(self._text.split()) <= SHORT_ANSWER):
             return False
         question = self._before[-1].text.rstrip()
         return question.endswith("?") and Origin(question, self._speaker).find(text) is not None

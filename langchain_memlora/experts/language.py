@@ -30,8 +30,12 @@ _WITHOUT_SPEAKERS = frozenset("zxx pcm la vo grc hbo sa".split())
 
 _DIALECTS = {"arz": "ar", "ary": "ar", "wuu": "zh", "nn": "no"}
 
+# Scripts that write no spaces between words: a number there is no part of a word.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
 _NOT_PROSE = re.compile(
-    r"```.*?(?:```|\Z)|`[^`\n]*`|\b(?:https?://|www\.)\S+|\S+@\S+|\S*[_/\\{}<>=]\S*|\b\S*\d\S*", re.DOTALL
+    r"```.*?(?:```|\Z)|`[^`\n]*`|\b(?:https?://|www\.)\S+|\S+@\S+|\S*[_/\\{}<>=]\S*"
+    rf"|(?:\b|(?<=[{_UNSPACED}])(?=\d))[^\s{_UNSPACED}]*\d[^\s{_UNSPACED}]*",
+    re.DOTALL,
 )
 _QUOTED = re.compile(
     r"\"[^\"]{2,}\"|“[^”]{2,}”|„[^“”]{2,}[“”]|«[^»]{2,}»|(?<!\w)'[^'\n]{2,}'(?!\w)|(?<!\w)‘[^’\n]{2,}’(?!\w)"

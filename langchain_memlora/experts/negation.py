@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from langchain_memlora.experts.wordforms import GLUE, LIGHT, LONGEST, WORD, bare, is_typo, stem
+from langchain_memlora.wordforms import GLUE, LIGHT, LONGEST, WORD, bare, is_typo, stem
 
 _DENIALS = frozenset("not no never nevr none nobody noone nothing nowhere neither nor without cannot nope nah ".split())
 _DENIAL = re.compile(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from langchain_memlora.tokens import clip
+
 LABELS: Final = ("none", "forget", "alone", "before", "earlier", "context", "later")
 """Answers, in the order of their probabilities.
 
@@ -24,6 +26,7 @@ LABELS: Final = ("none", "forget", "alone", "before", "earlier", "context", "lat
 NONE, FORGET, ALONE, BEFORE, EARLIER, CONTEXT, LATER = LABELS
 CONTEXT_MESSAGES: Final = 2
 CONTEXT_CHARACTERS: Final = 240
+CONTEXT_TOKENS: Final = 150
 
 
 def sentence_prompt(before: Sequence[tuple[str, str]], speaker: str, text: str, sentence: str) -> dict[str, str]:
@@ -50,4 +53,5 @@ def sentence_prompt(before: Sequence[tuple[str, str]], speaker: str, text: str, 
 def clip_context(text: str) -> str:
     """Put a text on one line and keep its end: short answers refer to the question there."""
     line = " ".join(text.split())
-    return line if len(line) <= CONTEXT_CHARACTERS else f"... {line[-CONTEXT_CHARACTERS:].lstrip()}"
+    line = line if len(line) <= CONTEXT_CHARACTERS else f"... {line[-CONTEXT_CHARACTERS:].lstrip()}"
+    return clip(line, CONTEXT_TOKENS, keep_end=True)

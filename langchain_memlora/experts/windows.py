@@ -10,12 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+from langchain_memlora.passages import passages
 from langchain_memlora.text import strip_invisible
+from langchain_memlora.tokens import clip, tokens_at_most
 from langchain_memlora.types import Turn
 
 PIECE = 1200
+"""Characters of a piece of a long message."""
+PIECE_TOKENS = 640
+"""Tokens of it; in English it has fewer."""
 CONTEXT_CLIP = 240
+CONTEXT_TOKENS = 150
+SPEAKER_TOKENS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,11 @@ class Window:
     def turns(self) -> tuple[Turn, ...]:
         """The numbered turns, each once, in order."""
         return tuple({turn.id: turn for turn in self.sources.values()}.values())
+
+
+def shown_speaker(turn: Turn) -> str:
+    """Return the name that a prompt shows before a turn's text, shortened if it is long."""
+    return clip(speaker_of(turn), SPEAKER_TOKENS)
 
 
 def speaker_of(turn: Turn) -> str:
@@ -115,6 +128,28 @@ def one_line(text: str) -> str:
     return " ".join(strip_invisible(text).split())
 
 
+def shown_part(text: str, pieces: Sequence[str]) -> tuple[int, int]:
+    """Return the offsets in a message of what pieces of it, which follow each other, hold; of all of it, if in doubt."""
+    line, words = _words(text)
+    start, end = line.find(pieces[0]), 0
+    for piece in pieces:
+        at = line.find(piece, max(start, end))
+        if at < 0:
+            return 0, len(text)
+        end = at + len(piece)
+    if end - start >= len(line):
+        return 0, len(text)
+    begins, ends = line.count(" ", 0, start), line.count(" ", 0, end - 1)
+    return words[begins][0], words[ends][1]
+
+
+@lru_cache(4)
+def _words(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Return a message on one line, and the offsets of that line's words in the message."""
+    words = [found.span() for found in re.finditer(r"\S+", text) if strip_invisible(found[0]).strip()]
+    return one_line(text), words
+
+
 def _window(context: Sequence[Turn], pieces: Sequence[tuple[Turn, str]], is_source: Callable[[Turn], bool]) -> Window:
     lines = [Line(turn, _clip(one_line(turn.text)), None) for turn in context if turn.text.strip()]
     number = 0
@@ -128,11 +163,14 @@ def _window(context: Sequence[Turn], pieces: Sequence[tuple[Turn, str]], is_sour
 def _groups(pieces: Sequence[tuple[Turn, str]]) -> Iterator[list[tuple[Turn, str]]]:
     """Group pieces until they would fill a prompt."""
     group: list[tuple[Turn, str]] = []
+    characters = size = 0
     for piece in pieces:
-        if group and sum(len(text) for _, text in group) + len(piece[1]) > 2 * PIECE:
+        tokens = tokens_at_most(piece[1])
+        if group and (characters + len(piece[1]) > 2 * PIECE or size + tokens > 2 * PIECE_TOKENS):
             yield group
-            group = []
+            group, characters, size = [], 0, 0
         group.append(piece)
+        characters, size = characters + len(piece[1]), size + tokens
     if group:
         yield group
 
@@ -142,11 +180,13 @@ def _pieces(turn: Turn, source: bool) -> list[tuple[Turn, str]]:
     text = one_line(turn.text)
     if not text:
         return []
-    if len(text) <= PIECE or not source:
+    if not source:
         return [(turn, text)]
-    return [(turn, piece.strip()) for piece in re.findall(rf".{{1,{PIECE}}}(?:[.!?]\s|$)|.{{1,{PIECE}}}", text)]
+    pieces = re.findall(rf".{{1,{PIECE}}}(?:[.!?]\s|$)|.{{1,{PIECE}}}", text) if len(text) > PIECE else [text]
+    return [(turn, part.strip()) for piece in pieces for part in passages(piece, PIECE_TOKENS)]
 
 
 def _clip(text: str) -> str:
     """Shorten context from the left: an answer usually refers to the end."""
-    return text if len(text) <= CONTEXT_CLIP else "... " + text[-CONTEXT_CLIP:]
+    text = text if len(text) <= CONTEXT_CLIP else "... " + text[-CONTEXT_CLIP:]
+    return clip(text, CONTEXT_TOKENS, keep_end=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from langchain_memlora.errors import ConflictError
+from langchain_memlora.experts import UpdateQuestion
 from langchain_memlora.graph.split import Part, Splitter
 from langchain_memlora.graph.state import Node, PendingFact, Services, emit, timed
-from langchain_memlora.ledger import AlreadyDoneError, Job, NewOperation
+from langchain_memlora.ledger import AlreadyDoneError, Closed, Job, NewOperation
 from langchain_memlora.types import FORGET_PREFIX, Decision, Event, Failure, Operation, Scope, Usage
 
 TRIES = 3
@@ -29,8 +30,10 @@ class CommitInput(TypedDict):
     scope: Scope
     working: list[Job]
     facts: list[PendingFact]
+    questions: NotRequired[list[UpdateQuestion]]
     decisions: list[Decision | None]
     parts: NotRequired[dict[int, Part]]
+    forgotten: NotRequired[dict[int, Closed]]
     uncaptioned: NotRequired[dict[str, Failure]]
     undecided: NotRequired[list[Failure]]
     revision: int
@@ -63,12 +66,15 @@ def make_commit(services: Services) -> Node[CommitInput, CommitOutput]:
         undecided = {f.job_id for f, decision in zip(facts, state["decisions"], strict=True) if decision is None}
         uncaptioned = {job.id: failure for job in working if (failure := state.get("uncaptioned", {}).get(job.id))}
         done = [job.id for job in working if job.id not in undecided | uncaptioned.keys()]
+        older = _older(state.get("questions", []), state["decisions"])
         name = services.experts.bundle.card.name
         with timed() as clock:
             try:
                 operations = services.ledger.commit(
                     state["scope"],
-                    _changes(facts, state["decisions"], state.get("parts", {}), undecided),
+                    _changes(
+                        facts, state["decisions"], state.get("parts", {}), state.get("forgotten", {}), undecided, older
+                    ),
                     expected=state["revision"],
                     done=[] if state.get("again") else done,
                     reread=[turn for job in working if job.id in done for turn in job.turns]
@@ -108,51 +114,110 @@ def _changes(
     facts: Sequence[PendingFact],
     decisions: Sequence[Decision | None],
     parts: Mapping[int, Part],
+    forgotten: Mapping[int, Closed],
     undecided: set[str],
+    older: Collection[int],
 ) -> list[NewOperation]:
     """Return decisions as ledger changes.
 
     A target that is an earlier fact of this group is replaced by the memory that fact became; a target that an earlier
     fact of this group deleted is dropped. A quotation of which only a part changes is split first.
+
+    All facts of one message are true beside each other. So one message supersedes a memory at most once, what else it states
+    about it is added, and what it asks to forget is only what was known before it.
+
+    Args:
+        older: Positions of facts that were observed before their target.
     """
     became: dict[str, str | None] = {}
     repeats: set[str] = set()
     deleted: set[str] = set()
-    replaced_by: dict[str, str] = {}  # memory: the turn that updated it last
+    superseded: set[tuple[str, str]] = set()  # memory, and the turn that superseded it
+    holds_text_of: dict[str, str] = {}  # memory: the turn that set its text
     splitter = Splitter()
     changes: list[NewOperation] = []
+
+    def resolved(decision: Decision) -> str | None:
+        return became.get(decision.target, decision.target) if decision.target else None
+
+    def is_forgotten(position: int, target: str) -> bool:
+        """Return whether the message of a fact also asks to forget what the fact would change or repeat."""
+        clauses, turn_id = parts.get(position), facts[position].fact.turn_id
+        for other, (pending, decision) in enumerate(zip(facts, decisions, strict=True)):
+            if decision is None or decision.event is not Event.DELETE or other in older:
+                continue
+            if pending.fact.turn_id == turn_id and resolved(decision) == target:
+                named = parts.get(other)
+                if named is None or (clauses and {*clauses.indices} <= {*named.indices}):
+                    return True
+        return False
+
     for position, (pending, decision) in enumerate(zip(facts, decisions, strict=True)):
         fact = pending.fact
         if decision is None or pending.job_id in undecided:
             became[pending.new_id] = None
             continue
-        part = parts.get(position)
-        target = became.get(decision.target, decision.target) if decision.target else None
+        part = None if position in older else parts.get(position)
+        event, target = decision.event, resolved(decision)
         targets: list[str] = []
-        if target and part and not (decision.event is Event.DELETE and decision.target in repeats):
-            split, targets = splitter.take(part, target, pending.job_id)
+        if target and event is not Event.DELETE and is_forgotten(position, target):
+            event, target = (Event.NONE, None) if event is Event.NONE else (Event.ADD, None)
+        elif target and part and not (event is Event.DELETE and decision.target in repeats):
+            split, targets = splitter.take(part, target, pending.job_id, forget=event is Event.DELETE)
             changes += split
+        elif position in forgotten and position in older:
+            event, target = Event.ADD, None  # it is deleted without what came after the request
         elif target:
-            targets = splitter.whole(target) if decision.event is Event.DELETE else [target]
+            targets = splitter.whole(target) if event is Event.DELETE else [target]
         targets = [key for key in targets if key not in deleted]
-        event = decision.event
-        if event is not Event.ADD and not targets:
-            event = Event.NONE if decision.target is None or fact.retracts else Event.ADD
-        elif event is Event.UPDATE and replaced_by.get(targets[0]) == fact.turn_id:
-            event = Event.ADD  # two facts of one message are both true
+        if event is Event.DELETE:
+            kept = position in older
+            targets = [key for key in targets if not kept and holds_text_of.get(key) != fact.turn_id]
+            event = event if targets else Event.NONE
+        elif event is Event.UPDATE:
+            targets = [key for key in targets if (key, fact.turn_id) not in superseded]
+            event = event if targets else Event.ADD
+        elif target and not targets and not fact.retracts:
+            event = Event.ADD  # what it repeated was deleted since
         keys: Sequence[str | None] = [pending.new_id] if event is Event.ADD else targets or [None]
         became[pending.new_id] = keys[0]
         if event is Event.NONE:
             repeats.add(pending.new_id)
-        for key in keys:
-            if key and event is Event.DELETE:
+        for key in targets if event in {Event.UPDATE, Event.DELETE} else ():
+            if event is Event.DELETE:
                 deleted.add(key)
-            if key and event is Event.UPDATE:
-                replaced_by[key] = fact.turn_id
-            if key and event in {Event.UPDATE, Event.DELETE}:
+            else:
+                superseded.add((key, fact.turn_id))
+            if position not in older:
+                holds_text_of[key] = fact.turn_id
                 splitter.holds(key, pending.new_id)
-            changes.append(_operation(event, key, pending, decision))
+        changes += [_operation(event, key, pending, decision) for key in keys]
+        if position in forgotten and event in {Event.ADD, Event.UPDATE}:
+            deleted.update(key for key in keys if key)
+            changes += [_deletion(key, pending, forgotten[position]) for key in keys]
     return changes
+
+
+def _deletion(memory_id: str | None, pending: PendingFact, request: Closed) -> NewOperation:
+    """Return the deletion of a fact that a request names which is known already."""
+    return NewOperation(
+        Event.DELETE,
+        memory_id,
+        fact=FORGET_PREFIX + request.text,
+        turn_id=request.turn_id,
+        observed_at=request.at,
+        job_id=pending.job_id,
+    )
+
+
+def _older(questions: Sequence[UpdateQuestion], decisions: Sequence[Decision | None]) -> set[int]:
+    """Return the positions of facts that were observed before the memory that they are decided to change or repeat."""
+    return {
+        position
+        for position, (question, decision) in enumerate(zip(questions, decisions, strict=False))
+        for memory in question.candidates
+        if decision and memory.id == decision.target and memory.observed_at > question.fact.observed_at
+    }
 
 
 def _operation(event: Event, memory_id: str | None, pending: PendingFact, decision: Decision) -> NewOperation:

@@ -8,6 +8,7 @@ from typing import NotRequired, TypedDict
 
 from langchain_memlora.experts import Extraction, Window, cut_windows
 from langchain_memlora.experts.language import is_readable, language_of
+from langchain_memlora.experts.windows import CONTEXT_CLIP
 from langchain_memlora.graph.state import Answered, Node, PendingFact, Services, emit, timed
 from langchain_memlora.ledger import Job, new_id
 from langchain_memlora.types import Failure, Turn, Usage
@@ -66,7 +67,7 @@ def make_extract(services: Services) -> Node[ExtractInput, ExtractOutput]:
 
     def windows_of(job: Job, unread: list[str]) -> list[Window]:
         turns = services.ledger.turns([*job.context, *job.turns])
-        # Turns erased since the job was queued are skipped.
+        # Turns erased or withheld since the job was queued are skipped.
         new, before = (
             [replace(turns[k], text=turns[k].words) for k in keys if k in turns] for keys in (job.turns, job.context)
         )
@@ -90,7 +91,10 @@ def _foreign(new: Sequence[Turn], before: Sequence[Turn], services: Services) ->
     languages = services.experts.bundle.card.languages
     if not languages:
         return []
-    thread, _ = language_of(" ".join(turn.text for turn in (*before, *new) if turn.role in services.sources))
+    # Of what came before, as much as the expert is shown: one long message must not decide about those after it.
+    texts = [*(turn.text[-CONTEXT_CLIP:] for turn in before if turn.role in services.sources)]
+    texts += [turn.text for turn in new if turn.role in services.sources]
+    thread, _ = language_of(" ".join(texts))
     return [turn.id for turn in new if turn.role in services.sources and not is_readable(turn.text, languages, thread)]
 
 

@@ -14,9 +14,14 @@ from langchain_memlora.experts import UpdateQuestion
 from langchain_memlora.experts.clauses import is_fragment
 from langchain_memlora.graph.state import Node, PendingFact, Services, emit, timed
 from langchain_memlora.retrieval import find_dates
+from langchain_memlora.tokens import tokens_at_most
 from langchain_memlora.types import Decision, Event, Fact, Memory, Scope, Usage
 
 FROM_GROUP = 3
+DEEPER = 2
+"""Factor by which more memories are looked at than an expert is asked about: some of them may be too long."""
+LONG = 120
+"""Tokens above which a memory is a text of several things: a fact does not stand for all of it, nor replace all of it."""
 
 
 class MatchInput(TypedDict):
@@ -51,11 +56,10 @@ def make_match(services: Services) -> Node[MatchInput, MatchOutput]:
             questions: list[UpdateQuestion] = []
             settled: dict[int, Decision] = {}
             for position, (pending, speaker) in enumerate(zip(facts, speakers, strict=True)):
-                room = max(0, limit - len(earlier[position]))
-                known = services.retriever.candidates(pending.fact.text, scope, speaker=speaker, k=room)
-                candidates = (*earlier[position], *known)
-                questions.append(UpdateQuestion(pending.fact, candidates))
-                alike = [memory for memory in candidates if memory.text.casefold() == pending.fact.text.casefold()]
+                known = services.retriever.candidates(pending.fact.text, scope, speaker=speaker, k=DEEPER * limit)
+                near = (*earlier[position], *known)
+                questions.append(UpdateQuestion(pending.fact, _comparable(pending.fact, near)[:limit]))
+                alike = [memory for memory in near if memory.text.casefold() == pending.fact.text.casefold()]
                 if decision := _settle(pending.fact, [(memory, in_context(pending.fact, memory)) for memory in alike]):
                     settled[position] = decision
         emit("match", questions=questions, usage=clock(Usage("match")))
@@ -67,7 +71,7 @@ def make_match(services: Services) -> Node[MatchInput, MatchOutput]:
         if fact.form != "said" or not fact.said:
             return True
         ids = [fact.turn_id, *memory.turn_ids[:1]]
-        turns = services.ledger.turns(ids)
+        turns = services.ledger.turns(ids, withheld=True)
         if len(ids) < 2 or len(turns) < len(set(ids)):
             return False
         if not fact.said.asked and not is_fragment(turns[fact.turn_id].words[fact.said.start : fact.said.end]):
@@ -107,6 +111,19 @@ def _provisional(pending: PendingFact, scope: Scope) -> Memory:
         form=fact.form,
         said=fact.said,
     )
+
+
+def _comparable(fact: Fact, candidates: Sequence[Memory]) -> tuple[Memory, ...]:
+    """Return the memories that a fact may repeat or change as a whole. A request to forget concerns long ones too."""
+    if fact.retracts:
+        return tuple(candidates)
+    if _is_long(fact):
+        return ()
+    return tuple(memory for memory in candidates if not _is_long(memory))
+
+
+def _is_long(stated: Fact | Memory) -> bool:
+    return tokens_at_most(stated.text.removeprefix(stated.said.asked if stated.said else "")) > LONG
 
 
 def _settle(fact: Fact, alike: Sequence[tuple[Memory, bool]]) -> Decision | None:

@@ -1,4 +1,4 @@
-"""The record node: stores new turns in the ledger, durable from here on, and makes jobs of what can be extracted."""
+"""The record node: stores messages in the ledger, durable from here on, and makes jobs of what can be extracted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import NotRequired, TypedDict
 
 from langchain_memlora.graph.state import Node, Services, emit
-from langchain_memlora.ledger import Job
+from langchain_memlora.ledger import Job, Recorded
 from langchain_memlora.types import Failure, Operation, Scope, Turn, Usage
 
 SITTING = timedelta(hours=6)
@@ -24,6 +24,7 @@ class RecordInput(TypedDict):
 class RecordOutput(TypedDict):
     """Keys that `record` writes: the jobs, and the empty start of what other nodes extend."""
 
+    recorded: Recorded
     stored: list[Turn]
     jobs: list[Job]
     operations: list[Operation]
@@ -39,17 +40,17 @@ def make_record(services: Services) -> Node[RecordInput, RecordOutput]:
     """Make the node."""
 
     def record(state: RecordInput) -> RecordOutput:
-        jobs = list(state.get("jobs", ()))
-        stored: list[Turn] = []
+        recorded = Recorded()
         if turns := state.get("turns"):
             shown = services.experts.bundle.card.window.context_turns
-            stored, made = services.ledger.append(state["scope"], turns, cut, context_turns=shown)
-            jobs += made
-        emit("record", turns=stored, jobs=len(jobs))
+            recorded = services.ledger.recording.record(state["scope"], turns, cut=cut, context_turns=shown)
+        jobs = [*state.get("jobs", ()), *recorded.jobs]
+        emit("record", turns=recorded.turns, edited=recorded.edited, skipped=recorded.skipped, jobs=len(jobs))
         return {
-            "stored": stored,
+            "recorded": recorded,
+            "stored": recorded.turns,
             "jobs": jobs,
-            "operations": [],
+            "operations": recorded.operations,
             "failures": [],
             "unread": [],
             "usage": [],

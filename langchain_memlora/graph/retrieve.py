@@ -44,7 +44,12 @@ def make_retrieve(services: Services) -> Node[RetrieveInput, RetrieveOutput]:
                 include=state.get("include") or "both",
                 filters=state.get("filters"),
             )
-            context = build_context(hits, budget=state.get("budget") or BUDGET)
+            context = build_context(
+                hits,
+                budget=state.get("budget") or BUDGET,
+                query=state["question"],
+                count=services.experts.count,
+            )
         emit("retrieve", hits=hits, context=context, usage=clock(Usage("retrieve")))
         return {"hits": hits, "context": context, "usage": [*state.get("usage", []), clock(Usage("retrieve"))]}
 

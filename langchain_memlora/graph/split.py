@@ -86,15 +86,19 @@ class Splitter:
         """Return the memories that hold the clauses of a memory: itself, and those split from it."""
         return [memory_id, *(key for key in self._holders.get(memory_id, ()) if key != memory_id)]
 
-    def take(self, part: Part, memory_id: str, job_id: str) -> tuple[list[NewOperation], list[str]]:
-        """Return operations, and the ids of the memories that hold exactly these clauses after them."""
+    def take(self, part: Part, memory_id: str, job_id: str, *, forget: bool) -> tuple[list[NewOperation], list[str]]:
+        """Return operations, and the ids of the memories that hold exactly these clauses after them.
+
+        Args:
+            forget: Also give clauses that this batch superseded a memory, so that deleting it withholds their message.
+        """
         cut = part.quotation
         known = self._texts.get(memory_id, memory_id) == cut.memory.id
         first = {memory_id: [*range(len(cut.clauses))]} if known else {}
         holders = self._holders.setdefault(cut.memory.id, first)
         changes: list[NewOperation] = []
         wholly: list[str] = []
-        loose = [i for i in part.indices if not any(i in held for held in holders.values())]
+        loose = [i for i in part.indices if forget and not any(i in held for held in holders.values())]
         for key, held in [*holders.items()]:
             kept = [i for i in held if i not in part.indices]
             if not kept:

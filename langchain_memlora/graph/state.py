@@ -21,7 +21,7 @@ from langchain_memlora.experts import Experts, UpdateQuestion
 from langchain_memlora.graph.split import Part
 from langchain_memlora.indexes.sync import LiveIndex
 from langchain_memlora.intake import ImageStore
-from langchain_memlora.ledger import Job, Ledger
+from langchain_memlora.ledger import Closed, Job, Ledger, Recorded
 from langchain_memlora.retrieval import Include, Retriever
 from langchain_memlora.types import Decision, Fact, Failure, Hit, Operation, Scope, Turn, Usage
 
@@ -97,11 +97,13 @@ class RememberOutput(TypedDict, total=False):
     """Output of the remember graph.
 
     Attributes:
+        recorded: The outcome of storing the messages; `stored` are the new ones among them.
         jobs: Those that were deferred.
         unread: Ids of turns in a language that the bundle does not know.
         kept: Deletions that requests to forget found on reading again would have made, had what they name not come later.
     """
 
+    recorded: Recorded
     stored: list[Turn]
     jobs: Sequence[Job]
     operations: list[Operation]
@@ -121,6 +123,7 @@ class RememberState(RememberInput, RememberOutput, total=False):
         settled: Decisions that need no expert, by the position of their question.
         answered: Requests of this group that the update expert completed; none is computed twice.
         parts: By position, the part of its target that a decision is about, if it is not all of it.
+        forgotten: By position, the request to forget that names a fact and was observed after it.
         undecided: Failures of the last round of decisions.
         revision: Of the scope when candidates were matched.
         conflicts: Number of commits in a row that another writer's commit prevented.
@@ -134,6 +137,7 @@ class RememberState(RememberInput, RememberOutput, total=False):
     answered: Answered
     decisions: list[Decision | None]
     parts: dict[int, Part]
+    forgotten: dict[int, Closed]
     undecided: list[Failure]
     revision: int
     conflicts: int

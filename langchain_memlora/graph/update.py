@@ -12,18 +12,22 @@ from typing import NotRequired, TypedDict
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts import UpdateQuestion
 from langchain_memlora.experts.usage import plus
+from langchain_memlora.graph.later_requests import find_later_requests
 from langchain_memlora.graph.split import Part, Quotation, cut_quotation
 from langchain_memlora.graph.state import Answered, Node, PendingFact, Services, emit, timed
-from langchain_memlora.types import Decision, Event, Failure, Usage
+from langchain_memlora.ledger import Closed
+from langchain_memlora.types import Decision, Event, Failure, Scope, Usage
 
 
 class UpdateInput(TypedDict):
     """Keys that `update` reads."""
 
+    scope: Scope
     facts: list[PendingFact]
     questions: list[UpdateQuestion]
     settled: dict[int, Decision]
     answered: NotRequired[Answered]
+    again: NotRequired[bool]
     usage: list[Usage]
 
 
@@ -33,10 +37,12 @@ class UpdateOutput(TypedDict):
     Attributes:
         decisions: `None` where the expert's output can't be read.
         parts: By position, the part of its target that a decision is about, if it is not all of it.
+        forgotten: By position, the request to forget that names a fact and was observed after it.
     """
 
     decisions: list[Decision | None]
     parts: dict[int, Part]
+    forgotten: dict[int, Closed]
     undecided: list[Failure]
     answered: Answered
     usage: list[Usage]
@@ -69,6 +75,10 @@ def make_update(services: Services) -> Node[UpdateInput, UpdateOutput]:
                 found[position], part = _narrowed(found[position], cut, [next(answers) for _ in cut.clauses])
                 if part:
                     parts[position] = part
+            forgotten: dict[int, Closed] = {}
+            if not state.get("again"):  # `protect` asks about turns that are read again
+                forgotten, (_, cost, answered) = find_later_requests(services, state["scope"], state["facts"], answered)
+                more = plus(more, cost)
         usage = plus(usage, more)
         failures = [
             Failure(state["facts"][position].job_id, type(outcome).__name__, str(outcome))
@@ -81,6 +91,7 @@ def make_update(services: Services) -> Node[UpdateInput, UpdateOutput]:
         return {
             "decisions": decisions,
             "parts": parts,
+            "forgotten": forgotten,
             "undecided": failures,
             "answered": answered,
             "usage": [*state["usage"], clock(usage)],
@@ -97,7 +108,7 @@ def make_update(services: Services) -> Node[UpdateInput, UpdateOutput]:
             for memory in questions[position].candidates
             if memory.id == decision.target and memory.turn_ids
         }
-        turns = services.ledger.turns([memory.turn_ids[0] for memory in targets.values()])
+        turns = services.ledger.turns([memory.turn_ids[0] for memory in targets.values()], withheld=True)
         cuts = {at: cut_quotation(memory, turns.get(memory.turn_ids[0])) for at, memory in targets.items()}
         return {position: cut for position, cut in cuts.items() if cut}
 

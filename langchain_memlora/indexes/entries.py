@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from langchain_memlora.indexes.base import Entry, Kind, entry_id
 from langchain_memlora.ledger import MEMORY, TURN, Ledger, said, said_after
+from langchain_memlora.passages import passages
 from langchain_memlora.types import Memory, MemoryState, Scope, Turn
 
 
@@ -25,25 +26,26 @@ def changed_entries(ledger: Ledger, changed: Iterable[tuple[str, str]]) -> tuple
     before = ledger.previous_turns(list(turns))
     for turn in turns.values():
         entries += _of_turn(turn, before.get(turn.id))
-    erased = [item for item in turn_ids if item not in turns]
-    removed += [entry_id(kind, item) for item in erased for kind in (Kind.TURN, Kind.WINDOW)]
+    silent = [
+        item for item in turn_ids if item not in turns or not turns[item].words.strip()
+    ]  # erased, or edited to nothing
+    removed += [entry_id(kind, item) for item in silent for kind in (Kind.TURN, Kind.WINDOW)]
     return entries, removed
 
 
 def reranked_texts(entries: Iterable[Entry]) -> list[str]:
-    """Return the texts that the second stage of a search compares: of memories and turns, not of windows."""
-    return [entry.text for entry in entries if entry.kind is not Kind.WINDOW]
+    """Return the texts that the second stage of a search compares: passages of memories and turns, not of windows."""
+    return [part for entry in entries if entry.kind is not Kind.WINDOW for part in passages(entry.text)]
 
 
 def entries_of_user(ledger: Ledger, user_id: str) -> list[Entry]:
     """Return all current entries of a user, of each kind in the order of the ledger."""
     scope = Scope(user_id)
     entries = list(_of_memories(ledger.memories(scope)))
-    before: dict[tuple[Scope, str], Turn] = {}
-    for turn in ledger.all_turns(scope):
-        thread = (turn.scope, turn.thread_id)
-        entries += _of_turn(turn, before.get(thread))
-        before[thread] = turn
+    turns = ledger.all_turns(scope)
+    before = ledger.previous_turns([turn.id for turn in turns])
+    for turn in turns:
+        entries += _of_turn(turn, before.get(turn.id))
     return entries
 
 

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 from langchain_core.documents import Document
@@ -126,6 +127,6 @@ def _document(entry: Entry) -> Document:
             "user_id": entry.scope.user_id,
             "agent_id": entry.scope.agent_id or "",
             "run_id": entry.scope.run_id or "",
-            "observed_at": entry.observed_at.isoformat(),
+            "observed_at": entry.observed_at.astimezone(UTC).isoformat(),
         },
     )

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from langchain_core.messages import BaseMessage, convert_to_messages
 
 from langchain_memlora.errors import InvalidImageError, InvalidInputError, MissingUserError
-from langchain_memlora.intake import ImageStore, as_picture, read_picture
+from langchain_memlora.intake import Clock, ImageStore, as_picture, read_picture
+from langchain_memlora.intake.content import Content, read_content, role_of
 from langchain_memlora.metadata import as_stored
-from langchain_memlora.types import Failure, Scope, Turn
+from langchain_memlora.types import Failure, Scope, Skipped, SkipReason, Turn
 
 Redact = Callable[[str], str]
 MAX_CHARACTERS = 50_000
 MAX_NAME = 512
 MAX_IMAGES = 64
-_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
 KEPT_ROLES = ("user", "assistant")
+_CONTROL = {"Cc", "Cs", "Zl", "Zp"}
 QUESTION_WORDS = {"who", "whom", "whose", "what", "when", "where", "which", "why", "how"}
 
 
@@ -29,29 +32,38 @@ class Given(NamedTuple):
     """The result of converting messages.
 
     Attributes:
-        turns: Turns without ids, which the ledger assigns.
-        skipped: Number of messages that hold nothing to keep.
-        failures: Images that could not be read; the text beside them is in the turns.
+        turns: Turns without ids, which the ledger assigns. Those without text and image only edit known ones.
+        skipped: The messages that hold nothing to keep.
+        failures: Images and other content blocks that could not be read; the text beside them is in the turns.
+        omitted: Types of content blocks that are nothing said: an assistant's reasoning, tool calls and their results.
     """
 
     turns: list[Turn]
-    skipped: int
+    skipped: list[Skipped]
     failures: list[Failure]
+    omitted: tuple[str, ...] = ()
 
 
 def to_scope(user_id: str | None, agent_id: str | None = None, run_id: str | None = None) -> Scope:
     """Check ids and make a scope.
 
     Raises:
-        MissingUserError: `user_id` is missing, blank or a wildcard.
-        InvalidInputError: An id is not a string, too long, or holds control characters.
+        MissingUserError: `user_id` is missing, blank, a wildcard or not a string.
+        InvalidInputError: An id is not a string, blank, too long, or holds control characters.
     """
-    if not isinstance(user_id, str) or not user_id.strip() or user_id.strip() == "*":
+    if user_id is None or (isinstance(user_id, str) and user_id.strip() in {"", "*"}):
         msg = f"user_id must be a non-empty string other than '*', got {user_id!r}. Pass the id of one user."
         raise MissingUserError(msg)
-    for name, value in (("user_id", user_id), ("agent_id", agent_id), ("run_id", run_id)):
+    if not isinstance(user_id, str):
+        msg = f"{_not_a_string('user_id', user_id)} Pass the id of one user as a string{_as_text(user_id)}."
+        raise MissingUserError(msg)
+    check_name("user_id", user_id)
+    for name, value in (("agent_id", agent_id), ("run_id", run_id)):
         if value is not None:
             check_name(name, value)
+            if not value.strip():
+                msg = f"{name}={value!r:.80} is blank. Pass an id, or None for the user's own memories."
+                raise InvalidInputError(msg)
     return Scope(user_id, agent_id, run_id)
 
 
@@ -60,6 +72,7 @@ def to_turns(
     scope: Scope,
     *,
     observed_at: datetime | None = None,
+    clock: Clock | None = None,
     thread_id: str = "",
     metadata: Mapping[str, Any] | None = None,
     images: ImageStore | None = None,
@@ -68,12 +81,14 @@ def to_turns(
     """Convert messages to turns without ids.
 
     Skipped: system and tool messages, messages that a framework inserted (LangChain marks its summaries with
-    `lc_source`), and messages without text or image.
+    `lc_source`), and messages without text or image, once an assistant's thinking is left out and `redact` was applied. Of
+    the latter, those with an id become turns: a known message may have been edited to nothing.
 
     Args:
         messages: A string (said by the user), a message, or a sequence of messages: LangChain messages, `(role, text)`
             pairs or `{"role", "content"}` dicts, where `name` is the speaker and `id` makes a repeated `add` a no-op.
         observed_at: The aware time at which they were said; the clock's time if not given.
+        clock: Gives that time; by default this machine's.
         images: Store for images in the messages, at most 64 per call.
         redact: Applied to each message's text before any other use.
 
@@ -85,22 +100,29 @@ def to_turns(
     if not given:
         msg = f"There are no messages in {messages!r}. Pass a string or a list of messages."
         raise InvalidInputError(msg)
-    at, origin = _moment(observed_at)
+    at, origin = _moment(observed_at, clock or Clock())
     facts = _plain(metadata)
-    check_name("thread_id", thread_id)
-    kept = []
+    check_thread(thread_id)
+    kept: list[tuple[BaseMessage, Content]] = []
+    skipped: list[Skipped] = []
     for message in _converted(given):
-        text, blocks = _content(message)
-        text = redacted(text, redact)
-        if _role(message) in KEPT_ROLES and not message.additional_kwargs.get("lc_source"):
-            if message.name:
-                check_name("name", message.name)
-            kept.append((message, text, blocks))
+        content = read_content(message)
+        if content.text.strip():
+            check_text(content.text, f"a message of role {message.type}")
+        content.text = redacted(content.text, redact)
+        if reason := _unwanted(message):
+            skipped.append(Skipped(message.id or "", reason))
+            continue
+        if message.name:
+            check_name("name", message.name)
+        kept.append((message, content))
     turns: list[Turn] = []
     failures: list[Failure] = []
     seen: Counter[str] = Counter()
     room = MAX_IMAGES
-    for message, text, blocks in kept:  # all messages are valid by now, so no image is stored in vain
+    for message, content in kept:  # all messages are valid by now, so no image is stored in vain
+        text, blocks = content.text, content.images
+        failures += [_failure(problem, InvalidInputError.__name__) for problem in content.unreadable]
         taken = _pictures(blocks[:room], images, failures)
         if len(blocks) > room:
             failures.append(
@@ -109,13 +131,16 @@ def to_turns(
                 )
             )
         room = max(0, room - len(blocks))
-        if text.strip() or taken:
-            role, speaker = _role(message), message.name or None
+        if text.strip() or taken or message.id:
+            role, speaker = role_of(message), message.name or None
             own_id = message.id or _derived_id(role, speaker, text, taken, at, seen)
             turns.append(
                 Turn("", scope, role, text, at, origin, speaker, thread_id, own_id, taken, metadata=dict(facts))
             )
-    return Given(turns, len(given) - len(turns), failures)
+        else:
+            skipped.append(Skipped("", "empty"))
+    omitted = dict.fromkeys(kind for _, content in kept for kind in content.omitted)
+    return Given(turns, skipped, failures, tuple(omitted))
 
 
 def check_text(text: Any, name: str) -> str:
@@ -154,7 +179,7 @@ def redacted(text: str, redact: Redact | None) -> str:
     """Apply the caller's redaction to a text.
 
     Raises:
-        InvalidInputError: The function returned something other than a string.
+        InvalidInputError: The function returned something other than a string, or a string that can't be stored.
     """
     if redact is None or not text:
         return text
@@ -162,7 +187,7 @@ def redacted(text: str, redact: Redact | None) -> str:
     if not isinstance(kept, str):
         msg = f"redact={redact!r} returned {type(kept).__name__}. Return the text that may be stored, as a string."
         raise InvalidInputError(msg)
-    return kept
+    return check_text(kept, "redacted text") if kept.strip() else ""
 
 
 def is_question(text: str) -> bool:
@@ -191,17 +216,13 @@ def _converted(given: Sequence[Any]) -> list[BaseMessage]:
         raise InvalidInputError(msg) from error
 
 
-def _moment(observed_at: datetime | None) -> tuple[datetime, Any]:
+def _moment(observed_at: datetime | None, clock: Clock) -> tuple[datetime, Any]:
     if observed_at is None:
-        return datetime.now(UTC), "clock"
+        return clock.now(), "clock"
     if not isinstance(observed_at, datetime) or observed_at.utcoffset() is None:
         msg = f"observed_at={observed_at!r} has no time zone. Pass an aware datetime, e.g. datetime(..., tzinfo=timezone.utc)."
         raise InvalidInputError(msg)
-    try:
-        return observed_at.astimezone(UTC), "given"
-    except OverflowError as error:
-        msg = f"observed_at={observed_at!r} has no date in UTC. Pass a datetime within the years 1 to 9999."
-        raise InvalidInputError(msg) from error
+    return clock.read(observed_at), "given"
 
 
 def _plain(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -213,21 +234,10 @@ def _plain(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
         raise InvalidInputError(msg) from error
 
 
-def _role(message: BaseMessage) -> str:
-    """Return a message's role. Chunks of a streamed message count as messages; a `ChatMessage` has its own role."""
-    kind = message.type.removesuffix("MessageChunk").lower()
-    kind = str(getattr(message, "role", kind)) if kind == "chat" else kind
-    return _ROLES.get(kind, kind)
-
-
-def _content(message: BaseMessage) -> tuple[str, list[dict[str, Any]]]:
-    """Return a message's text and its content blocks that hold images."""
-    blocks = message.content if isinstance(message.content, list) else []
-    images = [block for block in blocks if isinstance(block, dict) and block.get("type") in {"image", "image_url"}]
-    text = message.text
-    if text.strip():
-        check_text(text, f"a message of role {message.type}")
-    return text, images
+def _unwanted(message: BaseMessage) -> SkipReason | None:
+    if message.additional_kwargs.get("lc_source"):
+        return "inserted"
+    return None if role_of(message) in KEPT_ROLES else "role"
 
 
 def _pictures(blocks: Sequence[dict[str, Any]], images: ImageStore | None, failures: list[Failure]) -> tuple[str, ...]:
@@ -265,10 +275,34 @@ def check_name(name: str, value: Any) -> None:
     Raises:
         InvalidInputError: It is not a string, too long, or holds control characters.
     """
-    if (
-        not isinstance(value, str)
-        or len(value) > MAX_NAME
-        or any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in value)
-    ):
-        msg = f"{name}={value!r:.80} can't be used. Pass up to {MAX_NAME} characters, without control characters."
+    if not isinstance(value, str):
+        msg = f"{_not_a_string(name, value)} Pass a string{_as_text(value)}."
         raise InvalidInputError(msg)
+    if len(value) > MAX_NAME:
+        msg = f"{name} has {len(value)} characters; the limit is {MAX_NAME}. Pass a shorter one."
+        raise InvalidInputError(msg)
+    if found := next((c for c in value if unicodedata.category(c) in _CONTROL), ""):
+        msg = f"{name}={value!r:.80} holds the control character {found!r}. Pass it without control characters."
+        raise InvalidInputError(msg)
+
+
+def check_thread(thread_id: Any) -> None:
+    """Check the id of a conversation; an empty one stands for none.
+
+    Raises:
+        InvalidInputError: It is not a string, blank, too long, or holds control characters.
+    """
+    check_name("thread_id", thread_id)
+    if thread_id and not thread_id.strip():
+        msg = f"thread_id={thread_id!r:.80} is blank. Pass the id of a conversation, or leave it out."
+        raise InvalidInputError(msg)
+
+
+def _not_a_string(name: str, value: Any) -> str:
+    return f"{name}={value!r:.80} is of type {type(value).__name__}; an id or name is a string of up to {MAX_NAME} characters."
+
+
+def _as_text(value: Any) -> str:
+    """Return how to write an id that is a number or a UUID."""
+    is_id = isinstance(value, int | UUID) and not isinstance(value, bool)
+    return f": {str(value)!r:.80}" if is_id else ""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Required, TypedDict, get_args
+from uuid import UUID
 
 from langchain.agents.middleware import (
     AgentMiddleware,
@@ -18,16 +19,16 @@ from langchain.agents.middleware import (
 )
 from langchain.agents.middleware.types import PrivateStateAttr
 from langchain_core.messages import AnyMessage, BaseMessage
-from langgraph.channels.untracked_value import UntrackedValue
 from langgraph.config import get_config
 from langgraph.graph.message import add_messages
 from langgraph.types import Command
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.intake.messages import check_share
+from langchain_memlora.intake.messages import check_share, check_thread
 from langchain_memlora.integrations.fail_open import FailOpen
-from langchain_memlora.integrations.new_messages import input_of, mark_before_input, mark_of, since, worth_keeping
+from langchain_memlora.integrations.new_messages import digests_of, edited, since, worth_keeping
 from langchain_memlora.integrations.owner import Owner, UserId
+from langchain_memlora.integrations.progress import Progress, at_end, at_model_call, at_start
 from langchain_memlora.integrations.prompting import INSTRUCTIONS, append_to_system, as_reference
 from langchain_memlora.integrations.recall import NOTHING, question_of, recall
 from langchain_memlora.integrations.runs import Run, Runs
@@ -51,12 +52,18 @@ _log = logging.getLogger(__name__)
 class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
     """Gives an agent a long-term memory.
 
-    Once a run, before the loop, memories about the newest user message are recalled; every model call of the run finds them at
-    the end of its system message, as delimited reference data. When the loop ends, the messages that are new to the memory
-    are written. Recalled text is in no thread, checkpoint or stream, and never becomes a memory again.
+    Once a run, before its first model call, memories about the newest user message are recalled; every model call of the run
+    finds them at the end of its system message, as delimited reference data. When the loop ends, the messages that are new
+    to the memory or edited since are written. Recalled text is in no thread, checkpoint or stream, and never becomes a
+    memory again.
+
+    What other middleware redacts or refuses is neither searched for nor written, wherever it is in the list: a message counts
+    as it is in the agent's state at the end of the run, and where a summary has replaced it, as the last model call received
+    it. Messages that no model call received are not written.
 
     If the memory fails or is slow, the agent answers without it, and a warning is logged; after three failures in a row,
-    recall is not tried for 30 seconds. A failed write is repeated by the next run. Only a missing user is an error.
+    recall is not tried for 30 seconds. A failed write is repeated by the next run. Only a missing user, or a thread whose id
+    can't be stored, is an error.
 
     Args:
         memory: A `MemLoRAMemory`.
@@ -64,7 +71,7 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         agent_id: Keeps this agent's memories from other agents; it also reads the user's general memories.
         run_id: Likewise for a run or session.
         k: Recall at most this many memories and messages.
-        budget: Approximate number of tokens they may take.
+        budget: Number of tokens they may take, counted on the high side, since any model may read them.
         include: Recall `both`, or only `memories` or `turns`.
         min_score: Probability of relevance that recalled items must have, so that a message about nothing remembered recalls
             nothing; 0 recalls the best there is.
@@ -125,7 +132,8 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         self._tool_messages = tool_messages
         self._instructions = instructions
         self._name = name
-        self._runs, self._run_key, self._mark = Runs(), f"{name}.run", f"{name}.mark"
+        self._runs, self._run_key, self._progress = Runs(), f"{name}.run", f"{name}.progress"
+        self._written = f"{name}.written"
         self._recalling = FailOpen("recall", recall_timeout, REST)
         self._writing = FailOpen("remember")
         self.state_schema = self._state()
@@ -136,74 +144,84 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         """The name of the graph's nodes, and the prefix of keys in the agent's state."""
         return self._name
 
-    # -- before the loop: recall ---------------------------------------------------------------------------------
+    # -- before the loop -----------------------------------------------------------------------------------------
 
     def before_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Recall memories about the newest user message."""
-        return self._started(state, self._recalling.run(self._to_recall(state, runtime), NOTHING))
+        """Note which messages the run begins with. A missing user or an unusable thread is raised here."""
+        _thread_id()  # raises for a thread that can't be written
+        scope, last = self._owner.scope(runtime), self._runs.close(state.get(self._run_key))
+        received = last.received if last and last.scope == scope else {}
+        progress = at_start(state.get(self._progress), state["messages"], received)
+        return {self._run_key: self._runs.open(Run(scope, received)), self._progress: progress}
 
-    async def abefore_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any]:
-        """Async version of `before_agent`."""
-        return self._started(state, await self._recalling.arun(self._to_recall(state, runtime), NOTHING))
-
-    # -- around each model call: show recalled memories ----------------------------------------------------------
+    # -- around each model call: recall, and show it -------------------------------------------------------------
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
         """Put the recalled block at the end of the system message."""
-        if run := self._run(request):
-            return handler(self._informed(request, run.recalled))
-        # A run that continues after an interrupt: the recalled text is in no checkpoint.
-        text = self._recalling.run(self._to_recall(request.state, request.runtime), NOTHING)
-        return self._resumed(handler(self._informed(request, text)), text)
+        run, update = self._receive(request)
+        if run.recalled is None:
+            run.recalled = self._recalling.run(self._to_recall(run.scope, request.state), NOTHING)
+        return _updating(handler(self._informed(request, run.recalled)), update)
 
     async def awrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
     ) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
         """Async version of `wrap_model_call`."""
-        if run := self._run(request):
-            return await handler(self._informed(request, run.recalled))
-        text = await self._recalling.arun(self._to_recall(request.state, request.runtime), NOTHING)
-        return self._resumed(await handler(self._informed(request, text)), text)
+        run, update = self._receive(request)
+        if run.recalled is None:
+            run.recalled = await self._recalling.arun(self._to_recall(run.scope, request.state), NOTHING)
+        return _updating(await handler(self._informed(request, run.recalled)), update)
 
     # -- after the loop: remember --------------------------------------------------------------------------------
 
     def after_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Write the messages that are new."""
-        return self._writing.run(self._to_write(state, runtime), None)
+        return self._writing.run(*self._to_write(state, runtime))
 
     async def aafter_agent(self, state: Any, runtime: Runtime[Any]) -> dict[str, Any] | None:
         """Async version of `after_agent`."""
-        return await self._writing.arun(self._to_write(state, runtime), None)
+        return await self._writing.arun(*self._to_write(state, runtime))
 
     # -- inside --------------------------------------------------------------------------------------------------
 
     def _state(self) -> type:
-        """Make the agent state of the hooks: a run's key, in no checkpoint, and the mark, which is only an id."""
+        """Make the agent state of the hooks: a run's key; the progress, which holds only ids; digests of what was written."""
         keys = {
             "messages": Required[Annotated[list[AnyMessage], add_messages]],
-            self._run_key: NotRequired[Annotated[str, UntrackedValue, PrivateStateAttr]],
-            self._mark: NotRequired[Annotated[str, PrivateStateAttr]],
+            self._run_key: NotRequired[Annotated[str, PrivateStateAttr]],
+            self._progress: NotRequired[Annotated[Progress, PrivateStateAttr]],
+            self._written: NotRequired[Annotated[dict[str, str], PrivateStateAttr]],
         }
         return TypedDict("MemLoRAState", keys)  # type: ignore[operator]
 
-    def _run(self, request: ModelRequest[Any]) -> Run | None:
-        state: Mapping[str, Any] = request.state
-        return self._runs.get(state.get(self._run_key))
+    def _receive(self, request: ModelRequest[Any]) -> tuple[Run, dict[str, Any]]:
+        """Take note of what a model call receives; returns the run, and what changes in the agent's state.
 
-    def _to_recall(self, state: Any, runtime: Runtime[Any]) -> Callable[[], str]:
-        """Prepare the search for another thread. The user is resolved here, where a missing one is raised."""
-        scope, messages = self._owner.scope(runtime), state["messages"]
+        The run is unknown if it goes on after an interrupt in another process.
+        """
+        state: Mapping[str, Any] = request.state
+        messages, progress = state["messages"], state.get(self._progress)
+        run, update = self._runs.get(state.get(self._run_key)), dict[str, Any]()
+        if run is None:
+            run = Run(self._owner.scope(request.runtime))
+            update[self._run_key] = self._runs.open(run)
+        if progress:
+            new, after = at_model_call(progress, messages)
+            run.received |= {message.id: message for message in new if message.id}
+            if progress["open"]:
+                update[self._progress] = after
+        return run, update
+
+    def _to_recall(self, scope: Scope, state: Mapping[str, Any]) -> Callable[[], str]:
+        """Prepare the search for another thread."""
+        progress = state.get(self._progress)
+        messages = [m for m in state["messages"] if not progress or m.id not in progress["refused"]]
         if not (question := question_of(messages)):
             return lambda: NOTHING
         shown = {message.id for message in messages if message.id}
         return partial(self._search, question, scope, thread_id=_thread_id(), shown=shown)
-
-    def _started(self, state: Any, recalled: str) -> dict[str, Any]:
-        messages = state["messages"]
-        update = {self._run_key: self._runs.open(Run(recalled, tuple(input_of(messages))))}
-        return update if self._mark in state else {**update, self._mark: mark_before_input(messages)}
 
     def _informed(self, request: ModelRequest[Any], recalled: str) -> ModelRequest[Any]:
         if not recalled:
@@ -211,27 +229,35 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
         block = as_reference(recalled, self._instructions)
         return request.override(system_message=append_to_system(request.system_message, block))
 
-    def _resumed(self, response: ModelResponse[Any], recalled: str) -> ExtendedModelResponse[Any]:
-        return ExtendedModelResponse(response, Command(update={self._run_key: self._runs.open(Run(recalled))}))
-
-    def _to_write(self, state: Any, runtime: Runtime[Any]) -> Callable[[], dict[str, Any]]:
-        """Prepare the write for another thread. A summary may have replaced the messages that the run began with."""
-        scope, messages, thread_id = self._owner.scope(runtime), state["messages"], _thread_id()
-        run = self._runs.close(state.get(self._run_key))
-        ids = {message.id for message in messages}
-        replaced = [message for message in (run.asked if run else ()) if message.id not in ids]
-        new = [*replaced, *since(messages, state.get(self._mark, mark_of(messages)))]
-        kept = worth_keeping(new, tool_messages=self._tool_messages, recalling=NAMES)
-        done = {self._mark: mark_of(messages)}
+    def _to_write(self, state: Any, runtime: Runtime[Any]) -> tuple[Callable[[], dict[str, Any]], dict[str, Any]]:
+        """Prepare the write for another thread; also returns what changes in the agent's state if it fails."""
+        key, messages, thread_id = state.get(self._run_key), state["messages"], _thread_id()
+        run, progress = self._runs.get(key), state.get(self._progress)
+        scope = run.scope if run else self._owner.scope(runtime)
+        if progress is None:  # the run began before the memory was added to the agent
+            progress = at_end(at_start(None, messages, ()), messages, ())[1]
+        new, done = at_end(progress, messages, run.received if run else None)
+        there = {message.id for message in messages}
+        replaced = [message for key, message in run.received.items() if key not in there] if run else []
+        known: Mapping[str, str] = state.get(self._written) or {}
+        handled = messages[: len(messages) - len(since(messages, progress["written"]))]
+        changed = [message for message in edited(handled, known) if message.id not in done["refused"]]
+        kept = worth_keeping([*changed, *replaced, *new], tool_messages=self._tool_messages, recalling=NAMES)
+        handed = {message.id for message in kept}
+        digests = {**known, **digests_of([message for message in (*changed, *new) if message.id in handed])}
+        digests = {key: digest for key, digest in digests.items() if key in there}
 
         def write() -> dict[str, Any]:
+            written = known if self._write == "off" else digests
             try:
                 self._add(kept, scope, thread_id)
             except InvalidInputError as error:  # a retry can't succeed: the mark moves on
                 _log.warning("%d message(s) can't be remembered: %s", len(kept), loggable_error(error))
-            return done
+                written = known
+            self._runs.close(key)
+            return {self._progress: done, self._written: written}
 
-        return write
+        return write, {self._progress: {**done, "written": progress["written"]}}
 
     def _add(self, messages: Sequence[BaseMessage], scope: Scope, thread_id: str) -> None:
         # With "off" the mark moves on too, so that these messages are not written later either.
@@ -240,10 +266,23 @@ class MemLoRAMiddleware(AgentMiddleware[Any, Any, Any]):
             self._memory.add(messages, **asdict(scope), thread_id=thread_id, background=background)
 
 
+def _updating(response: ModelResponse[Any], update: dict[str, Any]) -> ModelResponse[Any] | ExtendedModelResponse[Any]:
+    return ExtendedModelResponse(response, Command(update=update)) if update else response
+
+
 def _thread_id() -> str:
-    """Return the thread of the current run; empty without one."""
+    """Return the thread of the current run; empty without one. LangGraph also takes numbers and UUIDs.
+
+    Raises:
+        InvalidInputError: The memory can't take it.
+    """
     thread_id = get_config().get("configurable", {}).get("thread_id")
-    return "" if thread_id is None else str(thread_id)
+    if thread_id is None:
+        return ""
+    if isinstance(thread_id, int | UUID) and not isinstance(thread_id, bool):
+        thread_id = str(thread_id)
+    check_thread(thread_id)
+    return str(thread_id)
 
 
 def _check(k: Any, budget: Any, write: Any, recall_timeout: Any, name: Any) -> None:

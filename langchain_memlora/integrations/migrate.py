@@ -134,7 +134,7 @@ def migrate_mem0(
     unreadable = []
     for each in mine:
         try:
-            counts[_write(memory, each, Scope(user_id, each.agent_id, each.run_id))] += 1
+            counts[_write(memory, each, to_scope(user_id, each.agent_id, each.run_id))] += 1
         except InvalidInputError as error:
             unreadable.append(str(error))
     memory.services.index().catch_up()
@@ -249,7 +249,7 @@ def _write(memory: MemoryLike, found: Mem0Memory, scope: Scope) -> str:
 
     check_text(found.versions[-1].text, f"memory {found.id}")
     turns = [turn for version in found.versions for turn in _turns(version, found.id, scope, metadata)]
-    _, operations = memory.ledger.append_verbatim(scope, turns, changes)
+    operations = memory.ledger.recording.record(scope, turns, derive=changes).operations
     return ("updated" if known else "memories") if operations else "unchanged"
 
 

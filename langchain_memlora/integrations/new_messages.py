@@ -1,15 +1,18 @@
 """Selects the messages of an agent's thread that are new to the memory.
 
 A thread with a checkpointer keeps growing, and one without arrives whole each time. A mark (the id of the last message
-written) separates old from new; a run that failed leaves the mark in place, so the next one writes its messages too.
+written) separates old from new; a failed write leaves the mark in place, so that the next run writes its messages too. Digests
+of the messages written tell which of them were edited since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
+from langchain_memlora.intake.content import read_content
 from langchain_memlora.intake.messages import MAX_CHARACTERS
 
 START = ""
@@ -18,11 +21,6 @@ START = ""
 def mark_of(messages: Sequence[AnyMessage]) -> str:
     """Return the mark for a thread whose messages were all written."""
     return (messages[-1].id or START) if messages else START
-
-
-def mark_before_input(messages: Sequence[AnyMessage]) -> str:
-    """Return the mark for a thread without one: messages before this run are not written."""
-    return mark_of(messages[: len(messages) - len(input_of(messages))])
 
 
 def input_of(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
@@ -48,6 +46,22 @@ def since(messages: Sequence[AnyMessage], mark: str) -> list[AnyMessage]:
     return list(messages[ids.index(mark) + 1 :] if mark in ids else messages)
 
 
+def digests_of(messages: Sequence[BaseMessage]) -> dict[str, str]:
+    """Return a short digest of each message's content, by id."""
+    return {
+        message.id: hashlib.sha256(repr(message.content).encode("utf-8", "replace")).hexdigest()[:12]
+        for message in messages
+        if message.id
+    }
+
+
+def edited(messages: Sequence[AnyMessage], written: Mapping[str, str]) -> list[AnyMessage]:
+    """Return the messages whose content is no longer the one that was written."""
+    now = digests_of(messages)
+    changed = {key for key, digest in now.items() if written.get(key, digest) != digest}
+    return [message for message in messages if message.id in changed]
+
+
 def worth_keeping(
     messages: Sequence[AnyMessage], *, tool_messages: bool, recalling: Collection[str]
 ) -> list[BaseMessage]:
@@ -63,8 +77,9 @@ def worth_keeping(
         if is_inserted(message):
             continue
         if isinstance(message, ToolMessage):
-            if tool_messages and message.name not in recalling and message.text.strip():
-                kept.append(AIMessage(message.text[:MAX_CHARACTERS], id=message.id, name=message.name))
+            text = read_content(message).text
+            if tool_messages and message.name not in recalling and text.strip():
+                kept.append(AIMessage(text[:MAX_CHARACTERS], id=message.id, name=message.name))
         elif isinstance(message, HumanMessage) or (
             isinstance(message, AIMessage) and (tool_messages or not message.tool_calls)
         ):
@@ -74,6 +89,9 @@ def worth_keeping(
 
 def _clipped(message: BaseMessage) -> BaseMessage:
     """Shorten a message to the memory's limit: of a pasted book, the beginning is kept rather than nothing."""
-    if len(message.text) <= MAX_CHARACTERS:
+    content = read_content(message)
+    if len(content.text) <= MAX_CHARACTERS:
         return message
-    return message.model_copy(update={"content": message.text[:MAX_CHARACTERS]})
+    return message.model_copy(
+        update={"content": [{"type": "text", "text": content.text[:MAX_CHARACTERS]}, *content.images]}
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from langchain_core.messages import AnyMessage
 
+from langchain_memlora.intake.content import read_content
 from langchain_memlora.integrations.new_messages import input_of, is_inserted
 from langchain_memlora.retrieval.context import build_context
 from langchain_memlora.types import Hit, Scope
@@ -25,7 +26,7 @@ def question_of(messages: Sequence[AnyMessage]) -> str:
     end = len(messages)
     while end and (messages[end - 1].type != "human" or is_inserted(messages[end - 1])):
         end -= 1
-    asked = (message.text for message in input_of(messages[:end]))
+    asked = (read_content(message).text for message in input_of(messages[:end]))
     return "\n".join(text for text in asked if text.strip())[-QUERY_CHARACTERS:].strip()
 
 
@@ -44,13 +45,13 @@ def recall(
     """Return the context for a question, or an empty string.
 
     Args:
-        budget: Approximate number of tokens.
+        budget: Number of tokens, counted so that a model hardly finds more.
         shown: Ids of the thread's messages, which the model reads anyway.
         min_score: Probability of relevance that a hit must have.
     """
     hits = memory.search(question, **asdict(scope), k=k + len(shown), include=include, min_score=min_score)
     unseen = [fresh for hit in hits if (fresh := _unseen(hit, thread_id, shown))][:k]
-    return build_context(unseen, budget=budget) if unseen else NOTHING
+    return build_context(unseen, budget=budget, query=question) if unseen else NOTHING
 
 
 def _unseen(hit: Hit, thread_id: str, shown: Collection[str]) -> Hit | None:

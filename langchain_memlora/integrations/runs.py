@@ -9,24 +9,29 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from langchain_core.messages import AnyMessage
+
+from langchain_memlora.types import Scope
 
 LIMIT = 1_000
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Run:
     """One run.
 
     Attributes:
-        recalled: The text that its model calls receive.
-        asked: The user messages it began with.
+        scope: The owner of what it recalls and writes.
+        received: The messages that its model calls received, by id, as they were after the hooks of all middleware before
+            the latest call. A summary may have replaced them in the thread since.
+        recalled: The text that its model calls receive; `None` before the first.
     """
 
-    recalled: str
-    asked: tuple[AnyMessage, ...] = ()
+    scope: Scope
+    received: dict[str, AnyMessage] = field(default_factory=dict)
+    recalled: str | None = None
 
 
 class Runs:

@@ -4,8 +4,10 @@ from langchain_memlora.errors import moved_names
 from langchain_memlora.ledger.job_states import AlreadyDoneError
 from langchain_memlora.ledger.ledger import Ledger
 from langchain_memlora.ledger.lexical import STOP_WORDS
-from langchain_memlora.ledger.memories import NewOperation, TurnStatus, new_id
+from langchain_memlora.ledger.memories import TurnStatus
+from langchain_memlora.ledger.new_operation import NewOperation, new_id
 from langchain_memlora.ledger.reading import Closed, Reading, ReadingCounts
+from langchain_memlora.ledger.recording import Recorded
 from langchain_memlora.ledger.retention import Retention
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, now, said, said_after
 from langchain_memlora.ledger.selection import Selection
@@ -25,6 +27,7 @@ __all__ = [
     "NewOperation",
     "Reading",
     "ReadingCounts",
+    "Recorded",
     "Retention",
     "Selection",
     "TurnStatus",

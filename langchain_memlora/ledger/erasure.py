@@ -26,7 +26,8 @@ from langchain_memlora.ledger.rows import (
     select_turns,
     to_turn,
 )
-from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, operations, scopes, turns, vectors
+from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, operations, scopes, turns, vectors, withheld
+from langchain_memlora.passages import passages
 from langchain_memlora.types import FORGET_PREFIX, Turn
 
 MARK = "erasure"
@@ -50,6 +51,7 @@ def erase(connection: Connection, user_id: str | None) -> dict[str, int]:
     connection.execute(
         delete(evidence).where(evidence.c.memory_id.in_(select(memories.c.id).where(memories.c.scope_id.in_(owners))))
     )
+    connection.execute(delete(withheld).where(withheld.c.scope_id.in_(owners)))
     for table in (memories, turns, operations, jobs):
         counts[table.name] = connection.execute(delete(table).where(table.c.scope_id.in_(owners))).rowcount
     connection.execute(delete(scopes).where(mine))
@@ -75,10 +77,10 @@ def finish(connection: Connection, mark: str | None) -> None:
 
 
 def erase_cached(connection: Connection, texts: Iterable[str] | None) -> int:
-    """Erase the cached vectors of these texts, or all of them; return their number."""
+    """Erase the cached vectors of these texts and their passages, or all of them; return their number."""
     if texts is None:
         return connection.execute(delete(vectors)).rowcount
-    parts = chunks(sorted({digest(content) for content in texts}))
+    parts = chunks(sorted({digest(part) for content in texts for part in (content, *passages(content))}))
     return sum(connection.execute(delete(vectors).where(vectors.c.text_sha256.in_(part))).rowcount for part in parts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Connection, select, update
@@ -47,6 +48,21 @@ def reopen(connection: Connection, ids: Iterable[str]) -> None:
     """Make failed jobs pending again."""
     for job_id in ids:
         connection.execute(update(jobs).where(_is_open(job_id)).values(status="pending", attempts=0))
+
+
+def renew(connection: Connection, owner: int, turn_id: str) -> list[str]:
+    """Give the open jobs of a scope that show a turn another id, so that what was read of its old text can't be committed.
+
+    Returns:
+        The new ids; the jobs are pending again, in their old order.
+    """
+    renewed = []
+    for row in connection.execute(select(jobs).where(jobs.c.scope_id == owner, jobs.c.status != "done")).all():
+        if turn_id in (*row.context, *row.turns):
+            renewed.append(uuid.uuid4().hex)
+            values = {"id": renewed[-1], "status": "pending", "attempts": 0, "error": None}
+            connection.execute(update(jobs).where(jobs.c.seq == row.seq).values(**values))
+    return renewed
 
 
 def _is_open(job_id: str) -> ColumnElement[bool]:

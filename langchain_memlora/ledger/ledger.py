@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, true
 
 from langchain_memlora.errors import ConflictError
-from langchain_memlora.ledger import erasure, job_states, lexical, memories, repair, retention, turns, vector_cache
+from langchain_memlora.ledger import (
+    deletion,
+    erasure,
+    job_states,
+    later,
+    lexical,
+    memories,
+    repair,
+    retention,
+    turns,
+    vector_cache,
+)
+from langchain_memlora.ledger.change_log import ChangeLog
 from langchain_memlora.ledger.connect import open_database
 from langchain_memlora.ledger.database import Durability
-from langchain_memlora.ledger.memories import NewOperation, TurnStatus
+from langchain_memlora.ledger.memories import TurnStatus
+from langchain_memlora.ledger.new_operation import NewOperation
+from langchain_memlora.ledger.readable import readable_records, without_deleted_texts
 from langchain_memlora.ledger.reading import Reading, note_read, replaced_by_reading
+from langchain_memlora.ledger.recording import Recording
 from langchain_memlora.ledger.requests import Requests
 from langchain_memlora.ledger.retention import Retention
 from langchain_memlora.ledger.rows import chunks, insert_new, now, readable_by, scope_id, select_turns, to_turn
-from langchain_memlora.ledger.schema import changes, indexes, jobs, meta, operations, scopes, vectors
+from langchain_memlora.ledger.schema import jobs, meta, operations, scopes, vectors
 from langchain_memlora.ledger.schema import memories as memories_table
 from langchain_memlora.ledger.schema import turns as turns_table
 from langchain_memlora.ledger.selection import Selections
 from langchain_memlora.ledger.stream import read_stream, write_stream
 from langchain_memlora.ledger.transfer import Imported, Importer, records
 from langchain_memlora.ledger.turns import Cut, Job
-from langchain_memlora.types import Event, Memory, Operation, Scope, Turn
+from langchain_memlora.ledger.withheld import is_withheld
+from langchain_memlora.types import Memory, Operation, Scope, Turn
 
 
-class Ledger:
+class Ledger(ChangeLog):
     """The durable record. Every method is one transaction and may be called from any thread or process.
 
     Args:
@@ -56,6 +72,7 @@ class Ledger:
     def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
         self.database = open_database(path, durability)
         self.reading = Reading(self.database)
+        self.recording = Recording(self.database)
         self.requests = Requests(self.database)
         self.selections = Selections(self.database)
 
@@ -74,22 +91,15 @@ class Ledger:
     def append(
         self, scope: Scope, given: Sequence[Turn], cut: Cut, *, context_turns: int = 2
     ) -> tuple[list[Turn], list[Job]]:
-        """Store the new turns of one thread, with the jobs that `cut` makes of them and up to `context_turns` before them."""
-        with self.database.writing() as connection:
-            return turns.append(connection, scope, given, cut, context_turns)
+        """Record messages; return the turns that are new, and the jobs that `cut` makes."""
+        recorded = self.recording.record(scope, given, cut=cut, context_turns=context_turns)
+        return recorded.turns, recorded.jobs
 
-    def append_verbatim(
-        self, scope: Scope, given: Sequence[Turn], derive: Callable[[Sequence[Turn]], Sequence[NewOperation]]
-    ) -> tuple[list[Turn], list[Operation]]:
-        """Store the new turns of one thread, with the operations that `derive` makes of them."""
-        with self.database.writing() as connection:
-            stored, _ = turns.append(connection, scope, given, lambda new, before: [], 1)
-            return stored, memories.apply(connection, scope, derive(stored))
-
-    def turns(self, ids: Sequence[str], scope: Scope | None = None) -> dict[str, Turn]:
-        """Return turns by id; with a scope, only those it can read."""
+    def turns(self, ids: Sequence[str], scope: Scope | None = None, *, withheld: bool = False) -> dict[str, Turn]:
+        """Return turns by id, with `withheld` also those that are withheld; with a scope, only those it can read."""
+        shown = true() if withheld else ~is_withheld()
         with self.database.reading() as connection:
-            return turns.get_turns(connection, ids, None if scope is None else readable_by(scope))
+            return turns.get_turns(connection, ids, shown if scope is None else shown & readable_by(scope))
 
     def describe(self, turn_id: str, captions: Sequence[str]) -> None:
         """Store a caption for each of a turn's pictures."""
@@ -101,10 +111,11 @@ class Ledger:
         with self.database.reading() as connection:
             return turns.pictures(connection)
 
-    def all_turns(self, scope: Scope) -> list[Turn]:
-        """Return all turns a scope can read, oldest first."""
+    def all_turns(self, scope: Scope, *, withheld: bool = False) -> list[Turn]:
+        """Return all turns a scope can read, with `withheld` also those that are withheld, oldest first."""
         with self.database.reading() as connection:
-            mine = select_turns().where(readable_by(scope)).order_by(turns_table.c.seq)
+            shown = readable_by(scope) if withheld else readable_by(scope) & ~is_withheld()
+            mine = select_turns().where(shown).order_by(turns_table.c.seq)
             return [to_turn(row) for row in connection.execute(mine)]
 
     def previous_turns(self, ids: Sequence[str]) -> dict[str, Turn]:
@@ -178,26 +189,29 @@ class Ledger:
             owner = scope_id(connection, scope, create=True)
             found = connection.execute(select(scopes.c.revision).where(scopes.c.id == owner)).scalar_one()
             if expected is not None and found != expected:
-                msg = (
-                    f"Memories of {scope.user_id!r} have changed (revision {found}, expected {expected}). Decide again."
-                )
+                what = f"revision {found}, expected {expected}"
+                msg = f"Memories of {scope.user_id!r} have changed ({what}). Decide again."
                 raise ConflictError(msg)
             job_states.close(connection, done, bundle)
             replaced = replaced_by_reading(connection, [key for key in reread if key not in unread])
             note_read(connection, [*turns.turns_of(connection, done), *reread], unread)
-            return [*memories.apply(connection, scope, batch), *memories.withdraw(connection, scope, replaced)]
+            applied = deletion.apply(connection, scope, later.without_deleted(connection, scope, batch))
+            return [*applied, *memories.withdraw(connection, scope, replaced)]
 
     def delete_all(self, scope: Scope) -> list[Operation]:
-        """Delete all memories that a scope can read, in one transaction."""
+        """Delete all memories that a scope can read and withhold all its turns, in one transaction."""
         with self.database.writing() as connection:
-            there = memories.get(connection, readable_by(scope))
-            deletions = ((m.scope, NewOperation(Event.DELETE, m.id, by="delete_all")) for m in there)
-            return [op for owner, deletion in deletions for op in memories.apply(connection, owner, [deletion])]
+            return deletion.delete_all(connection, scope)
 
-    def restore(self, scope: Scope, memory_id: str) -> Operation:
-        """Undo the last change to a memory."""
+    def delete_turns(self, scope: Scope, ids: Sequence[str]) -> list[Operation]:
+        """Delete turns that a scope can read, in one transaction."""
         with self.database.writing() as connection:
-            return memories.restore(connection, scope, memory_id)
+            return deletion.delete_turns(connection, scope, ids)
+
+    def restore(self, scope: Scope, key: str) -> Operation:
+        """Undo the last change to a memory, or the deletion of a turn."""
+        with self.database.writing() as connection:
+            return deletion.restore(connection, scope, key)
 
     def memories(self, scope: Scope, *, ids: Sequence[str] | None = None, deleted: bool = False) -> list[Memory]:
         """Return the memories a scope can read, oldest first; with `ids`, only those among them."""
@@ -214,13 +228,14 @@ class Ledger:
             parts = (memories_table.c.id.in_(part) for part in chunks(list(ids)))
             return [memory for part in parts for memory in memories.get(connection, part, deleted=True)]
 
-    def history(self, scope: Scope, memory_id: str | None = None) -> list[Operation]:
-        """Return the operations a scope can read, oldest first."""
+    def history(self, scope: Scope, memory_id: str | None = None, *, deleted: bool = True) -> list[Operation]:
+        """Return the operations a scope can read, oldest first; without `deleted`, texts that were deleted are left out."""
         condition = readable_by(scope)
         if memory_id is not None:
             condition &= operations.c.memory_id == memory_id
         with self.database.reading() as connection:
-            return memories.history(connection, condition)
+            found = memories.history(connection, condition)
+            return found if deleted else without_deleted_texts(connection, scope.user_id, found)
 
     def lexical(
         self, scope: Scope, kind: str, query: str, limit: int, among: Mapping[str, int] | None = None
@@ -229,50 +244,7 @@ class Ledger:
         with self.database.reading() as connection:
             return lexical.search(connection, scope.user_id, kind, query, limit, among)
 
-    # -- indexes and vector cache --------------------------------------------------------------------------------
-
-    def changed_since(self, index: str, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int, int]:
-        """Return the items (each once) that an index has not applied, its last applied change, and the last one returned."""
-        seen = self.applied(index)
-        changed, last = self.changes_after(seen, limit)
-        return changed, seen, last
-
-    def changes_after(self, seq: int, limit: int = 1000) -> tuple[dict[tuple[str, str], None], int]:
-        """Return the items (each once) that changed after a change, and the number of the last change returned."""
-        with self.database.reading() as connection:
-            later = select(changes).where(changes.c.seq > seq).order_by(changes.c.seq).limit(limit)
-            rows = connection.execute(later).all()
-        return {(row.kind, row.item_id): None for row in rows}, rows[-1].seq if rows else seq
-
-    def last_change(self) -> int:
-        """Return the number of the last change; 0 if there was none."""
-        with self.database.reading() as connection:
-            return connection.execute(select(func.max(changes.c.seq))).scalar() or 0
-
-    def applied(self, index: str) -> int:
-        """Return the last change that an index has applied; 0 for a new index."""
-        with self.database.reading() as connection:
-            return connection.execute(select(indexes.c.applied_seq).where(indexes.c.name == index)).scalar() or 0
-
-    def mark_applied(self, index: str, seq: int, *, after: int) -> bool:
-        """Record that an index has applied all changes up to one.
-
-        Args:
-            after: The last change it had applied when the items were read.
-
-        Returns:
-            `False`, with nothing recorded, if another writer has applied changes since: what was written may be stale.
-        """
-        with self.database.writing() as connection:
-            if after == 0:
-                return insert_new(connection, indexes, {"name": index, "applied_seq": seq})
-            unmoved = (indexes.c.name == index) & (indexes.c.applied_seq == after)
-            return connection.execute(update(indexes).where(unmoved).values(applied_seq=seq)).rowcount == 1
-
-    def forget_applied(self, index: str) -> None:
-        """Make an index start again from the first change."""
-        with self.database.writing() as connection:
-            connection.execute(delete(indexes).where(indexes.c.name == index))
+    # -- settings and vector cache -------------------------------------------------------------------------------
 
     def setting(self, key: str, value: str) -> str:
         """Return a setting that the first caller fixes: the stored value, or `value` if there was none."""
@@ -325,10 +297,7 @@ class Ledger:
             return erasure.erase(connection, user_id)
 
     def expire(self, limits: Retention, scope: Scope | None = None) -> dict[str, int]:
-        """Erase what a scope, or every scope, holds beyond its limits; return the number of erased rows by table.
-
-        As with `erase`, the bytes are gone after `finish_erasure`.
-        """
+        """Erase, as `erase` does, what a scope or every scope holds beyond its limits; return the number of rows by table."""
         with self.database.writing() as connection:
             return retention.expire_scopes(connection, scope, limits, now())
 
@@ -353,13 +322,14 @@ class Ledger:
     # -- export, backup and repair --------------------------------------------------------------------------------
 
     def export(self, path: str | Path, user_id: str | None = None) -> None:
-        """Write one consistent state of all records, or of a user's, to a new file of JSON lines.
+        """Write one consistent state of all records, or of those of a user that can be read, to a new file of JSON lines.
 
         Raises:
             InvalidInputError: The file exists or can't be written.
         """
         with self.database.reading() as connection:
-            write_stream(Path(path), {"user_id": user_id}, records(connection, user_id))
+            rows = records(connection) if user_id is None else readable_records(connection, user_id)
+            write_stream(Path(path), {"user_id": user_id}, rows)
 
     def import_(self, path: str | Path) -> Imported:
         """Import a file that `export` wrote, whole or not at all. Existing records are kept as they are.
@@ -382,12 +352,6 @@ class Ledger:
         """Rebuild full-text search from the tables; return the number of wrong entries."""
         with self.database.writing() as connection:
             return repair.rewrite_words(connection)
-
-    def waiting(self, index: str) -> int:
-        """Return the number of changes that an index has not applied yet."""
-        with self.database.reading() as connection:
-            seen = connection.execute(select(indexes.c.applied_seq).where(indexes.c.name == index)).scalar() or 0
-            return connection.execute(select(func.count()).where(changes.c.seq > seen)).scalar_one()
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows in each main table."""

@@ -18,6 +18,7 @@ from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, owner_token
 _BY_DIALECT = {"sqlite": fts5, "postgresql": tsvector}
 
 _MAX_TERMS = 64
+_MAX_CHARACTERS = 4000  # of a query, so that a long one takes no longer
 STOP_WORDS = frozenset(
     "a about after again all also am an and any are as at be been before being but by can could did do does doing for from "
     "had has have having he her hers him his how i if in into is it its just me more most my no nor not of off on once only or "
@@ -29,7 +30,7 @@ STOP_WORDS = frozenset(
 
 def words(query: str) -> list[str]:
     """Return the terms of a query without stop words; all of them if only stop words are left."""
-    found = terms.to_find(query)
+    found = terms.to_find(query[:_MAX_CHARACTERS])
     return ([word for word in found if word not in STOP_WORDS] or found)[:_MAX_TERMS]
 
 

@@ -14,9 +14,21 @@ from sqlalchemy import Connection, insert, inspect, select, text, update
 from langchain_memlora.errors import LedgerError
 from langchain_memlora.ledger import lexical, repair
 from langchain_memlora.ledger.forms import mark_unproven
-from langchain_memlora.ledger.schema import evidence, jobs, memories, meta, metadata, operations, turns
+from langchain_memlora.ledger.schema import (
+    UTC_OFFSET,
+    evidence,
+    jobs,
+    memories,
+    meta,
+    metadata,
+    operations,
+    turns,
+    withheld,
+)
+from langchain_memlora.ledger.turns import rewrite_entries
+from langchain_memlora.ledger.withheld import note_evidence_of_deleted
 
-VERSION = 7
+VERSION = 9
 WORDS_OF = 6
 """The version from which full-text search is stored as it is now."""
 _KEY = meta.c.key == "schema"
@@ -88,6 +100,20 @@ def _index_threads(connection: Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
+def _keep_offsets(connection: Connection) -> None:
+    """Add the offset of each speaker: until version 7 all times were read in UTC, so that is their offset."""
+    for table in (turns, memories):
+        connection.execute(
+            text(f"ALTER TABLE {table.name} ADD COLUMN utc_offset VARCHAR DEFAULT '{UTC_OFFSET}' NOT NULL")
+        )
+
+
+def _record_withheld(connection: Connection) -> None:
+    """Add the table of what is withheld: until version 8 it was the evidence of deleted memories, which searches left out."""
+    withheld.create(connection)
+    rewrite_entries(connection, note_evidence_of_deleted(connection))
+
+
 STEPS: dict[int, Callable[[Connection], None]] = {
     2: _number_jobs_and_evidence,
     3: _index_words_at_once,
@@ -95,4 +121,6 @@ STEPS: dict[int, Callable[[Connection], None]] = {
     5: _mark_unread_turns,
     6: _split_any_script,
     7: _index_threads,
+    8: _keep_offsets,
+    9: _record_withheld,
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from langchain_memlora.ledger import lexical
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, said, said_after, select_memories, select_turns, to_turn
 from langchain_memlora.ledger.schema import memories, turns
+from langchain_memlora.ledger.withheld import is_withheld
 from langchain_memlora.types import MemoryState, Scope, Turn
 
 
@@ -17,10 +18,14 @@ def rewrite_words(connection: Connection) -> int:
     active = select_memories().where(memories.c.state == MemoryState.ACTIVE)
     for row in connection.execute(active).all():
         lexical.put(connection, row.user_id, MEMORY, row.seq, row.id, row.text)
-    last: dict[tuple[Scope, str], Turn] = {}
+    hidden = set(connection.execute(select(turns.c.id).where(is_withheld())).scalars())
+    last: dict[tuple[Scope, str], Turn | None] = {}
     for row in connection.execute(select_turns().order_by(turns.c.seq)).all():
         turn = to_turn(row)
         thread = (turn.scope, turn.thread_id)
+        if turn.id in hidden:
+            last[thread] = None
+            continue
         lexical.put(connection, row.user_id, TURN, row.seq, row.id, said(turn))
         lexical.put(connection, row.user_id, WINDOW, row.seq, row.id, said_after(last.get(thread), turn))
         last[thread] = turn

@@ -6,7 +6,7 @@ Rows beyond a limit are erased at once, so that no search finds them; the last b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -17,8 +17,9 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select, update
 from langchain_memlora.errors import InvalidInputError
 from langchain_memlora.ledger import erasure, lexical, spans
 from langchain_memlora.ledger.rows import MEMORY, TURN, WINDOW, chunks, note_changes, said, said_after, scope_id, stamp
-from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
-from langchain_memlora.ledger.turns import get_turns, previous
+from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns, withheld
+from langchain_memlora.ledger.turns import get_turns, previous, rewrite_entries
+from langchain_memlora.ledger.withheld import withheld_because_of
 from langchain_memlora.types import FORGET_PREFIX, MemoryState, Scope
 
 
@@ -26,7 +27,8 @@ from langchain_memlora.types import FORGET_PREFIX, MemoryState, Scope
 class Retention:
     """Limits for each scope (user, agent, run) by itself; `None` means no limit.
 
-    Expiring a memory also deletes its history and any message that supports no other memory, so it can't be extracted again.
+    Expiring a memory also deletes its history and any message that supports no other memory, so it can't be extracted again;
+    expiring a deleted one also deletes what was withheld because of it.
     Expiring a message also removes what memories quote of it (`Memory.said`).
 
     Attributes:
@@ -74,6 +76,7 @@ def expire(connection: Connection, owner: int, limits: Retention, now: datetime)
     old = _beyond(connection, memories, owner, limits.days, limits.memories, now, newest)
     gone = _beyond(connection, turns, owner, limits.days, limits.turns, now, (turns.c.seq.desc(),))
     gone |= _support_nothing_else(connection, old)
+    _add_withheld(connection, old, gone)
     if not old and not gone:
         return {}
     after = _followers(connection, owner, gone)
@@ -90,11 +93,13 @@ def expire(connection: Connection, owner: int, limits: Retention, now: datetime)
     counts["operations"] += _delete(connection, operations.c.turn_id, gone, operations.c.memory_id.is_(None))
     _delete(connection, evidence.c.memory_id, old)
     _delete(connection, evidence.c.turn_id, gone)
+    _delete(connection, withheld.c.item_id, [*old, *gone])
+    _delete(connection, withheld.c.cause, [*old, *gone])
     counts["memories"] = _delete(connection, memories.c.id, old)
     counts["turns"] = _delete(connection, turns.c.id, gone)
-    _rewrite_windows(connection, after)
     note_changes(connection, MEMORY, old)
-    note_changes(connection, TURN, [*gone, *after])
+    note_changes(connection, TURN, gone)
+    rewrite_entries(connection, after)
     connection.execute(update(scopes).where(scopes.c.id == owner).values(revision=scopes.c.revision + 1))
     erasure.begin(connection)
     return counts
@@ -121,7 +126,7 @@ def _beyond(
 
 
 def _support_nothing_else(connection: Connection, old: Collection[str]) -> set[str]:
-    """Return the turns that support only these memories; for a deleted memory all its turns, which were withheld with it.
+    """Return the turns that support only these memories; for a deleted memory all its turns.
 
     Withdrawn memories do not count: their turns were read again and go with what was read.
     """
@@ -138,6 +143,18 @@ def _support_nothing_else(connection: Connection, old: Collection[str]) -> set[s
             mine -= set(connection.execute(others).scalars())
         found |= mine
     return found
+
+
+def _add_withheld(connection: Connection, old: set[str], gone: set[str]) -> None:
+    """Add what is withheld because of deleted memories and turns that are to be erased: nothing could bring it back."""
+    causes = {*old, *gone}
+    while causes:
+        deleted = memories.c.state == MemoryState.DELETED
+        rows = _rows(connection, memories, withheld_because_of(connection, causes, MEMORY), deleted)
+        found = {row.id for row in rows} - old, withheld_because_of(connection, causes, TURN) - gone
+        old |= found[0]
+        gone |= found[1]
+        causes = {*found[0], *found[1]}
 
 
 def _followers(connection: Connection, owner: int, gone: Collection[str]) -> list[str]:
@@ -169,24 +186,15 @@ def _embedded(
             yield from (said_after(first, seen) for first in (erasure.as_embedded(earlier) if earlier else [None]))
 
 
-def _rewrite_windows(connection: Connection, after: Sequence[str]) -> None:
-    """Rewrite the search windows of turns after the turn before them was erased."""
-    found, before = get_turns(connection, after), previous(connection, after)
-    for row in _rows(connection, turns, after):
-        turn = found[row.id]
-        window = said_after(before.get(row.id), turn)
-        lexical.put(connection, turn.scope.user_id, WINDOW, row.seq, row.id, window)
-
-
 def _jobs_about(connection: Connection, owner: int, gone: Collection[str]) -> list[str]:
     """Return the jobs whose turns are all erased; their error texts may quote them."""
     rows = connection.execute(select(jobs.c.id, jobs.c.turns).where(jobs.c.scope_id == owner))
     return [row.id for row in rows if gone and set(row.turns) <= set(gone)]
 
 
-def _rows(connection: Connection, table: Table, ids: Collection[str]) -> list[Any]:
-    parts = chunks(sorted(ids))
-    return [row for part in parts for row in connection.execute(select(table).where(table.c.id.in_(part)))]
+def _rows(connection: Connection, table: Table, ids: Collection[str], *conditions: ColumnElement[bool]) -> list[Any]:
+    parts = (select(table).where(table.c.id.in_(part), *conditions) for part in chunks(sorted(ids)))
+    return [row for part in parts for row in connection.execute(part)]
 
 
 def _delete(connection: Connection, column: Any, ids: Collection[str], *conditions: ColumnElement[bool]) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timezone
 from typing import Any, Literal, TypeVar, overload
 
 from sqlalchemy import Connection, Row, Table, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from langchain_memlora.errors import LedgerError
-from langchain_memlora.ledger.schema import changes, evidence, memories, scopes, turns
+from langchain_memlora.ledger.schema import UTC_OFFSET, changes, evidence, memories, scopes, turns
 from langchain_memlora.types import Memory, MemoryState, Scope, Span, Turn
 
 MEMORY = "memory"
@@ -33,6 +33,29 @@ def stamp(moment: datetime) -> str:
 def moment(text: str) -> datetime:
     """Parse the text that `stamp` wrote."""
     return datetime.fromisoformat(text)
+
+
+def observed(at: datetime) -> dict[str, str]:
+    """Return the columns of a speaker's time."""
+    offset = at.utcoffset()
+    return {"observed_at": stamp(at), "utc_offset": (offset and timezone(offset).tzname(None)[3:]) or UTC_OFFSET}
+
+
+def observed_at(utc: str, offset: str) -> datetime:
+    """Parse what `observed` returned.
+
+    Raises:
+        ValueError: The offset is invalid, or the time is outside the years 1 to 9999 there.
+    """
+    zone = datetime.fromisoformat(f"2000-01-01T00:00:00{offset}").tzinfo
+    if zone is None:
+        msg = f"utc_offset={offset!r} is none; allowed are texts such as '+09:00'"
+        raise ValueError(msg)
+    try:
+        return moment(utc).astimezone(zone)
+    except OverflowError as error:
+        msg = f"{utc} has no date at the offset {offset}"
+        raise ValueError(msg) from error
 
 
 def owner_token(user_id: str, kind: str) -> str:
@@ -87,17 +110,22 @@ def to_turn(row: Row[Any]) -> Turn:
         scope=to_scope(row),
         role=row.role,
         text=row.text,
-        observed_at=moment(row.observed_at),
+        observed_at=observed_at(row.observed_at, row.utc_offset),
         observed_from=row.observed_from,
         speaker=row.speaker,
         thread_id=row.thread_id,
         message_id=row.message_id,
-        images=tuple(image if isinstance(image, str) else image["ref"] for image in row.images),
+        images=references(row.images),
         captions=tuple(image["caption"] for image in row.images if not isinstance(image, str)),
         metadata=row.metadata,
         unread=row.unread,
         seq=row.seq,
     )
+
+
+def references(images: Iterable[Any]) -> tuple[str, ...]:
+    """Return the references in `turns.images`, with captions or without."""
+    return tuple(image if isinstance(image, str) else image["ref"] for image in images)
 
 
 def select_memories() -> Any:
@@ -130,7 +158,7 @@ def to_memories(connection: Connection, rows: Iterable[Row[Any]]) -> list[Memory
             id=row.id,
             text=row.text,
             scope=to_scope(row),
-            observed_at=moment(row.observed_at),
+            observed_at=observed_at(row.observed_at, row.utc_offset),
             created_at=moment(row.created_at),
             updated_at=moment(row.updated_at),
             state=MemoryState(row.state),

@@ -3,7 +3,8 @@
 `changes` numbers everything an index must know about; an index that has applied number n is up to date when n is the last.
 `memories.version` counts the texts a memory has had; `evidence` links each of them to the turns that support it, so a link
 whose version differs from the memory's is superseded. Version 0 links a memory that was split off to the other turns of
-the memory it was a part of, which are withheld if it is deleted. `turns.images` holds references to pictures; once
+the memory it was a part of, which are withheld if it is deleted. `withheld` lists the turns and memories that a deletion
+withholds; `cause` is the id of the memory or turn that was deleted. `turns.images` holds references to pictures; once
 captioned, each is an object of `ref` and `caption`. `turns.unread` says why a turn is still to be read for facts. `form` and
 `said` describe the current text of a memory, and the one an operation set; `said` is a `Span`. `seq` numbers rows in the order
 they were written.
@@ -32,6 +33,8 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+UTC_OFFSET = "+00:00"
+"""The offset of speakers that older versions stored without one."""
 Seq = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only if the type is INTEGER
 
 
@@ -62,6 +65,13 @@ def _sources() -> tuple[Column[Any], Column[Any]]:
     return Column("form", String, nullable=False, server_default="given"), Column("said", JSON(none_as_null=True))
 
 
+def _observed() -> tuple[Column[Any], Column[Any]]:
+    """Return the columns of a speaker's time: its text in UTC, by which it is sorted, and the speaker's offset."""
+    return Column("observed_at", String, nullable=False), Column(
+        "utc_offset", String, nullable=False, server_default=UTC_OFFSET
+    )
+
+
 meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", Text, nullable=False))
 
 scopes = Table(
@@ -86,7 +96,7 @@ turns = Table(
     Column("role", String, nullable=False),
     Column("speaker", Words),
     Column("text", Words, nullable=False),
-    Column("observed_at", String, nullable=False),
+    *_observed(),
     Column("observed_from", String, nullable=False),
     Column("images", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
@@ -102,7 +112,7 @@ memories = Table(
     Column("id", String, nullable=False, unique=True),
     Column("scope_id", ForeignKey("scopes.id"), nullable=False),
     Column("text", Words, nullable=False),
-    Column("observed_at", String, nullable=False),
+    *_observed(),
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
     Column("state", String, nullable=False),
@@ -121,6 +131,18 @@ evidence = Table(
     Column("turn_id", ForeignKey("turns.id"), nullable=False, index=True),
     Column("version", Integer, nullable=False),
     UniqueConstraint("memory_id", "turn_id", "version"),
+)
+
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("seq", Seq, primary_key=True),
+    Column("scope_id", ForeignKey("scopes.id"), nullable=False),
+    Column("cause", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("item_id", String, nullable=False, index=True),
+    Column("reason", String, nullable=False),
+    UniqueConstraint("cause", "kind", "item_id", "reason"),
 )
 
 jobs = Table(

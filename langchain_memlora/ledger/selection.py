@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Text, cast, select
 from langchain_memlora.ledger.database import Database
 from langchain_memlora.ledger.rows import readable_by
 from langchain_memlora.ledger.schema import evidence, memories, scopes, turns
+from langchain_memlora.ledger.withheld import is_withheld
 from langchain_memlora.types import MemoryState, Scope
 
 Condition = Callable[[Mapping[str, Any]], bool]
@@ -69,9 +70,7 @@ def _select(connection: Connection, owned: Any, meets: Condition | None, *, with
         supported = {memory_id for memory_id, turn_id in connection.execute(links) if turn_id in found}
     known = _rows(connection, memories, active, meets)
     kept = {key: seq for key, seq, stored in known if key in supported or passes(stored)}
-    deleted = memories.c.scope_id.in_(mine) & (memories.c.state == MemoryState.DELETED)
-    withheld = select(evidence.c.turn_id).join(memories, memories.c.id == evidence.c.memory_id).where(deleted)
-    for turn_id in connection.execute(withheld).scalars():
+    for turn_id in connection.execute(select(turns.c.id).where(turns.c.scope_id.in_(mine), is_withheld())).scalars():
         found.pop(turn_id, None)
     return Selection(kept, found)
 

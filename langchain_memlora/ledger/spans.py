@@ -95,7 +95,7 @@ def superseded(
     """
     quoted: dict[str, set[int]] = {turn_id: set() for turn_id in older}
     said = select(operations.c.memory_id, operations.c.turn_id, operations.c.said).where(
-        operations.c.said.is_not(None), operations.c.event.in_((Event.ADD, Event.UPDATE))
+        operations.c.said.is_not(None), operations.c.event != Event.DELETE
     )
     for part in chunks(sorted({memory_id for ids in older.values() for memory_id in ids})):
         for row in connection.execute(said.where(operations.c.memory_id.in_(part))):

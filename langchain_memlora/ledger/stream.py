@@ -1,11 +1,11 @@
 """The export file: JSON lines between a header and a footer with the number of lines and their checksum.
 
-    {"record": "memlora-export", "version": 3, "user_id": null}
+    {"record": "memlora-export", "version": 4, "user_id": null}
     {"record": "turn", ...}
     {"record": "end", "lines": 1, "sha256": "..."}
 
 A file without its footer is truncated; one with another checksum was changed. Version 1 had no `form` and `said`
-of texts, version 2 no `unread` of turns.
+of texts, version 2 no `unread` of turns, version 3 no `utc_offset` of turns and memories and no record of what is withheld.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from langchain_memlora.errors import InvalidInputError
 
 HEADER = "memlora-export"
 END = "end"
-VERSION = 3
+VERSION = 4
 _READABLE = range(1, VERSION + 1)
 
 

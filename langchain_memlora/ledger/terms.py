@@ -46,8 +46,15 @@ def to_find(query: str) -> list[str]:
 
 def fold(word: str) -> str:
     """Return a word without case, accents and variant forms: ``Müller`` and ``MULLER`` are one."""
+    if word.isascii():
+        return word.lower()
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", word.casefold())).casefold()
     return unicodedata.normalize("NFC", plain.translate(_LETTERS))
+
+
+def is_unspaced(text: str) -> bool:
+    """Return whether a text holds characters of a script that writes no spaces between words."""
+    return _UNSPACED.search(text) is not None
 
 
 def _terms(text: str, *, stored: bool) -> Iterator[str]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, func, select, text, true, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.ledger import lexical, spans
+from langchain_memlora.ledger import identity, lexical, spans
 from langchain_memlora.ledger.forms import mark_unproven
 from langchain_memlora.ledger.rows import (
     MEMORY,
@@ -23,12 +23,16 @@ from langchain_memlora.ledger.rows import (
     insert_new,
     insert_row,
     note_changes,
+    observed,
+    observed_at,
+    references,
     said,
     said_after,
     scope_id,
 )
-from langchain_memlora.ledger.schema import evidence, jobs, memories, operations, scopes, turns
-from langchain_memlora.ledger.turns import get_turns, previous
+from langchain_memlora.ledger.schema import UTC_OFFSET, evidence, jobs, memories, operations, scopes, turns, withheld
+from langchain_memlora.ledger.turns import get_turns, previous, rewrite_entries
+from langchain_memlora.ledger.withheld import note, note_evidence_of_deleted
 from langchain_memlora.types import Form, MemoryState, Scope, Unread
 
 OWNED = {"turn": turns, "memory": memories, "job": jobs, "operation": operations}
@@ -50,7 +54,7 @@ class Imported:
     skipped: int = 0
 
 
-def records(connection: Connection, user_id: str | None) -> Iterator[dict[str, Any]]:
+def records(connection: Connection, user_id: str | None = None) -> Iterator[dict[str, Any]]:
     """Yield all records of a user, or of all users, each kind in its own order."""
     mine = true() if user_id is None else scopes.c.user_id == user_id
     for kind, table in OWNED.items():
@@ -63,6 +67,9 @@ def records(connection: Connection, user_id: str | None) -> Iterator[dict[str, A
             links = select(*link).join(memories, memories.c.id == evidence.c.memory_id).join(scopes).where(mine)
             for row in connection.execute(links.order_by(evidence.c.seq)).mappings():
                 yield {"record": "evidence", **row}
+    items = (withheld.c.cause, withheld.c.kind, withheld.c.item_id, withheld.c.reason)
+    for row in connection.execute(select(*items).join(scopes).where(mine).order_by(withheld.c.seq)).mappings():
+        yield {"record": "withheld", **row}
 
 
 class Importer:
@@ -77,6 +84,7 @@ class Importer:
         self._other_turns: set[str] = set()  # known under the same message id, but with another text
         self._spans: dict[str, int] = {}  # version of the text, by memory, until its first evidence comes
         self._unmarked: list[str] = []
+        self._hidden: list[str] = []
         self._counts = dict.fromkeys(("turns", "memories", "operations", "jobs", "skipped"), 0)
 
     def take(self, rows: Iterable[tuple[int, dict[str, Any]]]) -> Imported:
@@ -91,6 +99,7 @@ class Importer:
             "evidence": self._evidence,
             "job": self._job,
             "operation": self._operation,
+            "withheld": self._withheld,
         }
         for number, row in rows:
             kind = row.pop("record")
@@ -103,6 +112,7 @@ class Importer:
                 )
                 raise InvalidInputError(msg) from error
         mark_unproven(self._db, self._unmarked)
+        rewrite_entries(self._db, [*self._hidden, *note_evidence_of_deleted(self._db)])
         if self._db.dialect.name == "postgresql":  # its counters ignore explicit numbers
             for table in (turns, memories, operations):
                 last = f"SELECT setval(pg_get_serial_sequence('{table.name}', 'seq'), max(seq)) FROM {table.name}"
@@ -114,15 +124,14 @@ class Importer:
 
     def _turn(self, row: dict[str, Any]) -> None:
         scope = self._scope(row)
-        same = {"scope_id": self._owners[scope], "thread_id": row["thread_id"], "message_id": row["message_id"]}
-        known = self._db.execute(select(turns.c.id, turns.c.text, turns.c.images).filter_by(**same)).first()
+        known = self._known(row, self._owners[scope])
         self._turn_ids[row["id"]] = known.id if known else row["id"]
         if known:
             if (known.text, known.images) != (row["text"], row["images"]):
                 self._other_turns.add(known.id)
             self._counts["skipped"] += 1
             return
-        row.setdefault("unread", "")
+        row = _with_offset({"unread": "", **row})
         _check_one_of("unread", row["unread"], get_args(Unread))
         seq = self._insert(turns, row, scope)
         turn = get_turns(self._db, [row["id"]])[row["id"]]
@@ -130,6 +139,20 @@ class Importer:
         before = previous(self._db, [turn.id]).get(turn.id)
         lexical.put(self._db, scope.user_id, WINDOW, seq, turn.id, said_after(before, turn))
         note_changes(self._db, TURN, [turn.id])
+
+    def _known(self, row: dict[str, Any], owner: int) -> Any:
+        """Return the stored turn that a record is of; a record of another conversation without a thread gets a thread."""
+        ambiguous = row["thread_id"] == identity.UNNAMED and not identity.is_unique(row["message_id"])
+        threads = identity.unnamed_threads(self._db, owner) if ambiguous else [row["thread_id"]]
+        rows = identity.known_rows(self._db, owner, threads, [row["message_id"]])
+        found = {thread: by_id[row["message_id"]] for thread, by_id in rows.items()}
+        said = (row["text"], references(row["images"]))
+        same = [known for known in found.values() if (known.text, references(known.images)) == said]
+        if same or not found or not ambiguous:
+            return same[0] if same else found.get(row["thread_id"])
+        free = [thread for thread in threads if thread not in found]
+        row["thread_id"] = free[-1] if free else identity.new_thread(threads)
+        return None
 
     def _memory(self, row: dict[str, Any]) -> None:
         scope = self._scope(row)
@@ -140,7 +163,7 @@ class Importer:
         state = MemoryState(row["state"])
         if "form" not in row:
             self._unmarked.append(row["id"])
-        row = _with_source(row)
+        row = _with_source(_with_offset(row))
         if row["said"]:
             self._spans[row["id"]] = row["version"]
         seq = self._insert(memories, row, scope)
@@ -181,6 +204,13 @@ class Importer:
         else:
             self._insert(operations, row, scope)
 
+    def _withheld(self, row: dict[str, Any]) -> None:
+        cause, item = (self._turn_ids.get(row[name], row[name]) for name in ("cause", "item_id"))
+        _check_one_of("kind", row["kind"], (TURN, MEMORY))
+        if item not in self._known_memories and cause not in self._known_memories:
+            note(self._db, cause, row["kind"], {item: str(row["reason"])})
+            self._hidden += [item] if row["kind"] == TURN else []
+
     def _scope(self, row: dict[str, Any]) -> Scope:
         scope = Scope(row.pop("user_id"), row.pop("agent_id") or None, row.pop("run_id") or None)
         if scope not in self._owners:
@@ -191,6 +221,15 @@ class Importer:
         values = row if self._empty else {name: value for name, value in row.items() if name != "seq"}
         self._counts[table.name] += 1
         return insert_row(self._db, table, {**values, "scope_id": self._owners[scope]})
+
+
+def _with_offset(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a turn or memory with a valid time; exports of versions before 4 have no offset.
+
+    Raises:
+        ValueError: Its time or offset is invalid.
+    """
+    return {**row, **observed(observed_at(row["observed_at"], row.get("utc_offset", UTC_OFFSET)))}
 
 
 def _with_source(row: dict[str, Any]) -> dict[str, Any]:

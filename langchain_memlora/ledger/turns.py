@@ -1,9 +1,12 @@
-"""Storage of turns, once each, with the extraction jobs that process them."""
+"""Storage of turns, with the extraction jobs that process them, and their entries in search.
+
+A turn's window is its text after that of the turn before it in the thread, or alone if that turn is withheld.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, insert, select, true, update
@@ -15,15 +18,16 @@ from langchain_memlora.ledger.rows import (
     chunks,
     insert_row,
     note_changes,
+    observed,
+    references,
     said,
     said_after,
-    scope_id,
     select_turns,
-    stamp,
     to_scope,
     to_turn,
 )
 from langchain_memlora.ledger.schema import jobs, scopes, turns
+from langchain_memlora.ledger.withheld import is_withheld, withheld_among
 from langchain_memlora.metadata import as_stored
 from langchain_memlora.types import Scope, Turn
 
@@ -45,49 +49,44 @@ class Job:
 Cut = Callable[[Sequence[Turn], Sequence[Turn]], Sequence[tuple[Sequence[Turn], Sequence[Turn]]]]
 
 
-def append(
-    connection: Connection, scope: Scope, given: Sequence[Turn], cut: Cut, context_turns: int
-) -> tuple[list[Turn], list[Job]]:
-    """Store the turns of one thread that are not known yet, and a pending job for each part that `cut` makes of them.
+def insert_new_turns(connection: Connection, owner: int, given: Sequence[Turn], last: Turn | None) -> list[Turn]:
+    """Store turns at the end of their thread, and make them searchable; return them with their ids.
 
     Args:
-        given: Turns of one thread, in order.
-        cut: Takes the new turns and the turns before them; returns (context, new turns) for each job.
-        context_turns: Maximum number of earlier turns that `cut` receives; at least 1 is read, for the two-turn window.
+        owner: The row id of their scope.
+        last: The turn before them in the thread, if it is not withheld.
     """
-    owner = scope_id(connection, scope, create=True)
-    thread = given[0].thread_id
-    here = (turns.c.scope_id == owner) & (turns.c.thread_id == thread)
-    known = set()
-    for chunk in chunks([turn.message_id for turn in given]):
-        known |= set(
-            connection.execute(select(turns.c.message_id).where(here & turns.c.message_id.in_(chunk))).scalars()
-        )
-    before = _last(connection, here, max(context_turns, 1))
-    last = before[-1] if before else None
     new: list[Turn] = []
     for turn in given:
-        if turn.message_id in known:
-            continue
-        known.add(turn.message_id)
-        stored = replace(turn, id=uuid.uuid4().hex, scope=scope)
-        seq = insert_row(connection, turns, {**_values(stored), "scope_id": owner})
+        stored = replace(turn, id=uuid.uuid4().hex)
+        seq = insert_row(connection, turns, {**values_of(stored), "scope_id": owner})
         stored = replace(stored, seq=seq)
-        lexical.put(connection, scope.user_id, TURN, seq, stored.id, said(stored))
-        lexical.put(connection, scope.user_id, WINDOW, seq, stored.id, said_after(last, stored))
+        put_words(connection, stored, last)
         new.append(stored)
         last = stored
     note_changes(connection, TURN, [turn.id for turn in new])
+    return new
+
+
+def insert_jobs(
+    connection: Connection, owner: int, scope: Scope, parts: Sequence[tuple[Sequence[Turn], Sequence[Turn]]]
+) -> list[Job]:
+    """Store a pending job for each part, which is (context, new turns)."""
     made = [
-        Job(uuid.uuid4().hex, scope, tuple(t.id for t in context), tuple(t.id for t in part))
-        for context, part in (cut(new, before) if new else [])
+        Job(uuid.uuid4().hex, scope, tuple(t.id for t in context), tuple(t.id for t in part)) for context, part in parts
     ]
     if made:
         rows = [
             {"id": j.id, "scope_id": owner, "context": j.context, "turns": j.turns, "status": j.status} for j in made
         ]
         connection.execute(insert(jobs), rows)
-    return new, made
+    return made
+
+
+def put_words(connection: Connection, turn: Turn, before: Turn | None) -> None:
+    """Make a stored turn searchable by its words, alone and after those of the turn before it."""
+    lexical.put(connection, turn.scope.user_id, TURN, turn.seq, turn.id, said(turn))
+    lexical.put(connection, turn.scope.user_id, WINDOW, turn.seq, turn.id, said_after(before, turn))
 
 
 def get_turns(
@@ -129,7 +128,7 @@ def turns_of(connection: Connection, job_ids: Sequence[str]) -> list[str]:
 
 
 def previous(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Turn]:
-    """Return the preceding turn in the same thread, by turn id."""
+    """Return the preceding turn in the same thread, by turn id; one that is withheld is left out."""
     earlier = turns.alias()
     same = (earlier.c.scope_id == turns.c.scope_id) & (earlier.c.thread_id == turns.c.thread_id)
     last = select(earlier.c.seq).where(same, earlier.c.seq < turns.c.seq).order_by(earlier.c.seq.desc()).limit(1)
@@ -139,9 +138,29 @@ def previous(connection: Connection, turn_ids: Sequence[str]) -> dict[str, Turn]
         before |= {row.id: row.last for row in connection.execute(pairs) if row.last is not None}
     found: dict[int, Turn] = {}
     for numbers in chunks(sorted(set(before.values()))):
-        rows = connection.execute(select_turns().where(turns.c.seq.in_(numbers)))
+        rows = connection.execute(select_turns().where(turns.c.seq.in_(numbers), ~is_withheld()))
         found |= {row.seq: to_turn(row) for row in rows}
-    return {turn_id: found[seq] for turn_id, seq in before.items()}
+    return {turn_id: found[seq] for turn_id, seq in before.items() if seq in found}
+
+
+def rewrite_entries(connection: Connection, turn_ids: Iterable[str]) -> None:
+    """Rewrite what search holds of turns that were captioned, edited, withheld or brought back, and of the turns after them."""
+    ids = set(turn_ids)
+    rows = [
+        row for part in chunks(sorted(ids)) for row in connection.execute(select(turns).where(turns.c.id.in_(part)))
+    ]
+    for row in rows:
+        same = (turns.c.scope_id == row.scope_id) & (turns.c.thread_id == row.thread_id) & (turns.c.seq > row.seq)
+        ids.update(connection.execute(select(turns.c.id).where(same).order_by(turns.c.seq).limit(1)).scalars())
+    found, before = get_turns(connection, sorted(ids)), previous(connection, sorted(ids))
+    hidden = withheld_among(connection, found)
+    for key, turn in found.items():
+        if key in hidden:
+            lexical.remove(connection, TURN, turn.seq)
+            lexical.remove(connection, WINDOW, turn.seq)
+        else:
+            put_words(connection, turn, before.get(key))
+    note_changes(connection, TURN, sorted(found, key=lambda key: found[key].seq))
 
 
 def describe(connection: Connection, turn_id: str, captions: Sequence[str]) -> None:
@@ -151,29 +170,34 @@ def describe(connection: Connection, turn_id: str, captions: Sequence[str]) -> N
         return
     images = [{"ref": ref, "caption": caption} for ref, caption in zip(to_turn(row).images, captions, strict=True)]
     connection.execute(update(turns).where(turns.c.id == turn_id).values(images=images))
-    captioned = replace(to_turn(row), captions=tuple(captions))
-    before = previous(connection, [turn_id]).get(turn_id)
-    lexical.put(connection, row.user_id, TURN, row.seq, turn_id, said(captioned))
-    lexical.put(connection, row.user_id, WINDOW, row.seq, turn_id, said_after(before, captioned))
-    same = (turns.c.scope_id == row.scope_id) & (turns.c.thread_id == row.thread_id) & (turns.c.seq > row.seq)
-    after = connection.execute(select_turns().where(same).order_by(turns.c.seq).limit(1)).first()
-    if after:
-        lexical.put(connection, row.user_id, WINDOW, after.seq, after.id, said_after(captioned, to_turn(after)))
-    note_changes(connection, TURN, [turn_id, *([after.id] if after else [])])
+    rewrite_entries(connection, [turn_id])
+
+
+def following(connection: Connection, turn_id: str, count: int) -> list[Turn]:
+    """Return up to `count` turns after one in its thread, in order."""
+    here = connection.execute(select(turns).where(turns.c.id == turn_id)).one()
+    later = (turns.c.scope_id == here.scope_id) & (turns.c.thread_id == here.thread_id) & (turns.c.seq > here.seq)
+    rows = connection.execute(select_turns().where(later).order_by(turns.c.seq).limit(count))
+    return [to_turn(row) for row in rows]
 
 
 def pictures(connection: Connection) -> set[str]:
     """Return the references to all pictures in turns."""
     shown = connection.execute(select(turns.c.images).where(cast(turns.c.images, Text) != "[]")).scalars()
-    return {image if isinstance(image, str) else image["ref"] for images in shown for image in images}
+    return {reference for images in shown for reference in references(images)}
 
 
-def _last(connection: Connection, condition: object, count: int) -> list[Turn]:
+def last_turns(connection: Connection, owner: int, thread_id: str, count: int, before: int | None = None) -> list[Turn]:
+    """Return the last turns of a thread, or those before a row number, in order."""
+    condition = (turns.c.scope_id == owner) & (turns.c.thread_id == thread_id)
+    if before is not None:
+        condition &= turns.c.seq < before
     rows = connection.execute(select_turns().where(condition).order_by(turns.c.seq.desc()).limit(count))
     return [to_turn(row) for row in rows][::-1]
 
 
-def _values(turn: Turn) -> dict[str, object]:
+def values_of(turn: Turn) -> dict[str, object]:
+    """Return the columns of a turn."""
     return {
         "id": turn.id,
         "thread_id": turn.thread_id,
@@ -181,7 +205,7 @@ def _values(turn: Turn) -> dict[str, object]:
         "role": turn.role,
         "speaker": turn.speaker,
         "text": turn.text,
-        "observed_at": stamp(turn.observed_at),
+        **observed(turn.observed_at),
         "observed_from": turn.observed_from,
         "images": list(turn.images),
         "metadata": as_stored(turn.metadata),

@@ -22,6 +22,7 @@ class Bulk:
     Attributes:
         turns: Number of new messages.
         skipped: Number of messages that were known or hold nothing to keep.
+        edited: Number of known messages whose text was replaced.
         operations: Number of operations that the experts decided on.
         failed: Number of conversations that could not be used, or read in part.
         problems: Reasons by the conversation's position in the iterable; the first thousand.
@@ -30,6 +31,7 @@ class Bulk:
     conversations: int = 0
     turns: int = 0
     skipped: int = 0
+    edited: int = 0
     operations: int = 0
     failed: int = 0
     problems: dict[int, str] = field(default_factory=dict)
@@ -91,6 +93,7 @@ def _count(future: Future[AddResult], counts: Counter[str]) -> str | None:
     except InvalidInputError as error:
         return str(error)
     counts["turns"] += len(result.turn_ids)
-    counts["skipped"] += result.skipped
+    counts["skipped"] += len(result.skipped)
+    counts["edited"] += len(result.edited)
     counts["operations"] += len(result.operations)
     return "; ".join(error.message for error in result.errors) or None

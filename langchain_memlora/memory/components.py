@@ -65,7 +65,7 @@ class Components:
         self.services = Services(
             experts=Experts(self.bundle, self.engine, self._vision(vision, captioner)),
             ledger=self.ledger,
-            retriever=Retriever(self.ledger, self.index, self.vectors, self.reranker),
+            retriever=Retriever(self.ledger, self.index, vectors=self.vectors, reranker=self.reranker),
             index=self.index,
             embeddings=self.embeddings,
             images=self.images,

@@ -263,9 +263,18 @@ def index(target: Target) -> Iterator[Check]:
             yield Check("index", "warning", found, f"{REBUILD} Until it is done, searches work as before.")
         else:
             yield Check("index", "ok", "up to date with the ledger")
+        if not waiting:
+            yield _second_stage(memory)
 
 
 CHECKS: tuple[Checker, ...] = (python, base_model, embedder, experts, disk, ledger, index)
+
+
+def _second_stage(memory: MemLoRAMemory) -> Check:
+    if missing := memory.services.retriever.unprepared():
+        found = f"{missing} texts have no token vectors, so searches that find them compute them each time"
+        return Check("second stage", "warning", found, REBUILD)
+    return Check("second stage", "ok", "all that it compares is computed ahead")
 
 
 def _loads(target: Target) -> bool:

@@ -7,7 +7,7 @@ import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,13 @@ from langgraph.graph.state import CompiledStateGraph
 from langchain_memlora.bundles import DEFAULT_BUNDLE, Bundle
 from langchain_memlora.engines.base import Engine
 from langchain_memlora.errors import InvalidImageError, InvalidInputError, NotFoundError
-from langchain_memlora.experts import Captioner
+from langchain_memlora.experts import UNKNOWN, Captioner
 from langchain_memlora.graph import build_memory_graph, build_respond_graph, compile_without_checkpointer
 from langchain_memlora.graph.answer import is_known
 from langchain_memlora.graph.answer_from_image import SHOWN
 from langchain_memlora.graph.state import RespondInput
 from langchain_memlora.indexes import Index
-from langchain_memlora.intake import as_picture, read_picture
+from langchain_memlora.intake import Clock, as_picture, read_picture
 from langchain_memlora.intake.messages import Redact, check_name, check_share, check_text, redacted, to_scope, to_turns
 from langchain_memlora.ledger import Imported, Ledger, NewOperation, Retention
 from langchain_memlora.memory.async_methods import async_version
@@ -61,16 +61,19 @@ class MemLoRAMemory:
         embeddings: A LangChain `Embeddings` in place of bge-small-en-v1.5.
         retention: Limits on how much of each scope is kept, and for how long; enforced at each `add`, and for every user by
             `expire`.
-        redact: A function that takes the text of each message and `update`, and returns the text that may be stored. Experts
-            and embedder see nothing else. Its exceptions are raised, and nothing is stored.
+        redact: A function that takes the text of each message, `update`, query and question, and returns the text that may be
+            stored. Experts and embedder see nothing else. What it leaves empty is not stored and finds nothing. Its exceptions
+            are raised, and nothing is stored.
         vision: A bundle whose vision expert is used in place of that of `experts`: its name or its path.
         captioner: Without a vision expert, a function that describes a picture; it receives the bytes of a PNG or JPEG.
         reranker: The second stage of searches: `late-interaction` (the default), `cross-encoder` for a slower stage after it, a
             LangChain `BaseDocumentCompressor`, a `Reranker`, or None for none.
+        timezone: The zone of speakers whose messages come without a time: an IANA name such as `Europe/Berlin`, or a `tzinfo`.
+            Default: this machine's zone. "Today" and "last week" are days of the speaker.
 
     Raises:
         BundleError: The experts can't be loaded.
-        InvalidInputError: `reranker` is none of these.
+        InvalidInputError: `reranker` is none of these, or `timezone` is unknown.
         LedgerError: The ledger can't be opened.
         MissingExtraError: A package that the engine or a URL needs is not installed.
 
@@ -100,7 +103,9 @@ class MemLoRAMemory:
         vision: str | Path | Bundle | None = None,
         captioner: Captioner | None = None,
         reranker: Reranker | BaseDocumentCompressor | RerankerName | None = "late-interaction",
+        timezone: str | tzinfo | None = None,
     ) -> None:
+        self.clock = Clock(timezone)
         self._components = components = Components(
             path=path,
             experts=experts,
@@ -135,15 +140,16 @@ class MemLoRAMemory:
     ) -> AddResult:
         """Store messages and remember the facts in them.
 
-        The messages are on disk before any model runs. Messages that were added before (same thread, same id) are
-        skipped, so a whole conversation may be passed again.
+        The messages are on disk before any model runs. Messages that were added before are skipped, so a whole conversation
+        may be passed again. Another text under the same thread and id is an edit: it replaces the old text, whose facts are
+        withdrawn. Without a thread, it may also be another conversation; see `docs/concepts.md`.
 
         Args:
             messages: A string, a message or a list; see `messages.to_turns`. Images are content blocks (LangChain's,
                 OpenAI's, Anthropic's, or `{"type": "image", "path": ...}`); those that can't be read or
                 captioned are in the result's `errors`, and the text beside them is remembered.
-            observed_at: The aware time at which they were said; the clock's time if not given.
-            thread_id: The conversation they belong to; context never crosses threads.
+            observed_at: The aware time at which they were said, in the zone of who said them; the clock's time if not given.
+            thread_id: The conversation they belong to; context never crosses threads. Pass one if your message ids repeat.
             infer: `False` keeps each user message as a memory word for word, without running an expert.
             background: Return once the messages are on disk, with status `pending`; a worker remembers them in the order
                 they came. If 256 windows wait, `add` blocks until there is room. Errors stay on the jobs: see
@@ -164,6 +170,7 @@ class MemLoRAMemory:
             messages,
             scope,
             observed_at=observed_at,
+            clock=self.clock,
             thread_id=thread_id,
             metadata=metadata,
             images=self.services.images,
@@ -212,15 +219,23 @@ class MemLoRAMemory:
         Raises:
             NotFoundError: No memory with this id is in the scope.
         """
-        check_text(text, "text")
-        text = check_text(redacted(text, self._redact), "text")
+        text = redacted(check_text(text, "text"), self._redact)
+        if not text:
+            msg = (
+                f"Redaction left nothing of the new text of {memory_id!r:.80}. Pass a text of which something is left."
+            )
+            raise InvalidInputError(msg)
         memory = self.get(memory_id, user_id=user_id, agent_id=agent_id, run_id=run_id)
-        return self._commit(memory.scope, NewOperation(Event.UPDATE, memory_id, text.strip(), by="update"))
+        news = NewOperation(Event.UPDATE, memory_id, text.strip(), by="update", observed_at=self.clock.now())
+        return self._commit(memory.scope, news)
 
     def delete(
         self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
     ) -> Operation:
-        """Delete a memory, and withhold the turns that support it. `restore` undoes it.
+        """Delete what a memory states. `restore` undoes it.
+
+        Messages that support the memory or contain the same detail are withheld from every reader, whoever said it; memories
+        that contain it are deleted too. This reaches what the memory's own scope can read. The result's `withheld` lists it.
 
         Raises:
             NotFoundError: No memory with this id is in the scope.
@@ -229,11 +244,35 @@ class MemLoRAMemory:
         return self._commit(memory.scope, NewOperation(Event.DELETE, memory_id, by="delete"))
 
     def delete_all(self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None) -> list[Operation]:
-        """Delete all memories that a scope can read."""
+        """Delete all memories that a scope can read, and withhold all its messages.
+
+        Restoring a memory brings back the messages behind it; restoring the last one, also those that were behind none. Without
+        any memory, there is an operation for each message, and `restore` takes the message's id.
+        """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
         with self._writer.after_earlier(scope.user_id):
             operations = self.ledger.delete_all(scope)
+        self.services.index().catch_up()
+        return operations
+
+    def delete_turns(
+        self, ids: Sequence[str], *, user_id: str, agent_id: str | None = None, run_id: str | None = None
+    ) -> list[Operation]:
+        """Delete messages by id, with the memories that rest on nothing else and whatever repeats what they state.
+
+        Returns:
+            An operation for each message, then those on memories. `restore` of a message's id brings back what the `withheld`
+            of its operation lists.
+
+        Raises:
+            NotFoundError: One of the ids is of no message in the scope, or of one that is withheld already; nothing is deleted.
+        """
+        self._check_open()
+        scope = to_scope(user_id, agent_id, run_id)
+        for key in ids:
+            check_name("turn id", key)
+        operations = self.ledger.delete_turns(scope, list(dict.fromkeys(ids)))
         self.services.index().catch_up()
         return operations
 
@@ -242,11 +281,20 @@ class MemLoRAMemory:
     ) -> Operation:
         """Undo the last change to a memory: bring a deleted one back, or an updated one back to its earlier text.
 
+        With a deleted memory comes back what was withheld because of it, unless another deletion withholds it too.
+
+        Args:
+            memory_id: The memory; or a message that was deleted by its own id.
+
         Raises:
             NotFoundError: No memory with this id is in the scope, or there is nothing to undo.
         """
-        memory = self._find(memory_id, to_scope(user_id, agent_id, run_id), deleted=True)
-        operation = self.ledger.restore(memory.scope, memory_id)
+        self._check_open()
+        check_name("memory_id", memory_id)
+        scope = to_scope(user_id, agent_id, run_id)
+        if not self.ledger.turns([memory_id], scope, withheld=True):
+            scope = self._find(memory_id, scope, deleted=True).scope
+        operation = self.ledger.restore(scope, memory_id)
         self.services.index().catch_up()
         return operation
 
@@ -308,6 +356,8 @@ class MemLoRAMemory:
 
     def export(self, path: str | Path, *, user_id: str | None = None) -> None:
         """Write turns, memories, history and jobs of all users, or of one, into a new file of JSON lines.
+
+        A file of all users is a copy, with what was deleted and can be restored. That of one user holds what can be read.
 
         Raises:
             InvalidInputError: The file exists or can't be written.
@@ -405,9 +455,11 @@ class MemLoRAMemory:
         """
         self._check_open()
         scope = to_scope(user_id, agent_id, run_id)
-        check_text(query, "query")
+        query = redacted(check_text(query, "query"), self._redact)
         _check_choice(k, include, filters)
         check_share(min_score, "min_score")
+        if not query:
+            return []
         return self.services.retriever.search(query, scope, k=k, include=include, filters=filters, min_score=min_score)
 
     def answer(
@@ -429,7 +481,7 @@ class MemLoRAMemory:
 
         Args:
             k: Number of hits the expert may read.
-            budget: Approximate number of tokens of them it may read.
+            budget: Number of tokens of them it may read, counted as its model does.
             images: Pictures the question is about, in any form that a content block or `read_picture` takes; at most 4.
 
         Raises:
@@ -438,10 +490,13 @@ class MemLoRAMemory:
         """
         start = time.perf_counter()
         self._check_open()
-        check_text(question, "question")
+        scope = to_scope(user_id, agent_id, run_id)
+        question = redacted(check_text(question, "question"), self._redact)
         _check_choice(k, include, filters)
+        if not question:
+            return Answer(text=UNKNOWN, known=False, seconds=time.perf_counter() - start)
         state: RespondInput = {
-            "scope": to_scope(user_id, agent_id, run_id),
+            "scope": scope,
             "question": question,
             "k": k,
             "budget": budget,
@@ -496,19 +551,26 @@ class MemLoRAMemory:
         user_id: str,
         agent_id: str | None = None,
         run_id: str | None = None,
+        deleted: bool = True,
     ) -> list[Operation]:
-        """Return the changes to one memory, or to all that a scope can read, oldest first."""
+        """Return the changes to one memory, or to all that a scope can read, oldest first.
+
+        The history is what `restore` works from, and holds what was deleted until it is erased.
+
+        Args:
+            deleted: `False` leaves out the texts of deleted memories, and those that repeat a deleted detail.
+        """
         self._check_open()
         if memory_id is not None:
             check_name("memory_id", memory_id)
-        return self.ledger.history(to_scope(user_id, agent_id, run_id), memory_id)
+        return self.ledger.history(to_scope(user_id, agent_id, run_id), memory_id, deleted=deleted)
 
     def turns(
         self, ids: Sequence[str], *, user_id: str, agent_id: str | None = None, run_id: str | None = None
     ) -> list[Turn]:
         """Return messages by the ids that memories (`turn_ids`) and operations (`turn_id`) name as their source.
 
-        Ids outside the scope are left out.
+        Ids outside the scope, and those of withheld messages, are left out.
         """
         self._check_open()
         seen = self.ledger.turns(list(dict.fromkeys(ids)), to_scope(user_id, agent_id, run_id))
@@ -588,6 +650,7 @@ class MemLoRAMemory:
     aupdate = async_version(update)
     adelete = async_version(delete)
     adelete_all = async_version(delete_all)
+    adelete_turns = async_version(delete_turns)
     arestore = async_version(restore)
     aretry = async_version(retry)
     aflush = async_version(flush)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BLOCKS = 16
 """Blocks of work per actor. More blocks mean less to repeat if an actor dies, and a more even finish."""
-COUNTS = ("conversations", "turns", "skipped", "operations", "failed")
+COUNTS = ("conversations", "turns", "skipped", "edited", "operations", "failed")
 
 
 def ingest_on_ray(

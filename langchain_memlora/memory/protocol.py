@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from langchain_memlora.graph import Services
+    from langchain_memlora.intake import Clock
     from langchain_memlora.ledger import Ledger
     from langchain_memlora.retrieval import Include
     from langchain_memlora.types import AddResult, Answer, Erasure, Hit, Memory, Operation, Turn
@@ -20,6 +21,9 @@ class MemoryLike(Protocol):
 
     Depending on this instead of the facade keeps the import graph free of circles.
     """
+
+    @property
+    def clock(self) -> Clock: ...
 
     @property
     def ledger(self) -> Ledger: ...
@@ -80,6 +84,10 @@ class MemoryLike(Protocol):
         self, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
     ) -> list[Operation]: ...
 
+    def delete_turns(
+        self, ids: Sequence[str], *, user_id: str, agent_id: str | None = None, run_id: str | None = None
+    ) -> list[Operation]: ...
+
     def restore(
         self, memory_id: str, *, user_id: str, agent_id: str | None = None, run_id: str | None = None
     ) -> Operation: ...
@@ -99,6 +107,7 @@ class MemoryLike(Protocol):
         user_id: str,
         agent_id: str | None = None,
         run_id: str | None = None,
+        deleted: bool = True,
     ) -> list[Operation]: ...
 
     def turns(

@@ -11,7 +11,7 @@ from langchain_memlora.graph import Services, build_reread_graph, compile_withou
 from langchain_memlora.graph.commit import CONFLICTS
 from langchain_memlora.graph.record import recent
 from langchain_memlora.graph.state import RememberOutput
-from langchain_memlora.ledger import Job, TurnStatus
+from langchain_memlora.ledger import Job
 from langchain_memlora.types import Reread, Scope
 
 STEPS = 10 * CONFLICTS
@@ -63,11 +63,11 @@ def _jobs(services: Services, scope: Scope, ids: Sequence[str]) -> list[Job]:
 
     Turns that were deleted or erased in the meantime, or read by another process, have none.
     """
-    turns, status = services.ledger.turns(ids), services.ledger.turn_status(ids)
+    turns = services.ledger.turns(ids)
     count = services.experts.bundle.card.window.context_turns
     jobs = []
     for key in ids:
-        if key in turns and turns[key].unread and not status.get(key, TurnStatus()).withheld:
+        if key in turns and turns[key].unread:
             context = recent(services.ledger.reading.before(key, count), turns[key])
             jobs.append(Job(uuid.uuid4().hex, scope, tuple(turn.id for turn in context), (key,)))
     return jobs

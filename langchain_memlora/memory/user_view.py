@@ -120,17 +120,22 @@ class UserMemory:
 
     @_of_scope
     def delete(self, memory_id: str) -> Operation:
-        """Delete a memory; `restore` undoes it."""
+        """Delete what a memory states, and whatever repeats it; `restore` undoes it."""
         return self._memory.delete(memory_id, **self._bound)
 
     @_of_scope
     def delete_all(self) -> list[Operation]:
-        """Delete all memories that the scope can read."""
+        """Delete all memories that the scope can read, and withhold all its messages."""
         return self._memory.delete_all(**self._bound)
 
     @_of_scope
+    def delete_turns(self, ids: Sequence[str]) -> list[Operation]:
+        """Delete messages by their ids; `restore` undoes it."""
+        return self._memory.delete_turns(ids, **self._bound)
+
+    @_of_scope
     def restore(self, memory_id: str) -> Operation:
-        """Undo the last change to a memory."""
+        """Undo the last change to a memory, or the deletion of a message."""
         return self._memory.restore(memory_id, **self._bound)
 
     @_of_user
@@ -190,9 +195,9 @@ class UserMemory:
         return self._memory.get_all(**self._bound, deleted=deleted)
 
     @_of_scope
-    def history(self, memory_id: str | None = None) -> list[Operation]:
+    def history(self, memory_id: str | None = None, *, deleted: bool = True) -> list[Operation]:
         """Return the changes to one memory, or to all that the scope can read, oldest first."""
-        return self._memory.history(memory_id, **self._bound)
+        return self._memory.history(memory_id, **self._bound, deleted=deleted)
 
     @_of_scope
     def turns(self, ids: Sequence[str]) -> list[Turn]:
@@ -226,6 +231,7 @@ class UserMemory:
     aupdate = async_version(update)
     adelete = async_version(delete)
     adelete_all = async_version(delete_all)
+    adelete_turns = async_version(delete_turns)
     arestore = async_version(restore)
     aexport = async_version(export)
     aforget = async_version(forget)

@@ -15,7 +15,7 @@ from langchain_memlora.graph import Services, build_remember_graph, compile_with
 from langchain_memlora.graph.extract import ATTEMPTS
 from langchain_memlora.graph.state import RememberInput
 from langchain_memlora.intake.messages import Given
-from langchain_memlora.ledger import Job, NewOperation, Retention, new_id, now
+from langchain_memlora.ledger import Job, NewOperation, Recorded, Retention, new_id, now
 from langchain_memlora.logs import loggable_error
 from langchain_memlora.memory.reread import Progress, reread
 from langchain_memlora.memory.worker import Worker
@@ -126,15 +126,25 @@ class Writer:
     def _write(self, scope: Scope, given: Given, store: Callable[[Scope, list[Turn]], AddResult]) -> AddResult:
         """Store turns one way or another, and complete the result with what was skipped or could not be taken."""
         start = time.perf_counter()
-        turns, skipped, failures = given
+        turns, skipped, failures, omitted = given
         done = store(scope, turns)
-        known = len(turns) - len(done.turn_ids)
-        if known:  # pictures are on disk before the ledger knows which turns are new
+        if done.skipped:  # pictures are on disk before the ledger knows which turns are new
             self._sweep([image for turn in turns for image in turn.images])
         if failures and done.status == "ok":
-            done = replace(done, status="partial" if turns else "failed")
+            done = replace(done, status="partial" if done.turn_ids or done.edited else "failed")
         errors, seconds = (*failures, *done.errors), time.perf_counter() - start
-        return replace(done, errors=errors, skipped=skipped + known, seconds=seconds)
+        return replace(done, errors=errors, skipped=(*skipped, *done.skipped), omitted=omitted, seconds=seconds)
+
+    def _named(self, result: AddResult, recorded: Recorded) -> AddResult:
+        """Complete a result with what became of each message, and remove the pictures that an edit has removed."""
+        self._sweep(recorded.pictures)
+        return replace(
+            result,
+            turn_ids=tuple(turn.id for turn in recorded.turns),
+            edited=tuple(turn.id for turn in recorded.edited),
+            skipped=tuple(recorded.skipped),
+            reused=tuple(recorded.reused),
+        )
 
     def _remember(self, scope: Scope, turns: Sequence[Turn]) -> AddResult:
         if not turns:
@@ -145,15 +155,18 @@ class Writer:
 
     def _defer(self, scope: Scope, turns: Sequence[Turn]) -> AddResult:
         self._queue_left_over()
-        out = self._invoke({"scope": scope, "turns": turns, "defer": True}) if turns else {"stored": [], "jobs": []}
+        if not turns:
+            return AddResult()
+        out = self._invoke({"scope": scope, "turns": turns, "defer": True})
         self._worker.put(out["jobs"])
-        return AddResult(status="pending" if out["jobs"] else "ok", turn_ids=tuple(turn.id for turn in out["stored"]))
+        status: Literal["pending", "ok"] = "pending" if out["jobs"] else "ok"
+        return self._named(AddResult(tuple(out["operations"]), status), out["recorded"])
 
     def _copy(self, scope: Scope, turns: Sequence[Turn]) -> AddResult:
-        stored, operations = self._services.ledger.append_verbatim(scope, turns, _verbatim) if turns else ([], [])
+        recorded = self._services.ledger.recording.record(scope, turns, derive=_verbatim) if turns else Recorded()
         self._expire(scope)
         self._services.index().catch_up()
-        return AddResult(operations=tuple(operations), turn_ids=tuple(turn.id for turn in stored))
+        return self._named(AddResult(tuple(recorded.operations)), recorded)
 
     def _sweep(self, unneeded: Collection[str]) -> int:
         """Delete those of these pictures that no turn shows, and old ones without a turn; return their number.
@@ -220,15 +233,15 @@ class Writer:
         out = self._invoke(state)
         self._expire(state["scope"])
         self._services.index().catch_up()
-        return AddResult(
+        result = AddResult(
             operations=tuple(out["operations"]),
             status=_status(out["finished"], bool(out["failures"])),
             errors=tuple(out["failures"]),
-            turn_ids=tuple(turn.id for turn in out["stored"]),
             unread=tuple(out["unread"]),
             usage=tuple(out["usage"]),
             seconds=time.perf_counter() - start,
         )
+        return self._named(result, out["recorded"])
 
     def _expire(self, scope: Scope) -> None:
         if self._retention:

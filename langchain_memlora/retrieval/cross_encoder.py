@@ -12,8 +12,8 @@ import numpy as np
 from langchain_memlora.retrieval.relevance import CROSS_ENCODER
 from langchain_memlora.retrieval.reranker import Candidate, Reranker
 
-FIRST = 20
-"""Candidates that are read; each takes about as long as all of late interaction."""
+FIRST = 10
+"""Candidates that are read; each takes about as long as all of late interaction, and reading more found no more."""
 
 
 class PairEncoder(Protocol):
@@ -56,6 +56,10 @@ class CrossEncoder(Reranker):
         """Let the stage before compute ahead."""
         self._before.prepare(texts)
 
+    def unprepared(self, texts: Sequence[str]) -> set[str]:
+        """Return what the stage before lacks."""
+        return self._before.unprepared(texts)
+
     def warm(self) -> None:
         """Load the models of both stages."""
         self._before.warm()
@@ -67,8 +71,8 @@ class CrossEncoder(Reranker):
             return self._model
 
 
-SHARE = 0.5
-"""Weight of the cross-encoder's logit beside the log-odds of the stage before."""
+SHARE = 0.1
+"""Weight of the cross-encoder's logit, from -11 to 11, beside the log-odds of the stage before, which knows the context."""
 
 
 def combined(before: Sequence[float], logits: np.ndarray) -> np.ndarray:

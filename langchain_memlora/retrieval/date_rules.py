@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -25,6 +26,7 @@ _HOLIDAYS = {
 }  # fmt: skip
 _COUNTS = "a|an|one couple|two few|three four five six seven eight nine ten eleven twelve"
 _NUMBERS = {word: n for n, words in enumerate(_COUNTS.split(), 1) for word in words.split("|")}
+_SIDES = {"past": "begun", "future": "unfinished", "": "nearest"}
 _DAY_WORDS = {
     "the day before yesterday": -2, "day before yesterday": -2, "yesterday": -1, "last night": -1,
     "today": 0, "tonight": 0, "this morning": 0, "this afternoon": 0, "this evening": 0,
@@ -37,26 +39,34 @@ _STEPS = {
 
 HABIT_BEFORE = re.compile(r"\b(?:every|each)(?:\s+other)?\s*\Z", re.I)
 _HABIT = re.compile(r"\b(?:always|usually|typically|(?:every|each)\s+(?:week|month|year|time))\b", re.I)
-_FUTURE = re.compile(
-    r"\b(?:(?-i:will|^Will)|won[’']t|shall|going to|gonna|plan(?:s|ned|ning)?|next|upcoming|hop(?:e|ing) to"
-    r"|look(?:ing)? forward|can[’']t wait|let[’']s|(?:want|have|about|ready) to|needs?|intend|due|deadline(?! was)|scheduled"
-    r"|tomorrow|excited (?:for|about)|ha(?:s|ve) (?:\w+ ){1,3}?(?:appointment|check-?up|class|date|exam|flight|game"
-    r"|interview|lesson|match|meeting|party|shift|surgery|test|trip))\b|[’']ll\b",
-    re.I,
-)
 _DURATION = re.compile(  # "haven't slept in two days", "finished it in 3 weeks": a length, not a date
     r"\b(?:(?:have|has|had|did)(?:n[’']t| not)|never|first time|finished|completed|built|wrote|read|lost|gained"
     r"|once|twice|times|(?:day|week|month)s(?=\s*\Z))\b",
     re.I,
 )
-_PAST = re.compile(
+_FUTURE = (
+    r"\b(?:(?-i:will|^Will)|won[’']t|shall|would|should|going to|gonna|plan(?:s|ned|ning)?|next|upcoming|hop(?:e|ing) to"
+    r"|look(?:ing)? forward|can[’']t wait|let[’']s|(?:want|have|about|ready) to|needs?|intend|due|deadline(?! was)|scheduled"
+    r"|booked for|tomorrow|excited (?:for|about)|ha(?:s|ve) (?:\w+ ){1,3}?(?:appointment|check-?up|class|date|exam|flight"
+    r"|game|interview|lesson|match|meeting|party|shift|surgery|test|trip))\b|[’'](?:ll|d)\b"
+)
+_PAST = (
     r"\b(?:(?:had|was|were|did)(?:n[’']t)?|went|got|saw|took|came|left|met|bought|sold|lost|won|found|made|gave|told|spoke"
     r"|broke|began|ran|drove|flew|rode|swam|ate|drank|slept|wrote|sent|paid|spent|brought|caught|taught|fell|felt|held|kept"
+    r"|became|built|chose|drew|fought|forgot|grew|heard|knew|led|meant|quit|rang|rose|said|sang|sat|shot|stood|stole|stuck"
+    r"|thought|threw|tore|understood|woke|wore|been|done|gone|seen|taken|given|written|driven|eaten|flown|spoken|broken"
     r"|(?!(?:hundred|shed|sled|naked|supposed|wanted|excited|interested|worried|stressed|thrilled|tired)\b)"
-    r"[a-z]{2,20}(?<!e)ed)\b",
-    re.I,
+    r"(?<!\bis\s)(?<!\bare\s)(?<!\bam\s)(?<!\bbe\s)(?<![’']m\s)(?<![’']re\s)(?<!\bget\s)(?<!\bgets\s)(?<!\bgetting\s)"
+    r"[a-z]{2,20}(?<!e)ed)\b"
 )
-_PRESENT = re.compile(r"\b(?:am|is|are|(?:it|that|there|he|she)[’']s)\b|[’'](?:m|re)\b", re.I)
+_PRESENT = (
+    r"\b(?:am|is|are|(?:it|that|there|he|she)[’']s|starts?|begins?|opens?|arrives?|departs?|flies|fly|lands?|returns?|ends|closes"
+    r"|launches|leaves?|meets?|moves?|graduates?|expires?|takes place|comes|goes|turns)\b|[’'](?:m|re)\b"
+)
+_TENSES = re.compile(f"(?P<future>{_FUTURE})|(?P<past>{_PAST})|(?P<present>{_PRESENT})", re.I)
+_ON = re.compile(r"\b(?:on|by|since|until|till|before|after|from|for)(?: the)?\s+\Z", re.I)
+_PRONOUN = re.compile(r"\b(?:i|you|we|they|he|she|it|who)\s+\Z", re.I)
+_NOUN = re.compile(r"\s+(?!(?:and|but|or|at|for|to|when|so|with|is|was|i|we|he|she|they|it)\b)[a-z]")
 _SENTENCE_END = re.compile(r"[.!?]\s|\n")
 _CLAUSE_END = re.compile(r"[,;.!?\n]|\b(?:and|but)\b", re.I)
 
@@ -66,25 +76,24 @@ def _before(match: re.Match[str]) -> str:
     return _SENTENCE_END.split(match.string[max(0, match.start() - 120) : match.start()])[-1]
 
 
-def _sounds_future(match: re.Match[str]) -> bool:
-    words = _before(match)
-    if words.strip(" ,").lower() in (
-        "",
-        "and",
-        "but",
-        "so",
-        "then",
-    ):  # it opens the sentence, so the words after it decide
-        words = _CLAUSE_END.split(match.string[match.end() : match.end() + 60].lstrip(" ,"))[0]
-    return _FUTURE.search(words) is not None
+def _tense(match: re.Match[str]) -> str:
+    """Return whether a sentence speaks of the `past` or the `future` of its match; empty if no word says so.
+
+    The last such word before the match decides, or the first after it in its clause if there is none. The present is about the
+    future, as in "it starts on Monday".
+    """
+    before = _before(match)
+    tense = "" if before.strip(" ,").lower() in ("", "and", "but", "so", "then") else tenses(before)[-1]
+    if tense:
+        return tense
+    rest = match.string[match.end() : match.end() + 120]
+    return tenses(_CLAUSE_END.split(rest if before.strip() else rest.lstrip(" ,"), maxsplit=1)[0])[0]
 
 
-def _sounds_past(match: re.Match[str]) -> bool:
-    """Return whether the sentence has a past tense and the clause of the match no word of the present or the future."""
-    before, after = _before(match), _SENTENCE_END.split(match.string[match.end() : match.end() + 120])[0]
-    rest = after if before.strip() else after.lstrip(" ,")
-    clause = f"{_CLAUSE_END.split(before)[-1]} | {_CLAUSE_END.split(rest)[0]}"
-    return _PAST.search(f"{before} | {after}") is not None and not (_PRESENT.search(clause) or _sounds_future(match))
+@functools.lru_cache(maxsize=4096)
+def tenses(words: str) -> tuple[str, ...]:
+    """Return the tenses that words are in, in their order; one empty string if there are none."""
+    return tuple("past" if cue["past"] else "future" for cue in _TENSES.finditer(words)) or ("",)
 
 
 def _norm(words: str) -> str:
@@ -96,9 +105,15 @@ def _number(words: str) -> int:
     return int(words) if words.isdecimal() else _NUMBERS[_norm(words).removesuffix(" of").split()[-1]]
 
 
-def _doubtful(word: str) -> bool:
-    """Return whether a lower-case name of a month or day is more likely another word."""
-    return word in ("may", "march", "mar", "sat", "sun", "wed")
+def _may_be_verb(m: re.Match[str]) -> bool:
+    """Return whether a lower-case "may" or "march" beside a number may be a verb: "of the six 5 may come", "we may 5"."""
+    if m["month"] not in ("may", "march"):
+        return False
+    if _ON.search(m.string, max(0, m.start() - 12), m.start()):
+        return False
+    if m.start("month") < m.start("day") and _PRONOUN.search(m.string, max(0, m.start() - 12), m.start()):
+        return True
+    return _NOUN.match(m.string, m.end()) is not None
 
 
 # --- Calendar ---------------------------------------------------------------
@@ -123,6 +138,8 @@ def _shift(today: date, unit: str, n: int) -> _Days:
             return _day(today + timedelta(n))
         case "weekend":
             return saturday + timedelta(7 * n), saturday + timedelta(7 * n + 1), Granularity.WEEKEND
+        case "fortnight":
+            return _shift(today, "week", 2 * n)
         case "week":
             return saturday + timedelta(7 * n - 5), saturday + timedelta(7 * n + 1), Granularity.WEEK
         case "month":
@@ -166,14 +183,15 @@ def _ahead(m: re.Match[str], today: date) -> int:
 
 def _weekday(m: re.Match[str], today: date) -> _Days | None:
     how, ahead = _norm(m["rel"]), _ahead(m, today)
-    if _doubtful(m["weekday"]) or (how == "on" and _HABIT.search(_before(m))):
+    if m["weekday"] in ("sat", "sun", "wed") or (how == "on" and _HABIT.search(_before(m))):
         return None
-    if how in ("last", "this past", "since") or (how == "on" and ahead > 3 and not _sounds_future(m)):
+    if how in ("last", "this past", "since"):
         ahead -= 7
     elif how in ("next", "this coming"):
         ahead = ahead or 7
-    elif how in ("on", "this") and ahead > 0 and _sounds_past(m):
-        ahead -= 7
+    elif how in ("on", "this") and ahead:
+        tense = _tense(m)
+        ahead -= 7 * (tense == "past" or (how == "on" and ahead > 3 and not tense))
     return _shift(today, "day", ahead)
 
 
@@ -183,7 +201,12 @@ def _period(m: re.Match[str], year: int) -> _Days:
 
 
 def _relative_period(m: re.Match[str], today: date) -> _Days | None:
-    return None if _doubtful(m["month"]) else _yearly(lambda year: _period(m, year), _norm(m["rel"]), today)
+    # "This may be", "this march was loud"
+    return (
+        None
+        if m["month"] in ("may", "march", "mar") and _norm(m["rel"]) == "this"
+        else _yearly(lambda year: _period(m, year), _norm(m["rel"]), today)
+    )
 
 
 def _bare_month(m: re.Match[str], today: date) -> _Days | None:
@@ -191,20 +214,47 @@ def _bare_month(m: re.Match[str], today: date) -> _Days | None:
         return _period(m, today.year + _STEPS[m["of_year"].lower()])
     if _HABIT.search(_before(m)):
         return None
-    return _yearly(lambda year: _period(m, year), "unfinished" if _sounds_future(m) else "begun", today)
+    how = "begun" if m["how"].lower() == "since" else _SIDES[_tense(m)]
+    return _yearly(lambda year: _period(m, year), how, today)
 
 
 def _anniversary(m: re.Match[str], month: int, day: int, today: date) -> _Days | None:
     if m["year"]:
         return _day(date(int(m["year"]), month, day))
-    how = _norm(m["rel"] or "nearest")
+    how = _norm(m["rel"] or _SIDES[_tense(m)])
     return _yearly(lambda year: _day(date(year, month, day)), how, today, 8 if (month, day) == (2, 29) else 2)
 
 
 def _day_of_month(m: re.Match[str], today: date) -> _Days | None:
-    if _doubtful(m["month"]) and not (m["ordinal"] or m["year"]):
+    if not (m["ordinal"] or m["year"]) and _may_be_verb(m):
         return None
     return _anniversary(m, _PERIODS[m["month"][:3].lower()][0], int(m["day"]), today)
+
+
+def _ordinal(m: re.Match[str], today: date, how: str, weekday: str | None) -> _Days | None:
+    """Return "the 3rd": of the month that is named after it, of one with the weekday before it, else by the tense."""
+    if _HABIT.search(_before(m)):
+        return None
+    reach = 12 if weekday else 2
+    months = [_STEPS[m["of_month"].lower()]] if m["of_month"] else range(-reach, reach + 1)
+    days: list[date] = []
+    for n in months:
+        with contextlib.suppress(ValueError):
+            days.append(_months(today.year, today.month + n, 1, Granularity.MONTH)[0].replace(day=int(m["day"])))
+    if weekday:
+        days = [day for day in days if day.weekday() == _WEEKDAYS.index(weekday[:3].lower())]
+    tense = "past" if how == "since" else _tense(m)
+    if tense and not m["of_month"]:
+        days = [day for day in days if (day <= today if tense == "past" else day >= today)]
+    return _day(min(days, key=lambda day: abs(day - today))) if days else None
+
+
+def _numeric(m: re.Match[str], today: date) -> _Days | None:
+    """Return "12.07.2024", which begins with the day, or "7/31/2024"; "3/5/2024" is read differently by country, so never."""
+    first, second = int(m["first"]), int(m["second"])
+    if m["mark"] == "." or first > 12 or first == second:
+        return _day(date(int(m["year"]), second, first))
+    return _day(date(int(m["year"]), first, second)) if second > 12 else None
 
 
 def _holiday(m: re.Match[str], today: date) -> _Days | None:
@@ -216,7 +266,7 @@ def _holiday(m: re.Match[str], today: date) -> _Days | None:
 # --- Rules: a pattern, in which a space matches a short run of any whitespace, and its resolver ---
 
 _N = r"(?<![-–])(?P<n>\d{1,4}|(?:a )?couple(?: of)?|(?:a )?few|" + "|".join(_NUMBERS) + ")"
-_UNIT = r"(?P<unit>day|week|month|year)s?"
+_UNIT = r"(?P<unit>day|week|fortnight|month|year)s?"
 _FREE = r"(?<!\bthe\s)(?<!\bmy\s)(?<!\bour\s)(?<!\btheir\s)(?<!\byour\s)"  # "the next week" is not relative to now
 _REL = r"(?P<rel>last|this past|this coming|this|next)"
 _MONTH = "(?P<month>" + "|".join([*MONTHS, "sept", *(name[:3] for name in MONTHS)]) + ")"
@@ -226,6 +276,12 @@ _WEEKDAY = rf"(?P<weekday>{_DAY_NAME})(?! (?:mornings|afternoons|evenings|nights
 _HOLIDAY = r"(?P<name>christmas(?: eve| day)?|xmas|boxing day|halloween|new year[’']?s (?:eve|day)|valentine[’']?s day)"
 _DOT = r"(?:(?<=\b[a-z]{3})(?<!may)\.|(?<=\bsept)\.)?"
 _DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])"
+_NTH = r"(?P<day>3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)"
+_OF_MONTH = "(?: of (?P<of_month>this|next|last) month)?"
+_NOT_NOUN = (  # "on the 3rd floor"; "the 3rd of May" has a rule of its own
+    r"(?! of (?!this|next|last))(?:(?! [a-z])|(?= (?:and|but|or|i|we|he|she|they|it|in|at|for|to|with|when|so|because|if|as"
+    r"|of|from|my|our|his|her|their|the)\b))"
+)
 _YEAR = r"(?P<year>(?:19|20)\d\d)(?!\d)"
 _PART = r"(?:(?:early|late|mid) |mid-)?"
 _NOT_VERB = (  # "the state I'm in may surprise you", "in Jan's car"
@@ -244,7 +300,7 @@ def _rule(pattern: str, resolve: _Resolver) -> tuple[re.Pattern[str], _Resolver]
 RULES = (
     _rule("|".join(_DAY_WORDS), lambda m, today: _shift(today, "day", _DAY_WORDS[_norm(m[0])])),
     _rule(
-        rf"(?<!half\s){_N} (?P<unit>day|weekend|week|month|year)s? ago",
+        rf"(?<!half\s){_N} (?P<unit>day|weekend|week|fortnight|month|year)s? ago",
         lambda m, today: _shift(today, m["unit"], -_number(m["n"])),
     ),
     _rule(
@@ -271,7 +327,7 @@ RULES = (
     _rule(rf"{_FREE}{_REL} {_SEASON}(?! (?:rolls?|onions?|asleep|apart|off|down)\b)", _relative_period),
     _rule(rf"{_FREE}{_REL} {_MONTH}", _relative_period),
     _rule(
-        rf"(?:in|since|during|until|till|(?:end|start|beginning|middle) of) {_PART}"
+        rf"(?P<how>in|since|during|until|till|(?:end|start|beginning|middle) of) {_PART}"
         rf"(?P<span>{_MONTH}(?:,?(?: of)? (?P<of_year>last|this|next) year)?){_NOT_VERB}",
         _bare_month,
     ),
@@ -282,6 +338,19 @@ RULES = (
         lambda m, today: _months(int(m["year"]), 1, 12, Granularity.YEAR),
     ),
     _rule(r"\d{4}-\d\d-\d\d", lambda m, today: _day(date.fromisoformat(m[0]))),
+    _rule(
+        rf"{_YEAR}/(?P<first>\d\d?)/(?P<second>\d\d?)(?![/.-]\d)",
+        lambda m, today: _day(date(int(m["year"]), int(m["first"]), int(m["second"]))),
+    ),
+    _rule(rf"(?<![/-])(?P<first>\d\d?)(?P<mark>[/.-])(?P<second>\d\d?)(?P=mark){_YEAR}(?![/.-]\d)", _numeric),
+    _rule(
+        rf"(?P<how>on|by|before|after|until|till|since|from) (?P<span>the {_NTH}{_OF_MONTH}){_NOT_NOUN}",
+        lambda m, today: _ordinal(m, today, m["how"].lower(), None),
+    ),
+    _rule(
+        rf"(?P<weekday>{_DAY_NAME}),? (?:the )?{_NTH}{_OF_MONTH}{_NOT_NOUN}",
+        lambda m, today: _ordinal(m, today, "", m["weekday"]),
+    ),
     _rule(
         rf"(?:{_DAY_NAME},? )?(?:{_REL} )?{_MONTH}{_DOT} (?:the )?{_DAY}(?P<ordinal>st|nd|rd|th)?"
         rf"(?![%:]|[.]\d|,\d{{3}}(?!\d))(?:(?:,| |, ){_YEAR})?",

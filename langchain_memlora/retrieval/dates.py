@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from langchain_memlora.errors import InvalidInputError
-from langchain_memlora.retrieval.date_rules import HABIT_BEFORE, RULES
+from langchain_memlora.retrieval.date_rules import HABIT_BEFORE, RULES, tenses
 from langchain_memlora.retrieval.date_spans import DateSpan, Granularity, format_day
 
 __all__ = ["DateSpan", "Granularity", "annotate", "find_dates", "format_day"]
@@ -23,17 +23,19 @@ def find_dates(text: str, observed_at: datetime) -> list[DateSpan]:
 
     "last Saturday" is the latest Saturday before the day of the message and
     "next Friday" the first Friday after it. If the words leave the
-    direction open, no grammar is parsed; a short list of words ("will", "going
-    to", "plan", "next" ...) earlier in the same sentence, or right after an
-    expression that opens the sentence, makes it future:
+    direction open, no grammar is parsed: the verb or other word of time
+    ("met", "-ed", "will", "is", "starts", "due" ...) nearest before the
+    expression in its sentence decides, or the first after it in its clause.
+    The present is about the future.
 
-    * "in May" is the latest May that had begun, or with such a word the first
-      May not yet over;
-    * "on Friday" is the nearest Friday, or with such a word the first on or
-      after the day of the message, as is "this Friday"; without such a word,
-      a past tense in the sentence ("had", "was", "-ed") makes either the
-      latest Friday, the day of the message included;
-    * "May 5" or "Christmas" without a year is the nearest one.
+    * "on Friday", "in May", "the 3rd", "May 5" and "Christmas" are then the
+      latest before the message or the first after it; a day or month that
+      has begun counts as both. Without such a word they are the nearest ones.
+    * "this Friday" is the coming one, unless such a word is of the past.
+    * A date without a year gets its year by the same rule.
+    * "12.07.2024" begins with the day. With slashes or hyphens the part above
+      12 is the day; if neither is, day and month differ by country, so
+      "3/5/2024" resolves to nothing.
 
     Args:
         text: The message.
@@ -74,6 +76,7 @@ def find_dates(text: str, observed_at: datetime) -> list[DateSpan]:
             if days is not None:
                 position = match.span("span" if "span" in pattern.groupindex else 0)
                 found.append(DateSpan(text[slice(*position)], *days, position))
+    tenses.cache_clear()  # words of a message, which may be erased, stay in no cache
     found.sort(key=lambda span: (span.position[0], -span.position[1]))
     kept: list[DateSpan] = []
     for span in found:

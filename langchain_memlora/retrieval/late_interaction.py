@@ -1,8 +1,8 @@
 """Late interaction: compares a question with texts token by token, by vectors that were computed before the question came.
 
 Source: Khattab and Zaharia, "ColBERT: efficient and effective passage search via contextualized late interaction over BERT",
-SIGIR 2020. What is particular here (the weight of stop words, a turn counted alone and with the turn before it, vectors in
-four bits) was chosen by measurement: docs/decisions/0021.
+SIGIR 2020. What is particular here (the weight of stop words, a turn counted alone and with the turns before it, lower ranks
+for questions and replies, vectors in four bits) was chosen by measurement: docs/decisions/0021.
 """
 
 from __future__ import annotations
@@ -10,19 +10,26 @@ from __future__ import annotations
 import logging
 import string
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 
 from langchain_memlora.errors import ModelError
 from langchain_memlora.ledger import STOP_WORDS, Ledger
+from langchain_memlora.retrieval.questions import question_share
 from langchain_memlora.retrieval.relevance import LATE_INTERACTION
 from langchain_memlora.retrieval.reranker import Candidate, Reranker
 from langchain_memlora.retrieval.token_vectors import TokenEncoder, TokenVectors, own, unpack
 
 STOP_WEIGHT = 0.5
 """Weight of stop words and punctuation in a question, where other tokens weigh 1."""
+
+QUESTION = 0.03
+"""Likeness that is taken from a text of nothing but questions, since a question rarely answers another."""
+REPLY = 0.05
+"""Likeness that is taken from an assistant's replies, which repeat what people told it."""
 
 _LATIN = "\u024f"
 _log = logging.getLogger(__name__)
@@ -61,6 +68,10 @@ class LateInteraction(Reranker):
         if texts and self._usable():
             self._vectors.prepare(texts)
 
+    def unprepared(self, texts: Sequence[str]) -> set[str]:
+        """Return the texts whose token vectors are not in the cache."""
+        return self._vectors.missing(texts)
+
     def warm(self) -> None:
         """Load the model."""
         self._usable()
@@ -68,17 +79,14 @@ class LateInteraction(Reranker):
     def likeness(self, query: str, candidates: Sequence[Candidate]) -> np.ndarray:
         """Return how like the query each candidate is, at most 1: for every token of the query, the most similar one counts.
 
-        A turn counts as the mean of itself alone and with the turn before it, of whose tokens it may need some.
+        A turn is read together with the memories that it supports. It counts as the mean of itself alone, with the turn before
+        it, and with the two before it, of whose tokens it may need some. Questions and an assistant's replies rank lower.
         """
         tokens, weights = self._question(query)
-        texts = list(dict.fromkeys(text for one in candidates for text in (one.text, one.before or one.text)))
-        places = {text: place for place, text in enumerate(texts)}
+        texts = list(dict.fromkeys(text for one in candidates for text in (one.text, *one.memories, *one.before)))
         packed = self._vectors.of(texts)
-        best = _best(tokens, [packed[text] for text in texts])
-        alone = best[:, [places[one.text] for one in candidates]]
-        before = best[:, [places[one.before or one.text] for one in candidates]]
-        likeness: np.ndarray = weights @ (alone + np.maximum(alone, before)) / 2
-        return likeness
+        best = dict(zip(texts, _best(tokens, [packed[text] for text in texts]).T, strict=True))
+        return np.array([weights @ _with_turns_before(one, best) - _handicap(one) for one in candidates])
 
     def _question(self, query: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a question's token vectors, of length 1, and their weights, which sum to 1."""
@@ -106,6 +114,17 @@ class LateInteraction(Reranker):
                 self._failed = True
                 _log.warning("Searches go on without late interaction, and rank a little worse. %s", error)
         return not self._failed
+
+
+def _with_turns_before(one: Candidate, best: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the mean similarity of each query token to a candidate alone, and with ever more of the turns before it."""
+    alone = np.max([best[text] for text in (one.text, *one.memories)], axis=0)
+    mean: np.ndarray = np.mean(list(accumulate([alone, *(best[text] for text in one.before)], np.maximum)), axis=0)
+    return mean
+
+
+def _handicap(one: Candidate) -> float:
+    return QUESTION * question_share(one.text) + REPLY * one.is_reply
 
 
 def _best(tokens: np.ndarray, packed: Sequence[bytes]) -> np.ndarray:

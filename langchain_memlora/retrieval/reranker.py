@@ -15,13 +15,17 @@ class Candidate:
         id: Its id in the ledger.
         text: The memory's text, or the turn's words after its speaker's name.
         score: Probability that it is relevant.
-        before: For a turn, the text of the turn before it in its thread.
+        before: For a turn, the texts of up to two turns before it in its thread, the nearest first.
+        memories: For a turn, the texts of the memories found that it supports.
+        is_reply: Whether it is a turn of an assistant.
     """
 
     id: str
     text: str
     score: float
-    before: str = ""
+    before: tuple[str, ...] = ()
+    memories: tuple[str, ...] = ()
+    is_reply: bool = False
 
 
 class Reranker(ABC):
@@ -33,6 +37,10 @@ class Reranker(ABC):
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Compute ahead what `rerank` needs of texts that were just stored: of memories, and of turns."""
+
+    def unprepared(self, texts: Sequence[str]) -> set[str]:
+        """Return the stored texts of which `prepare` left nothing, so that every search that finds them computes it."""
+        return set()
 
     def warm(self) -> None:
         """Load models now."""

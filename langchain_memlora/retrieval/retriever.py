@@ -9,19 +9,19 @@ a filter allow is selected in the ledger, and only that is ranked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 from langchain_memlora.indexes.base import Kind
+from langchain_memlora.indexes.entries import changed_entries, reranked_texts
 from langchain_memlora.indexes.exact import LedgerVectors
 from langchain_memlora.indexes.sync import LiveIndex
 from langchain_memlora.indexes.within import nearest_within
-from langchain_memlora.ledger import Ledger, Selection, TurnStatus, said
+from langchain_memlora.ledger import Ledger, Selection, TurnStatus
 from langchain_memlora.retrieval.filters import parse_filters
 from langchain_memlora.retrieval.fusion import fuse
-from langchain_memlora.retrieval.relevance import FIRST_STAGE
-from langchain_memlora.retrieval.reranker import Candidate, Reranker
-from langchain_memlora.types import Hit, Memory, Scope, Turn
+from langchain_memlora.retrieval.pool import Pool, read_pool
+from langchain_memlora.retrieval.reranker import Reranker
+from langchain_memlora.types import Hit, Memory, Scope
 
 Include = Literal["both", "memories", "turns"]
 DEPTH = 30
@@ -52,6 +52,7 @@ class Retriever:
         self,
         ledger: Ledger,
         index: Callable[[], LiveIndex],
+        *,
         vectors: LedgerVectors | None = None,
         reranker: Reranker | None = None,
     ) -> None:
@@ -88,61 +89,37 @@ class Retriever:
         depth = max(DEPTH, k)
         while True:
             ranked = self._rankings(query, scope, _KINDS[include], depth, allowed)
-            hits = self._hits(query, ranked, scope, include, allowed, max(CANDIDATES, k))
-            if len(hits) >= k or all(len(ranking) < depth for _, ranking in ranked):
-                return [hit for hit in hits[:k] if hit.score >= min_score]
+            pool = read_pool(self._ledger, ranked, scope)
+            if pool.hits >= k or all(len(ranking) < depth for _, ranking in ranked):
+                break
             depth *= DEEPER
             if allowed is None:  # withheld messages may crowd the others out
                 allowed = self._ledger.selections.select(scope)
+        scores = self._second_stage(query, pool, max(CANDIDATES, k))
+        hits = self._assemble(scores, pool, include, scope, allowed)
+        return [hit for hit in hits[:k] if hit.score >= min_score]
 
-    def _hits(
-        self,
-        query: str,
-        ranked: Sequence[tuple[Kind, list[str]]],
-        scope: Scope,
-        include: Include,
-        allowed: Selection | None,
-        most: int,
-    ) -> list[Hit]:
-        """Return the hits that rankings point to and the scope can read, best first."""
-        by_memory = [ranking for kind, ranking in ranked if kind is Kind.MEMORY]
-        by_turn = [ranking for kind, ranking in ranked if kind is not Kind.MEMORY]
-        found = {m.id: m for m in self._ledger.memories(scope, ids=_merged(by_memory))}
-        turn_ids = [*_merged(by_turn), *(turn for memory in found.values() for turn in memory.turn_ids)]
-        status = self._ledger.turn_status(list(dict.fromkeys(turn_ids)))
-        turns = {
-            key: replace(turn, outdated=status.get(key, TurnStatus()).outdated)
-            for key, turn in self._ledger.turns(list(dict.fromkeys(turn_ids)), scope).items()
-            if not status.get(key, TurnStatus()).withheld
-        }
-        evidence = {memory.id: [key for key in memory.turn_ids if key in turns] for memory in found.values()}
-        fused = _scores(by_memory, by_turn, evidence, found, turns)
-        agreeing = sum(bool(ranking) for _, ranking in ranked) / len(ranked)
-        first = sorted(fused, key=lambda key: (-fused[key], key not in found))
-        likely = FIRST_STAGE.probabilities([agreeing * fused[key] for key in first])
-        scores = self._second_stage(query, dict(zip(first, map(float, likely), strict=True)), found, turns, most)
-        found = {key: memory for key, memory in found.items() if key in scores}
-        return self._assemble(scores, found, turns, evidence, status, include, scope, allowed)
-
-    def _second_stage(
-        self, query: str, first: Mapping[str, float], found: Mapping[str, Memory], turns: Mapping[str, Turn], most: int
-    ) -> Mapping[str, float]:
+    def _second_stage(self, query: str, pool: Pool, most: int) -> Mapping[str, float]:
         """Rank the first `most` memories and turns by the second stage; those after them follow, and score no higher."""
+        first = pool.scores
         if not self._reranker or not first:
             return first
-        keys = list(first)[:most]
-        before = self._ledger.previous_turns([key for key in keys if key not in found])
-        candidates = [
-            Candidate(key, found[key].text, first[key])
-            if key in found
-            else Candidate(key, said(turns[key]), first[key], said(before[key]) if key in before else "")
-            for key in keys
-        ]
+        candidates = pool.candidates(self._ledger, query, most)
         scores = {one.id: one.score for one in self._reranker.rerank(query, candidates)}
         if len(scores) < len(candidates):
             return scores  # what it leaves out is no hit, so what it has not seen is none either
         lowest = min(scores.values())
         return scores | {key: min(score, lowest) for key, score in list(first.items())[most:]}
+
+    def unprepared(self) -> int:
+        """Return the number of stored texts for which the second stage must compute something at every search."""
+        missing: set[str] = set()
+        changed, seq = self._ledger.changes_after(0)
+        while changed and self._reranker:
+            entries, _ = changed_entries(self._ledger, changed)
+            missing |= self._reranker.unprepared(reranked_texts(entries))
+            changed, seq = self._ledger.changes_after(seq)
+        return len(missing)
 
     def candidates(self, fact: str, scope: Scope, *, speaker: str | None = None, k: int = 10) -> list[Memory]:
         """Return the memories of exactly this scope that a new fact may repeat or change, nearest first.
@@ -156,7 +133,7 @@ class Retriever:
         memories = {memory.id: memory for memory in self._ledger.memories(scope, ids=list(ranked))}
         near = [memories[key] for key in ranked if key in memories and memories[key].scope == scope]
         if speaker:
-            turns = self._ledger.turns([key for memory in near for key in memory.turn_ids])
+            turns = self._ledger.turns([key for memory in near for key in memory.turn_ids], withheld=True)
             speakers = [{turns[key].speaker for key in memory.turn_ids if key in turns} for memory in near]
             near = [memory for memory, by in zip(near, speakers, strict=True) if not by or by & {speaker, None}]
         return near[:k]
@@ -176,21 +153,15 @@ class Retriever:
         return list(zip([*kinds, *kinds], [*dense, *lexical], strict=True))
 
     def _assemble(
-        self,
-        scores: Mapping[str, float],
-        found: dict[str, Memory],
-        turns: Mapping[str, Turn],
-        evidence: Mapping[str, list[str]],
-        status: Mapping[str, TurnStatus],
-        include: Include,
-        scope: Scope,
-        allowed: Selection | None,
+        self, scores: Mapping[str, float], pool: Pool, include: Include, scope: Scope, allowed: Selection | None
     ) -> list[Hit]:
         """Return each memory once with its evidence, and turns that no hit shows; superseded turns follow the newer memory.
 
         Args:
-            scores: In the order of ranks; no score is above the one before it.
+            scores: In the order of ranks; no score is above the one before it. What has none is no hit.
         """
+        found = {key: memory for key, memory in pool.found.items() if key in scores}
+        turns, evidence, status = pool.turns, pool.evidence, pool.status
         hits: list[Hit] = []
         shown: set[str] = set()
         placed: set[str] = set()
@@ -217,28 +188,3 @@ class Retriever:
                 hits.append(Hit(None, (turns[key],), scores[key], newer))
                 shown.add(key)
         return hits
-
-
-def _scores(
-    by_memory: Sequence[Sequence[str]],
-    by_turn: Sequence[Sequence[str]],
-    evidence: Mapping[str, Sequence[str]],
-    found: Mapping[str, Memory],
-    turns: Mapping[str, Turn],
-) -> dict[str, float]:
-    """Score memories and turns together: a memory also ranks with its turns, and a turn with its memories."""
-    supports: dict[str, list[str]] = {}
-    for memory_id, turn_ids in evidence.items():
-        for turn_id in turn_ids:
-            supports.setdefault(turn_id, []).append(memory_id)
-    widened = [_widen(ranking, evidence) for ranking in by_memory] + [_widen(ranking, supports) for ranking in by_turn]
-    return {key: score for key, score in fuse(widened).items() if key in found or key in turns}
-
-
-def _widen(ranking: Sequence[str], links: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return a ranking with the linked items of each item right after it."""
-    return [key for item in ranking for key in (item, *links.get(item, ()))]
-
-
-def _merged(rankings: Sequence[Sequence[str]]) -> list[str]:
-    return list(dict.fromkeys(item for ranking in rankings for item in ranking))

@@ -38,8 +38,12 @@ class TokenVectors:
 
     def prepare(self, texts: Sequence[str]) -> None:
         """Cache the vectors of texts that were just stored."""
-        missing = set(texts) - self._ledger.cached_bytes(self._name, texts).keys()
+        missing = self.missing(texts)
         self._ledger.cache_bytes(self._name, self._compute([text for text in texts if text in missing]))
+
+    def missing(self, texts: Sequence[str]) -> set[str]:
+        """Return the texts whose vectors are not in the cache."""
+        return set(texts) - self._ledger.cached_bytes(self._name, texts).keys()
 
     def of(self, texts: Sequence[str]) -> dict[str, bytes]:
         """Return the packed vectors by text.

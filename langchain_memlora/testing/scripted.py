@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest, ChunkCallback, StopFilter
-from langchain_memlora.errors import EngineError
+from langchain_memlora.errors import EngineError, PromptTooLongError
 
 Answer = str | Mapping[str, float]
 Script = Sequence[Answer] | Callable[[str], Answer]
@@ -32,6 +32,8 @@ class ScriptedEngine(Engine):
         generation: Answers of the generation expert.
         vision: Answers of the vision expert.
         chat: Replies of the base model in a chat.
+        count: Counts the tokens of a text, in place of the estimate that engines make without a tokenizer.
+        limit: Number of tokens that a prompt and its completion may have together.
 
     Attributes:
         calls: Every answered request, in order; failed ones are not recorded.
@@ -59,7 +61,10 @@ class ScriptedEngine(Engine):
         generation: Script = (),
         vision: Script = (),
         chat: Script = (),
+        count: Callable[[str], int] | None = None,
+        limit: int | None = None,
     ) -> None:
+        self._count, self._limit = count, limit
         self.calls: list[Request] = []
         self.chats: list[ChatRequest] = []
         self._scripts: dict[str, Script] = {
@@ -71,12 +76,24 @@ class ScriptedEngine(Engine):
         self._chat = chat
         self._used: Counter[str] = Counter()
 
+    @property
+    def limit(self) -> int | None:
+        return self._limit
+
+    def count(self, text: str) -> int:
+        return self._count(text) if self._count else super().count(text)
+
     def compute(self, requests: Sequence[Request]) -> list[Completion]:
         """Answer from the scripts; a failed call uses no answer up.
 
         Raises:
             EngineError: A role's script ran out or is missing, or an answer is not among the choices.
+            PromptTooLongError: A prompt and what may be written exceed the limit.
         """
+        for request in requests if self._limit else ():
+            if self.count(request.prompt) + (1 if request.choices else request.max_tokens) > (self._limit or 0):
+                msg = f"A prompt has {self.count(request.prompt)} tokens; the limit is {self._limit}. Shorten it."
+                raise PromptTooLongError(msg)
         used = self._used.copy()
         completions = [
             _completion(request, self._answer(str(request.role), request.prompt, self._script(request.role), used))

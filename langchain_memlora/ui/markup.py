@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
 
@@ -16,6 +16,7 @@ _TIME = Markup('<time datetime="{iso}" title="{exact}">{words}</time>')
 _QUOTE = Markup("<blockquote><p>{text}</p><footer>{who}, {when}</footer></blockquote>")
 _NOTE = Markup('<p class="note">{note}</p>')
 _BECAME = Markup('<span class="was">{before}</span> <span class="arrow" aria-label="became">→</span> {after}')
+_GONE = Markup('<span class="fine">forgotten</span>')
 
 
 def join(parts: Iterable[Markup]) -> Markup:
@@ -29,7 +30,7 @@ def chip(event: Event) -> Markup:
 
 
 def when(moment: datetime, now: datetime | None = None) -> Markup:
-    """Render a moment in words, in this machine's time zone, with the exact time as tooltip.
+    """Render a moment in words, in its own time zone, with the exact time as tooltip.
 
     Example:
         ```python
@@ -41,12 +42,11 @@ def when(moment: datetime, now: datetime | None = None) -> Markup:
         assert "today, 12:00" in when(monday, now=monday)
         ```
     """
-    local = moment.astimezone()
-    today = (now or datetime.now().astimezone()).astimezone().date()
+    today = (now or datetime.now(UTC)).astimezone(moment.tzinfo).date()
     names = {today: "today", today - timedelta(days=1): "yesterday"}
-    day = names.get(local.date())
-    words = f"{day}, {local:%H:%M}" if day else format_day(local.date())
-    return _TIME.format(iso=local.isoformat(), exact=f"{local:%Y-%m-%d %H:%M:%S %Z}", words=words)
+    day = names.get(moment.date())
+    words = f"{day}, {moment:%H:%M}" if day else format_day(moment.date())
+    return _TIME.format(iso=moment.isoformat(), exact=f"{moment:%Y-%m-%d %H:%M:%S %Z}", words=words)
 
 
 def resolved(text: str, observed_at: datetime) -> Markup:
@@ -62,7 +62,9 @@ def quote(turn: Turn) -> Markup:
 
 
 def change(operation: Operation) -> Markup:
-    """Render a memory before and after an operation."""
+    """Render a memory before and after an operation; a deleted text is left out."""
+    if not (operation.before or operation.after or operation.fact):
+        return _GONE
     match operation.event:
         case Event.UPDATE:
             return _BECAME.format(before=operation.before, after=operation.after)

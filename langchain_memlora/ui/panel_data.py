@@ -21,7 +21,7 @@ class PanelData:
     Attributes:
         memories: Current memories, latest change first.
         forgotten: Deleted memories, which can be restored, latest first.
-        history: The newest operations, newest first, `HISTORY_SHOWN` at most.
+        history: The newest operations, newest first, `HISTORY_SHOWN` at most, without texts that were deleted.
         operations: The total number of operations.
         before: The previous text of each memory whose last change can be undone.
         turns: The source messages of memories and operations, by id.
@@ -39,7 +39,7 @@ def read_panel_data(memory: MemLoRAMemory, user_id: str) -> PanelData:
     """Read the data of a user."""
     everything = sorted(memory.get_all(user_id=user_id, deleted=True), key=lambda m: m.updated_at, reverse=True)
     current = tuple(m for m in everything if m.state is MemoryState.ACTIVE)
-    history = memory.history(user_id=user_id)
+    history = memory.history(user_id=user_id, deleted=False)
     newest = tuple(history[::-1][:HISTORY_SHOWN])
     sources = [turn_id for m in current for turn_id in m.turn_ids] + [o.turn_id for o in newest if o.turn_id]
     return PanelData(

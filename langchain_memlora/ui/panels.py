@@ -26,7 +26,7 @@ _BEFORE = Markup('<p class="before">before: <span class="was">{text}</span></p>'
 _SOURCES = Markup("<details><summary>{count}</summary>{quotes}</details>")
 _ACTION = Markup('<button type="button" data-verb="{verb}" title="{title}">{name}</button>')
 _FORGOTTEN = Markup('<details class="forgotten"><summary>{count} forgotten</summary>{cards}</details>')
-_TOMBSTONE = Markup("""<article class="card gone" data-memory="{id}"><p class="fact"><span class="was">{text}</span></p>
+_TOMBSTONE = Markup("""<article class="card gone" data-memory="{id}"><p class="fact">A memory said {said}</p>
 <footer><span class="fine">forgotten {at}</span><span class="actions">{actions}</span></footer></article>""")
 _DAY = Markup('<h3 class="day">{day}</h3><ol class="changes">{rows}</ol>')
 _CHANGE = Markup("""<li>{chip}<div><p>{change}</p><p class="fine">{at} · {by}</p>{quote}</div></li>""")
@@ -90,7 +90,8 @@ def _card(memory: Memory, known: PanelData, event: Event | None) -> Markup:
 
 def _tombstone(memory: Memory) -> Markup:
     actions = _action("restore", "Bring back", "Remember this again")
-    return _TOMBSTONE.format(id=memory.id, text=memory.text, at=when(memory.updated_at), actions=actions)
+    said = when(memory.observed_at)  # what it said is shown once it is back
+    return _TOMBSTONE.format(id=memory.id, said=said, at=when(memory.updated_at.astimezone()), actions=actions)
 
 
 def _action(verb: str, name: str, title: str) -> Markup:

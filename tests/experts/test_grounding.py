@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from langchain_memlora.experts.grounding import NEGATION, covers, is_grounded, ungrounded
 from langchain_memlora.experts.negation import clauses_of
-from langchain_memlora.experts.wordforms import is_related, is_typo, stem, values_of, words_of
+from langchain_memlora.wordforms import is_related, is_typo, stem, values_of, words_of
 
 # Each fact may be written from the message before it.
 GROUNDED = [

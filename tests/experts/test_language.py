@@ -377,6 +377,11 @@ def test_texts_without_words_have_no_language(text: str) -> None:
     assert language_of(text) == ("und", 0.0)
 
 
+@pytest.mark.parametrize("text", ["我的表妹在1960年搬到了柏林，在那里找到了工作。", "1960年に東京に引っ越しました。"])
+def test_number_leaves_words_without_spaces(text: str) -> None:
+    assert not is_readable(text, ["en"])
+
+
 @pytest.mark.parametrize(
     "text", ["x" * 50_000, "x " * 25_000, "'" * 50_000, '"a' * 25_000, "`" * 50_000, "a1" * 25_000]
 )

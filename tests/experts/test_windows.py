@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import turn
 
 from langchain_memlora.experts import Window, cut_windows
+from langchain_memlora.experts.windows import PIECE, one_line, shown_part
 from langchain_memlora.text import strip_invisible
 from langchain_memlora.types import Turn
 
@@ -84,3 +85,13 @@ def test_windows_keep_every_source_word(said: list[tuple[str, str]]) -> None:
         assert numbers == list(range(1, len(numbers) + 1))
         assert numbers
         assert sum(len(line.text) for line in window.lines if line.number) <= 2410
+
+
+@settings(max_examples=60)
+@given(st.lists(st.text(st.sampled_from("ab .\n\u200bé"), min_size=1, max_size=30), min_size=1, max_size=60))
+def test_shown_part_holds_the_pieces_of_a_message(parts: list[str]) -> None:
+    text = " x. ".join(parts) + "x" * PIECE
+    for window in cut_windows([user(text)]):
+        pieces = [line.text for line in window.lines]
+        start, end = shown_part(text, pieces)
+        assert all(piece in one_line(text[start:end]) for piece in pieces)

@@ -109,7 +109,7 @@ def compete(make_memory: Make, scope: Scope, times: int) -> tuple[MemLoRAMemory,
         return judge(prompt)
 
     memory = make_memory(memory_update=judge_slowly)
-    add(memory.ledger, "User live in Porto")
+    add(memory.ledger, "User live in Porto", observed_at=MAY_8)
     return memory, asked
 
 
@@ -157,7 +157,7 @@ def test_job_finished_elsewhere_is_dropped(make_memory: Make) -> None:
         return judge(prompt)
 
     memory = make_memory(memory_update=finish_first)
-    add(memory.ledger, "User live in Porto")
+    add(memory.ledger, "User live in Porto", observed_at=MAY_8)
     result = memory.add("I live in Berlin", user_id="ana")
     assert result.operations == ()
     assert contents(memory) == ["User live in Porto"]

@@ -57,7 +57,6 @@ def test_window_includes_previous_turn(ledger: Ledger, index: Flaky) -> None:
     say(ledger, "Where do you live?", speaker="Bot", role="assistant")
     say(ledger, "elsewhere", thread_id="other")
     say(ledger, "In Porto.", speaker="Ana")
-    say(ledger, "   ")
     SyncedIndex(index, ledger, "bag").catch_up()
     windows = {d["text"] for d in index.store.store.values() if d["metadata"]["kind"] == "window"}
     assert windows == {"Bot: Where do you live?", "elsewhere", "Bot: Where do you live?\nAna: In Porto."}

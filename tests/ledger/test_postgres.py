@@ -133,7 +133,10 @@ def test_version_2_ledger_is_migrated(ledger: Ledger, url: str, server: Any) -> 
     server.execute("ALTER INDEX memlora.lexical_by_word RESET (fastupdate)")
     for table in ("memories", "operations"):
         server.execute(f"ALTER TABLE memlora.{table} DROP COLUMN form, DROP COLUMN said")
+    for table in ("turns", "memories"):
+        server.execute(f"ALTER TABLE memlora.{table} DROP COLUMN utc_offset")
     server.execute("ALTER TABLE memlora.turns DROP COLUMN unread")
+    server.execute("DROP TABLE memlora.withheld")
     server.execute("UPDATE memlora.meta SET value = '2' WHERE key = 'schema'")
     with Ledger(url) as again:
         assert server.execute(how).fetchone() == (new,) == ("fastupdate=off",)

@@ -146,3 +146,26 @@ def test_expire_leaves_no_bytes(make_memory: Make) -> None:
     assert (receipt.turns, receipt.memories, receipt.jobs) == (1, 1, 1)
     assert files_with(b"zebrafish", memory.path) == []
     assert memory.search("cat", user_id="ana")[0].text == "User keep a cat"
+
+
+@pytest.mark.parametrize("backend", ["chroma"])
+def test_expired_deletion_takes_what_it_withholds(make_memory: Make) -> None:
+    memory = make_memory()
+    key = memory.add("I own a zebrafish", user_id="ana", observed_at=YEAR_AGO).operations[0].memory_id
+    memory.add([("assistant", "So you own a zebrafish!"), "I keep a cat"], user_id="ana")
+    memory.delete(str(key), user_id="ana")
+    assert memory.expire(Retention(days=30)).turns == 2
+    assert files_with(b"zebrafish", memory.path) == []
+    assert texts(memory.get_all(user_id="ana", deleted=True)) == ["User keep a cat"]
+
+
+def test_forget_erases_what_is_withheld(make_memory: Make) -> None:
+    memory = make_memory()
+    key = (
+        memory.add(["I own a zebrafish", ("assistant", "So you own a zebrafish!")], user_id="ana")
+        .operations[0]
+        .memory_id
+    )
+    memory.delete(str(key), user_id="ana")
+    assert memory.forget(user_id="ana").turns == 2
+    assert files_with(b"zebrafish", memory.path) == []

@@ -116,9 +116,9 @@ def test_import_drops_spans_into_other_texts(
     source = {"form": "said", "said": Span(0, 6)}
     with Ledger(new_place()) as other:
         for text in ("I cook", "I sing"):
-            add(other, text, told_by=say(other, text, message_id=text[-4:]), **source)
+            add(other, text, told_by=say(other, text, message_id=text[-4:], thread_id="t"), **source)
         other.export(tmp_path / "other.jsonl")
-    say(empty, "I ski a lot", message_id="sing")
+    say(empty, "I ski a lot", message_id="sing", thread_id="t")
     empty.import_(tmp_path / "other.jsonl")
     assert [(m.text, m.said) for m in empty.memories(ANA)] == [("I cook", Span(0, 6)), ("I sing", None)]
 

@@ -19,7 +19,7 @@ from support import BagOfWords, texts
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.bundles import Bundle
 from langchain_memlora.experts.negation import is_denial
-from langchain_memlora.experts.wordforms import LIGHT
+from langchain_memlora.wordforms import LIGHT
 
 Make = Callable[..., MemLoRAMemory]
 STAY = ("assistant", "Nice. How long will you stay in Rome?")

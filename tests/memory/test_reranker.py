@@ -103,6 +103,21 @@ def test_own_stage_is_used(make_memory: Make) -> None:
     assert found(make_memory(reranker=Backwards())) == plain[::-1]
 
 
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_each_candidate_is_reranked_once(make_memory: Make, kept: int) -> None:
+    seen: list[str] = []
+
+    class First(Reranker):
+        def rerank(self, query: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+            seen.extend(one.id for one in candidates)
+            return list(candidates[:kept])
+
+    memory = make_memory(reranker=First())
+    memory.add([f"I own {number} cats" for number in range(40)], user_id="ana", infer=False)
+    assert min(kept, 1) <= len(found(memory, "cats")) <= kept  # a memory and its turn are one hit
+    assert len(seen) == len(set(seen)) > 30
+
+
 @pytest.mark.parametrize("reranker", ["colbert", 3, object()])
 def test_unusable_reranker_is_an_error(make_memory: Make, reranker: Any) -> None:
     with pytest.raises(InvalidInputError, match="reranker="):

@@ -6,6 +6,7 @@ import dataclasses
 import random
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,29 @@ def test_two_changes_of_one_quotation_at_once(make: Make) -> None:
 def test_two_facts_of_one_message_replace_nothing_of_each_other(make: Make) -> None:
     memory = make(about(moved="Graz", doctor="Graz"), "I'm a nurse in Graz.", "I moved to Linz. I became a doctor.")
     assert contents(memory) == ['User: "I moved to Linz."', 'User: "I became a doctor."']
+
+
+def test_request_and_news_in_one_message(make: Make) -> None:
+    memory = make(about(nurse="nurse", moved="nurse"), BOTH)
+    memory.add("I moved to Linz. Forget that I'm a nurse.", user_id="ana", observed_at=MAY_15)
+    assert contents(memory) == [f'User: "{TWINS}"', 'User: "I moved to Linz."']
+    assert "nurse" not in everything(memory).replace("Forget that I'm a nurse.", "")
+
+
+def test_news_about_a_forgotten_part_is_added(make: Make) -> None:
+    memory = make(about(nurse="nurse", moved="nurse"), BOTH)
+    memory.add("Forget that I'm a nurse. I moved to Linz.", user_id="ana", observed_at=MAY_15)
+    texts = [operation.after for operation in memory.history(user_id="ana")]
+    assert contents(memory) == [f'User: "{TWINS}"', 'User: "I moved to Linz."']
+    assert texts.count(f'User: "{NURSE}"') == 1
+
+
+def test_older_news_splits_nothing(make: Make) -> None:
+    memory = make(about(moved="Graz"), BOTH)
+    (before,) = memory.get_all(user_id="ana")
+    memory.add("I moved to Linz.", user_id="ana", observed_at=MAY_8 - timedelta(days=9), thread_id="old")
+    assert contents(memory) == [before.text]
+    assert "I moved to Linz. (no longer so)" in memory.answer("Linz", user_id="ana", k=20).context
 
 
 # -- a part that is forgotten

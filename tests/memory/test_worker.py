@@ -62,7 +62,7 @@ def test_background_add_without_new_work(memory: MemLoRAMemory) -> None:
     for expected in ("pending", "ok"):
         result = memory.add([("user", "I like tea")], user_id="ana", observed_at=MAY_8, background=True)
         assert result.status == expected
-    assert memory.add([("system", "Be brief")], user_id="ana", background=True).skipped == 1
+    assert memory.add([("system", "Be brief")], user_id="ana", background=True).skipped == (("", "role"),)
     assert memory.add("I like tea", user_id="ben", background=True, infer=False).status == "ok"
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.tokens import WordTokens
 
 from benchmarks.reliability.disk_faults import overwrite
 from benchmarks.reliability.double import open_memory
 from benchmarks.reliability.small_store import crash, store
 from langchain_memlora.cli.setting import Setting
+from langchain_memlora.ledger import Ledger
 from langchain_memlora.memory import health
+from langchain_memlora.retrieval import LateInteraction
 
 
 def opener(*, path: Path, **_: Any) -> Any:
@@ -72,6 +75,26 @@ def test_doctor_finds_fault(tmp_path: Path, fault: Callable[[Path], None], row: 
     assert seen(tmp_path / "store") == {}
     fault(tmp_path / "store")
     assert row in seen(tmp_path / "store")
+
+
+def test_doctor_reports_missing_token_vectors(tmp_path: Path) -> None:
+    def with_tokens(*, path: Path, **_: Any) -> Any:
+        ledger = Ledger(path / "ledger.sqlite3")
+        return open_memory(path, ledger=ledger, reranker=LateInteraction(ledger, WordTokens, "words"))
+
+    def row() -> health.Check:
+        (found,) = (row for row in health.index(target) if row.name == "second stage")
+        return found
+
+    target = Setting(path=tmp_path, opener=with_tokens).target
+    with open_memory(tmp_path) as memory:  # has no second stage
+        memory.add(["I live in Porto", "I own a cat"], user_id="ana", infer=False)
+    assert row().state == "warning"
+    assert row().found.startswith("2 texts have no token vectors")
+    assert "--rebuild" in row().fix
+    with with_tokens(path=tmp_path) as memory:
+        memory.rebuild()
+    assert row().state == "ok"
 
 
 def test_doctor_accepts_truncated_wal(tmp_path: Path) -> None:

@@ -64,9 +64,14 @@ def test_long_messages_are_truncated() -> None:
 
 def test_best_hits_fill_budget() -> None:
     hits = [hit(f"{i} " + "x" * 78) for i in range(10)]
-    text = build_context(hits, budget=60)
+    text = build_context(hits, budget=100)
     assert [line[2] for line in text.splitlines()[1:]] == ["0", "1"]
     assert "- 0" in build_context(hits, budget=1)  # the best one always
+
+
+def test_shorter_hits_fill_what_a_long_one_leaves() -> None:
+    text = build_context([hit("Has a dog"), hit("x" * 300), hit("Has a cat")], budget=25)
+    assert text.splitlines()[1:] == ["- Has a dog", "- Has a cat"]
 
 
 @settings(max_examples=30)

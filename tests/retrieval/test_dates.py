@@ -235,3 +235,95 @@ def test_never_raises_and_offsets_match(text: str, observed_at: datetime) -> Non
 )
 def test_past_verbs_and_appointments_choose_weekday(text: str, day: str) -> None:
     assert [meaning for _, meaning in resolved(text)] == [day]
+
+
+THURSDAY, SEPTEMBER = datetime(2024, 5, 9, 9, tzinfo=UTC), datetime(2024, 9, 10, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("past", "future", "day", "coming"),
+    [
+        ("My brother became a dad on Sunday", "My brother is due to be a dad on Sunday", "5 May", "12 May"),
+        ("She started at Brill on Monday", "She starts at Brill on Monday", "6 May", "13 May"),
+        ("He quit on Saturday", "He is getting married on Saturday", "4 May", "11 May"),
+        ("On Monday I began a course", "On Monday I start a course", "6 May", "13 May"),
+        ("I paid it on the 3rd", "The rent is due on the 3rd", "3 May", "3 June"),
+        ("I left on the 30th", "I'm leaving on the 30th", "30 April", "30 May"),
+    ],
+)
+def test_tense_decides_the_day(past: str, future: str, day: str, coming: str) -> None:
+    assert resolved(past, THURSDAY)[-1][1] == f"{day} 2024"
+    assert resolved(future, THURSDAY)[-1][1] == f"{coming} 2024"
+
+
+@pytest.mark.parametrize(
+    ("text", "year"),
+    [
+        ("The report is due on 12 December", 2024),
+        ("The exam is on 12 December", 2024),
+        ("We broke up on 12 December", 2023),
+        ("We spent Christmas in Rome", 2023),
+        ("We're spending Christmas in Rome", 2024),
+    ],
+)
+def test_tense_decides_the_year(text: str, year: int) -> None:
+    assert resolved(text, THURSDAY)[0][1].endswith(str(year))
+
+
+@pytest.mark.parametrize(
+    ("text", "month"),
+    [
+        ("We're moving to Leeds in October", "October 2024"),
+        ("We moved to Leeds in October", "October 2023"),
+        ("Trip to Rome in October", "October 2024"),
+        ("I lived there until October", "October 2023"),
+        ("I was in Rome in September", "September 2024"),
+        ("we moved last march", "March 2024"),
+        ("see you next may", "May 2025"),
+        ("we met in march", "March 2024"),
+    ],
+)
+def test_month_by_tense_in_any_case(text: str, month: str) -> None:
+    assert [meaning for _, meaning in resolved(text, SEPTEMBER)] == [month]
+
+
+@pytest.mark.parametrize(
+    ("text", "described"),
+    [
+        ("in a fortnight", "week of 20 May 2024"),
+        ("a fortnight ago", "week of 22 April 2024"),
+        ("two fortnights from now", "week of 3 June 2024"),
+        ("by the 15th of next month", "15 June 2024"),
+        ("on the 31st of this month", "31 May 2024"),
+        ("we fly on Friday 13th", "13 September 2024"),
+        ("we flew on Friday the 13th", "13 October 2023"),
+        ("until the 10th", "10 May 2024"),
+        ("on march 5", "5 March 2024"),
+        ("5 may", "5 May 2024"),
+        ("12.07.2024", "12 July 2024"),
+        ("25/12/2023", "25 December 2023"),
+        ("12/25/2023", "25 December 2023"),
+        ("31-7-2024", "31 July 2024"),
+        ("5/5/2024", "5 May 2024"),
+        ("2024/07/12", "12 July 2024"),
+    ],
+)
+def test_fortnights_ordinals_and_numbers(text: str, described: str) -> None:
+    assert [meaning for _, meaning in resolved(text, THURSDAY)] == [described]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3/5/2024", "03-05-2024", "31/31/2024", "1.2.3.2024", "on the 3rd floor", "the 3rd time", "on the 1st of every month",
+        "usually on the 3rd", "they may 5 come", "of 20, 5 may come", "to march 20 miles", "this may be it",
+        "version 2023.05.1",
+    ],
+)  # fmt: skip
+def test_ambiguous_numbers_resolve_to_nothing(text: str) -> None:
+    assert resolved(text, THURSDAY) == []
+
+
+def test_tenses_keep_no_words() -> None:
+    resolved("My alarm code is secret since we moved on Friday")
+    assert dates.tenses.cache_info().currsize == 0

@@ -18,7 +18,8 @@ from langchain_memlora.indexes import VectorStoreIndex
 from langchain_memlora.indexes.sync import SyncedIndex
 from langchain_memlora.ledger import STOP_WORDS, Ledger, said
 from langchain_memlora.retrieval import Candidate, LateInteraction, Retriever
-from langchain_memlora.retrieval.late_interaction import STOP_WEIGHT
+from langchain_memlora.retrieval.late_interaction import QUESTION, REPLY, STOP_WEIGHT
+from langchain_memlora.retrieval.questions import question_share
 from langchain_memlora.retrieval.token_vectors import pack, unpack
 
 NAME = "words/int4"
@@ -42,8 +43,8 @@ def retriever(ledger: Ledger, late: LateInteraction) -> Retriever:
     return Retriever(ledger, lambda: synced, reranker=late)
 
 
-def candidate(text: str, before: str = "") -> Candidate:
-    return Candidate(text, text, 0.5, before)
+def candidate(text: str, *before: str, memories: tuple[str, ...] = (), is_reply: bool = False) -> Candidate:
+    return Candidate(text, text, 0.5, before, memories, is_reply)
 
 
 @settings(max_examples=30)
@@ -60,32 +61,77 @@ def test_zero_vector_can_be_packed() -> None:
 
 
 @settings(max_examples=30)
-@given(question=TEXTS, texts=st.lists(st.tuples(TEXTS, st.none() | TEXTS), min_size=1, max_size=4))
-def test_likeness_is_weighted_mean_of_best_tokens(
-    ledger: Ledger, question: str, texts: list[tuple[str, str | None]]
+@given(
+    question=TEXTS,
+    text=TEXTS,
+    before=st.lists(TEXTS, max_size=2),
+    memories=st.lists(TEXTS, max_size=2),
+    is_reply=st.booleans(),
+)
+def test_likeness_is_mean_over_turns_before(
+    ledger: Ledger, question: str, text: str, before: list[str], memories: list[str], is_reply: bool
 ) -> None:
     encoder = WordTokens()
     late = LateInteraction(ledger, lambda: encoder, "words")
+    words = question.lower().split()
+    weights = [STOP_WEIGHT if word in STOP_WORDS or word == "?" else 1.0 for word in words]
 
-    def best(text: str) -> list[float]:
-        states = [encoder.states_of([ids])[0][1:-1] for ids in encoder.token_ids([question, text])]
-        asked, told = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in states)
-        return [max(float(word @ other) for other in told) for word in asked]
+    def likeness_to(passage: str) -> float:
+        asked, told = ([_direction(encoder, word) for word in part] for part in (words, passage.lower().split()))
+        best = [max(float(word @ other) for other in told) for word in asked]
+        return sum(w * b for w, b in zip(weights, best, strict=True)) / sum(weights)
 
-    weights = [STOP_WEIGHT if word in STOP_WORDS or word == "?" else 1.0 for word in question.lower().split()]
-
-    def expected(text: str, before: str | None) -> float:
-        alone, with_before = best(text), best(f"{before or text} {text}")
-        return sum(w * (a + b) / 2 for w, a, b in zip(weights, alone, with_before, strict=True)) / sum(weights)
-
-    found = late.likeness(question, [candidate(text, before or "") for text, before in texts])
-    assert found == pytest.approx([expected(*pair) for pair in texts], abs=0.03)
+    passages = [" ".join([text, *memories, *before[:count]]) for count in range(len(before) + 1)]
+    expected = sum(map(likeness_to, passages)) / len(passages) - QUESTION * question_share(text) - REPLY * is_reply
+    one = candidate(text, *before, memories=tuple(memories), is_reply=is_reply)
+    assert late.likeness(question, [one]) == pytest.approx([expected], abs=0.03)
 
 
-def test_turn_before_lends_its_words(late: LateInteraction) -> None:
-    ranked = late.rerank("Where is Luna?", [candidate("in Porto"), candidate("in Oslo", before="Where is Luna?")])
+def _direction(encoder: WordTokens, word: str) -> np.ndarray:
+    state = encoder.states_of(encoder.token_ids([word]))[0][1]
+    unit: np.ndarray = state / np.linalg.norm(state)
+    return unit
+
+
+@pytest.mark.parametrize("turns_before", [1, 2])
+def test_turns_before_lend_their_words(late: LateInteraction, turns_before: int) -> None:
+    before = ["tea"] * (turns_before - 1) + ["Where is Luna?"]
+    ranked = late.rerank("Where is Luna?", [candidate("in Porto"), candidate("in Oslo", *before)])
     assert [one.text for one in ranked] == ["in Oslo", "in Porto"]
     assert ranked[0].score > ranked[1].score
+
+
+def test_memories_lend_their_words_to_their_turn(late: LateInteraction) -> None:
+    ranked = late.rerank(
+        "Where is Luna?", [candidate("in Porto"), candidate("she moved", memories=("Luna is in Oslo",))]
+    )
+    assert ranked[0].text == "she moved"
+
+
+def test_statement_of_person_outranks_question_and_reply(late: LateInteraction) -> None:
+    given = [candidate("Luna moved?"), candidate("Luna moved"), candidate("Luna moved.", is_reply=True)]
+    assert [one.text for one in late.rerank("Luna", given)] == ["Luna moved", "Luna moved?", "Luna moved."]
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("", 0),
+        ("I moved.", 0),
+        ("Where to?", 1),
+        ("どこ？", 1),
+        ("Hi! And you?", 9 / 12),
+        ("?", 0),
+        ("Is it?! Yes.", 0.5),
+    ],
+)
+def test_question_share(text: str, share: float) -> None:
+    assert question_share(text) == pytest.approx(share, abs=0.1)
+
+
+@given(st.text())
+def test_question_share_is_a_share(text: str) -> None:
+    assert 0 <= question_share(text) <= 1
 
 
 @settings(max_examples=30)

@@ -51,8 +51,8 @@ def change(
     **fields: object,
 ) -> Operation:
     """Apply one change."""
-    observed_at = told_by.observed_at if told_by else None
-    what = NewOperation(event, key, text, turn_id=told_by.id if told_by else None, observed_at=observed_at, **fields)  # type: ignore[arg-type]
+    fields.setdefault("observed_at", told_by.observed_at if told_by else None)
+    what = NewOperation(event, key, text, turn_id=told_by.id if told_by else None, **fields)  # type: ignore[arg-type]
     return ledger.commit(scope, [what])[0]
 
 

@@ -12,7 +12,8 @@ def main(port: str, model: str, *adapters: str) -> None:
     parameters.hostnames, parameters.port = ["127.0.0.1"], int(port)
     parameters.n_ctx, parameters.n_parallel = 4096, 1  # batches of several round differently
     for threads in (parameters.cpuparams, parameters.cpuparams_batch):
-        threads.n_threads = 1  # several wait for each other in a loop, which is a hundred times slower beside other processes
+        # Several wait for each other in a loop, which is a hundred times slower beside other processes.
+        threads.n_threads = 1
     parameters.lora_init_without_apply = True
     parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(file, 0.0) for file in adapters]
     server = xllamacpp.Server(parameters)

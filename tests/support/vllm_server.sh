@@ -34,7 +34,7 @@ modules=()
 for folder in "$place"/experts/*; do modules+=("$(basename "$folder")=$folder"); done
 # One sequence at a time: in batches bfloat16 rounds differently, and near ties fall otherwise.
 VLLM_CPU_KVCACHE_SPACE=2 "$place/bin/vllm" serve "$base" --port $port --max-model-len 4096 --dtype bfloat16 --enforce-eager --max-num-seqs 1 \
-  --enable-lora --max-lora-rank 8 --max-loras 3 --lora-modules "${modules[@]}" > "$place/log.txt" 2>&1 &
+  --logprobs-mode processed_logprobs --enable-lora --max-lora-rank 8 --max-loras 3 --lora-modules "${modules[@]}" > "$place/log.txt" 2>&1 &
 server=$!
 trap 'kill $server' EXIT
 until curl --silent --fail "http://127.0.0.1:$port/health"; do

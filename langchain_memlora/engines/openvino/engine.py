@@ -14,6 +14,7 @@ import openvino
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
 from langchain_memlora.engines.chat import ChatRequest, ChunkCallback, StopFilter
+from langchain_memlora.engines.counting import TokenCounter
 from langchain_memlora.engines.openvino.adapters import Factors, load_adapters
 from langchain_memlora.engines.openvino.decoder import Decoder
 from langchain_memlora.engines.openvino.export import Weights, exported, keep_compiled, shape_of
@@ -98,11 +99,19 @@ class OpenVINOEngine(Engine):
             raise InvalidInputError(msg)
         self.bundle = bundle
         self._base = base or bundle.card.base.name
+        self._counter = TokenCounter(self._base)
         self._weights = weights
         self._threads = threads
         self._batch = batch
         self._prompt_lookup = prompt_lookup
         self._loaded: _Loaded | None = None
+
+    @property
+    def limit(self) -> int | None:
+        return self._counter.limit
+
+    def count(self, text: str) -> int:
+        return self._counter.count(text)
 
     def load(self) -> None:
         """Export the base model unless that is done already, compile it and read every adapter.

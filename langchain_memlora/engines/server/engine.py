@@ -13,6 +13,7 @@ from pathlib import Path
 
 from langchain_memlora.bundles.bundle import Bundle
 from langchain_memlora.engines.base import Completion, Engine, Request
+from langchain_memlora.engines.counting import TokenCounter
 from langchain_memlora.engines.prompting import PreparedRequest, Prompting
 from langchain_memlora.engines.server.wire import Fields, Wire, invalid_response
 from langchain_memlora.engines.tokens import ChatTokens
@@ -24,7 +25,7 @@ MOST_SHOWN = 20
 BIAS = 100
 """Added to the logits of all choices alike: the experts are trained to compare these tokens, not to make them probable."""
 UNFILTERED: Fields = {"temperature": 1, "top_k": 0, "top_p": 1, "min_p": 0, "post_sampling_probs": True}
-"""Asks llama.cpp for the probabilities behind the bias; vLLM returns them if started with `--logprobs-mode processed_logprobs`."""
+"""Asks llama.cpp for the probabilities behind the bias; vLLM needs `--logprobs-mode processed_logprobs` at its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +90,19 @@ class ServerEngine(Engine):
             raise InvalidInputError(msg)
         self.bundle = bundle
         self._base = base or bundle.card.base.name
+        self._counter = TokenCounter(self._base)
         self._wire = Wire(url, api_key=api_key, timeout=timeout, tries=tries, connections=at_once)
         self._callers = ThreadPoolExecutor(at_once, thread_name_prefix="memlora-caller")
         self._senders = ThreadPoolExecutor(at_once, thread_name_prefix="memlora-sender")
         self._loading = threading.Lock()
         self._connected: _Connected | None = None
+
+    @property
+    def limit(self) -> int | None:
+        return self._counter.limit
+
+    def count(self, text: str) -> int:
+        return self._counter.count(text)
 
     def load(self) -> None:
         """Read the tokenizer and ask the server for its adapters.

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from langchain_memlora.engines.base import Completion
 from langchain_memlora.errors import ExpertOutputError
 from langchain_memlora.experts.dialects.base import Ask, Dialect, ParsedExtraction, without_echoes, written_fact
-from langchain_memlora.experts.windows import Window, speaker_of
+from langchain_memlora.experts.windows import Window, shown_speaker, speaker_of
 from langchain_memlora.types import FORGET_PREFIX, Decision, Event, Fact, Memory, Turn
 
 NO_FACTS = "none"
@@ -35,7 +35,7 @@ class Lines(Dialect):
     name = "lines"
 
     def ask_extraction(self, window: Window) -> list[Ask]:
-        dialogue = "\n".join(f"{line.number or '-'} {speaker_of(line.turn)}: {line.text}" for line in window.lines)
+        dialogue = "\n".join(f"{line.number or '-'} {shown_speaker(line.turn)}: {line.text}" for line in window.lines)
         return [Ask({"dialogue": dialogue})]
 
     def read_extraction(self, completions: Sequence[Completion], window: Window) -> ParsedExtraction:

@@ -7,6 +7,7 @@ Updates are decided as in the `lines` dialect.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -17,14 +18,18 @@ from langchain_memlora.experts.dialects.base import Ask, ParsedExtraction, witho
 from langchain_memlora.experts.dialects.lines import Lines
 from langchain_memlora.experts.sentence_prompt import LABELS, clip_context, sentence_prompt
 from langchain_memlora.experts.sentences import Sentence, cut_sentences
-from langchain_memlora.experts.windows import Line, Window, one_line, speaker_of
+from langchain_memlora.experts.windows import Line, Window, one_line, shown_speaker, speaker_of
 from langchain_memlora.text import strip_invisible
+from langchain_memlora.tokens import tokens_at_most
 from langchain_memlora.types import Fact, Span
 
 PART = 1500
 """Characters of a long message that are shown with each of its sentences. Longer sentences, such as blocks of code, are never
 asked about."""
+PART_TOKENS = 600
+"""Tokens of such a part; in English it has fewer."""
 
+_HAS_WORD = re.compile(r"\w")
 TOPIC = 160
 """Characters quoted of what a speaker wrote before a question."""
 
@@ -48,8 +53,8 @@ class Spans(Lines):
         return [
             Ask(
                 sentence_prompt(
-                    [(speaker_of(line.turn), line.text) for line in part.before],
-                    speaker_of(part.line.turn),
+                    [(shown_speaker(line.turn), line.text) for line in part.before],
+                    shown_speaker(part.line.turn),
                     strip_invisible(part.text),
                     strip_invisible(sentence.text),
                 ),
@@ -80,13 +85,17 @@ def _parts(window: Window) -> Iterator[Part]:
         if line.number is None:
             continue
         sentences: list[Sentence] = []
+        size = end = 0
         for sentence in cut_sentences(line.text):
-            if sentence.end - sentence.start > PART or not strip_invisible(sentence.text).strip():
+            tokens = tokens_at_most(sentence.text)
+            if sentence.end - sentence.start > PART or tokens > PART_TOKENS or not _HAS_WORD.search(sentence.text):
                 continue
-            if sentences and sentence.end - sentences[0].start > PART:
+            size += tokens_at_most(line.text[end : sentence.start]) + tokens
+            if sentences and (sentence.end - sentences[0].start > PART or size > PART_TOKENS):
                 yield _part(window, position, sentences)
-                sentences = []
+                sentences, size = [], tokens
             sentences.append(sentence)
+            end = sentence.end
         if sentences:
             yield _part(window, position, sentences)
 

@@ -60,7 +60,7 @@ def remembered_windows(memory: MemLoRAMemory, conversation: Conversation) -> lis
             by_turn.setdefault(operation.turn_id, []).append(operation)
     read = []
     for job in memory.ledger.jobs("done", "failed", "pending"):
-        turns = memory.ledger.turns(job.turns)
+        turns = memory.ledger.turns(job.turns, withheld=True)
         stated = [operation for key in job.turns for operation in by_turn.get(key, ())]
         predicted = tuple(operation.fact.removeprefix(FORGET_PREFIX) for operation in stated)
         gold = annotated(conversation, [turns[key] for key in job.turns])

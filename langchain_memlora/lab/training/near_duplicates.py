@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from langchain_core.embeddings import Embeddings
 
-from langchain_memlora.experts.wordforms import words_of
 from langchain_memlora.lab.training.choices import sentence_labels
 from langchain_memlora.lab.training.held_out import HELD_OUT_FILES
 from langchain_memlora.lab.training.json_lines import shipped
 from langchain_memlora.lab.training.messages import LabelledMessage, load_messages
 from langchain_memlora.models import default_embeddings
+from langchain_memlora.wordforms import words_of
 
 OVERLAP = 0.4
 """Share of common words from which two messages are embedded: all of them would take an hour on one core."""

@@ -16,10 +16,10 @@ import numpy as np
 
 from langchain_memlora.experts.grounding import NEGATION, ungrounded
 from langchain_memlora.experts.negation import adds_negation, loses_negation
-from langchain_memlora.experts.wordforms import LIGHT, values_of, words_of
 from langchain_memlora.lab.evaluation.metrics.facts import THRESHOLD
 from langchain_memlora.lab.evaluation.metrics.similarity import unit_vectors
 from langchain_memlora.types import Form
+from langchain_memlora.wordforms import LIGHT, values_of, words_of
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings

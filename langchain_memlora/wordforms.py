@@ -122,7 +122,7 @@ def words_of(text: str) -> Iterator[tuple[str, bool]]:
 
     Example:
         ```python
-        from langchain_memlora.experts.wordforms import words_of
+        from langchain_memlora.wordforms import words_of
 
         assert list(words_of("Ana's plate: KX-20!")) == [("Ana", False), ("plate", False), ("KX-20", False)]
         assert dict(words_of("my sister Ana"))["Ana"]
@@ -167,7 +167,7 @@ def stem(word: str) -> str:
 
     Example:
         ```python
-        from langchain_memlora.experts.wordforms import stem
+        from langchain_memlora.wordforms import stem
 
         assert stem("moves") == stem("moving") == stem("moved")
         assert stem("bought") == stem("buys")
@@ -200,7 +200,7 @@ def is_related(word: str, other: str) -> bool:
 
     Example:
         ```python
-        from langchain_memlora.experts.wordforms import is_related
+        from langchain_memlora.wordforms import is_related
 
         assert is_related("allergic", "allergy")
         assert is_related("weekend", "wekend")
