@@ -59,6 +59,7 @@ def test_unknown_language_is_searchable_but_not_read(open_memory: Open) -> None:
     assert memory.search("Leipzig", user_id="dia")[0].text == message
 
 
+@pytest.mark.slow
 def test_bundle_that_writes_sentences_still_works(tmp_path: Path) -> None:
     bundle = load_bundle("smollm2-135m-locomo")
     assert bundle.card.dialect == "lines"

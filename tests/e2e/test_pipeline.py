@@ -57,6 +57,7 @@ def test_changed_fact_supersedes_old(open_memory: Open) -> None:
     assert "Madrid" in (update.after or "")
 
 
+@pytest.mark.slow
 def test_new_fact_outranks_old_turn(open_memory: Open) -> None:
     memory = open_memory()
     tell(memory)
@@ -117,6 +118,7 @@ def test_memory_survives_a_restart(open_memory: Open) -> None:
     assert "Madrid" in where_i_live(open_memory())
 
 
+@pytest.mark.slow
 async def test_async_matches_sync(open_memory: Open) -> None:
     sync, twin = open_memory(folder="sync"), open_memory(folder="async")
     tell(sync)
@@ -125,6 +127,7 @@ async def test_async_matches_sync(open_memory: Open) -> None:
     assert texts(twin) == texts(sync)
 
 
+@pytest.mark.slow
 def test_disabled_extraction_chooses_wrongly(open_memory: Open) -> None:
     memory = open_memory(Role.EXTRACTION)
     for day, turns in HISTORY:
@@ -134,6 +137,7 @@ def test_disabled_extraction_chooses_wrongly(open_memory: Open) -> None:
     assert not (kept and "thanks" not in current.lower())
 
 
+@pytest.mark.slow
 def test_disabled_update_keeps_old_fact(open_memory: Open) -> None:
     memory = open_memory(Role.MEMORY_UPDATE)
     tell(memory)
@@ -145,6 +149,7 @@ def test_disabled_update_keeps_old_fact(open_memory: Open) -> None:
     assert not moved
 
 
+@pytest.mark.slow
 def test_disabled_generation_fails_answers(open_memory: Open) -> None:
     memory = open_memory(Role.GENERATION)
     tell(memory)

@@ -336,6 +336,7 @@ def test_long_chat_raises_context_overflow(real: TransformersEngine) -> None:
 
 
 @pytest.mark.model
+@pytest.mark.slow
 def test_threads_keep_adapters_apart(real: TransformersEngine) -> None:
     roles = (None, "extraction", "generation")
     models = {role: ChatMemLoRA(engine=real, role=role, max_tokens=8) for role in roles}

@@ -123,6 +123,7 @@ def test_all_roles_on_any_base(family: str, data: list[str], tmp_path: Path) -> 
         assert isinstance(memory.answer("Where do I live?", user_id="ana").text, str)
 
 
+@pytest.mark.slow
 def test_stopped_run_skips_what_is_done(data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base, target = write_base(tmp_path / "base"), tmp_path / "mine"
     real = transformers.Trainer.training_step
