@@ -88,6 +88,9 @@ class EngineConformance:
         ```
     """
 
+    task_metric = TASK_METRIC
+    """Share of transformers' score that an engine must reach; lower for a base in fewer bits."""
+
     def test_usage_is_reported(self, engine: Engine) -> None:
         """Tokens, time and adapter are reported, prompt tokens are those of transformers, probabilities sum to 1."""
         for case, completion, expected in zip(_cases(), _answers(engine), _expected(), strict=True):
@@ -125,10 +128,10 @@ class EngineConformance:
             assert apart <= CLOSE, f"probabilities are {apart:.3f} apart"
 
     def test_the_task_is_done_as_well_as_by_transformers(self, engine: Engine) -> None:
-        """At least 98 % of its score: share of right choices, token F1 of answers."""
+        """At least `task_metric` of its score: share of right choices, token F1 of answers."""
         found, expected = _scores(_answers(engine)), _scores(_expected())
         for role, score in expected.items():
-            assert found[role] >= TASK_METRIC * score, f"{role}: {found[role]:.3f}, transformers {score:.3f}"
+            assert found[role] >= self.task_metric * score, f"{role}: {found[role]:.3f}, transformers {score:.3f}"
 
     def test_adapters_are_never_mixed(self, engine: Engine) -> None:
         """Requests of all roles and of none, interleaved and from several threads, get the results they get by role."""

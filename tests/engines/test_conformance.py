@@ -35,6 +35,8 @@ class TestOpenVINO(EngineConformance):
 class TestServer(EngineConformance):
     """Against llama.cpp with the output of `memlora export-adapters`, or the server at MEMLORA_SERVER."""
 
+    task_metric = 0.9  # llama.cpp's base has four bits, and of 16 answers or 94 sentences two or three fall otherwise
+
     @pytest.fixture(scope="class")
     def engine(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         from langchain_memlora.engines.server import ServerEngine
