@@ -46,9 +46,8 @@ def passage_for(text: str, query: str, limit: int = SEARCHED) -> str:
     asked = _terms(query[:_ASKED])
     shared = [asked & _terms(part) for part in parts]
     holding = Counter(term for terms in shared for term in terms)
-    return max(zip(parts, shared, strict=True), key=lambda pair: sum(_weight(holding[t], len(parts)) for t in pair[1]))[
-        0
-    ]
+    weights = [sum(_weight(holding[term], len(parts)) for term in terms) for terms in shared]
+    return parts[weights.index(max(weights))]
 
 
 def shown_for(text: str, query: str, limit: int = SHOWN, count: Count = tokens_at_most) -> str:

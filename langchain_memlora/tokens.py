@@ -48,9 +48,7 @@ def clip(text: str, limit: int, count: Count = tokens_at_most, *, keep_end: bool
     """
     if len(text) <= limit and text.isascii():  # no token is shorter than a byte
         return text
-    most = (
-        text[-8 * limit :] if keep_end else text[: 8 * limit]
-    )  # a token of text that is read seldom has more characters
+    most = text[-8 * limit :] if keep_end else text[: 8 * limit]  # a token seldom has more characters
     if len(most) == len(text) and count(text) <= limit:
         return text
     low, high, dots = 0, len(most), count(_ELLIPSIS)

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from langchain_memlora.engines.chat import ChatRequest, ChunkCallback
 from langchain_memlora.errors import EngineError, ForkedError, MemLoRAError
@@ -77,8 +77,20 @@ class _Chat(NamedTuple):
     future: Future[Completion]
 
 
+class Counter(Protocol):
+    """Counts tokens as a model reads them."""
+
+    @property
+    def limit(self) -> int | None: ...
+
+    def count(self, text: str) -> int: ...
+
+
 class Engine(ABC):
     """Completes prompts for a role. Subclasses implement `compute`.
+
+    Attributes:
+        counter: Counts the tokens of its model; without one, they are estimated.
 
     Example:
         ```python
@@ -93,6 +105,7 @@ class Engine(ABC):
         ```
     """
 
+    counter: Counter | None = None
     _lock = threading.Lock()
     _worker: threading.Thread | None = None
     _worker_pid = 0
@@ -124,14 +137,14 @@ class Engine(ABC):
     @property
     def limit(self) -> int | None:
         """The number of tokens that a prompt and its completion may have together; `None` if it is not known."""
-        return None
+        return self.counter.limit if self.counter else None
 
     def count(self, text: str) -> int:
-        """Return the number of tokens of a text, as this engine's model reads it; by default about as many as it may be.
+        """Return the number of tokens of a text, as this engine's model reads it; without a counter, an estimate.
 
         May be called by any thread, before the model is loaded.
         """
-        return tokens_at_most(text)
+        return self.counter.count(text) if self.counter else tokens_at_most(text)
 
     def run(self, requests: Sequence[Request]) -> list[Completion]:
         """Complete requests and wait for them.

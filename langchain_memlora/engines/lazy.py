@@ -20,15 +20,8 @@ class LazyEngine(Engine):
 
     def __init__(self, make: Callable[[], Engine], base: str) -> None:
         self._make = make
-        self._counter = TokenCounter(base)
+        self.counter = TokenCounter(base)
         self._real: Engine | None = None
-
-    @property
-    def limit(self) -> int | None:
-        return self._counter.limit
-
-    def count(self, text: str) -> int:
-        return self._counter.count(text)
 
     def load(self) -> None:
         self._real = self._make()

@@ -103,17 +103,10 @@ class TransformersEngine(Engine):
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype, self.device)
         self._base = base or bundle.card.base.name
-        self._counter = TokenCounter(self._base)
+        self.counter = TokenCounter(self._base)
         self._batch = batch
         self._prompt_lookup = prompt_lookup
         self._loaded: _Loaded | None = None
-
-    @property
-    def limit(self) -> int | None:
-        return self._counter.limit
-
-    def count(self, text: str) -> int:
-        return self._counter.count(text)
 
     def load(self) -> None:
         """Load the base model and every adapter of the bundle, and check that they belong together.

@@ -130,7 +130,7 @@ def one_line(text: str) -> str:
 
 def shown_part(text: str, pieces: Sequence[str]) -> tuple[int, int]:
     """Return the offsets in a message of what pieces of it, which follow each other, hold; of all of it, if in doubt."""
-    line, words = _words(text)
+    line, words = words_of(text)
     start, end = line.find(pieces[0]), 0
     for piece in pieces:
         at = line.find(piece, max(start, end))
@@ -144,7 +144,7 @@ def shown_part(text: str, pieces: Sequence[str]) -> tuple[int, int]:
 
 
 @lru_cache(4)
-def _words(text: str) -> tuple[str, list[tuple[int, int]]]:
+def words_of(text: str) -> tuple[str, list[tuple[int, int]]]:
     """Return a message on one line, and the offsets of that line's words in the message."""
     words = [found.span() for found in re.finditer(r"\S+", text) if strip_invisible(found[0]).strip()]
     return one_line(text), words

@@ -32,7 +32,7 @@ def find_later_requests(
 def _asked(
     services: Services, scope: Scope, facts: Sequence[PendingFact]
 ) -> Iterator[tuple[int, Closed, UpdateQuestion]]:
-    """Yield the questions whether the nearest later requests name a fact."""
+    """Yield the questions that tell if the nearest later requests name a fact."""
     stated = [position for position, pending in enumerate(facts) if not pending.fact.retracts]
     if not stated:
         return

@@ -1,4 +1,4 @@
-"""How far an agent's thread has been written, and which of its messages may be.
+"""The progress of writing an agent's thread: the messages that were written, and those that may be.
 
 Other middleware redacts or refuses messages in hooks around the model call. So a message is final once a model call of its
 own run received it, and a reply once the run ended. What a run leaves that ends before is `refused`: it is never written.

@@ -77,7 +77,9 @@ def apply(connection: Connection, scope: Scope, batch: Sequence[NewOperation]) -
     """
     done = changes.apply(connection, scope, batch)
     quoting = [op.memory_id for op in done if op.memory_id and op.event in {Event.ADD, Event.UPDATE}]
-    done += _withhold(connection, scope, _causes(connection, done), quoting)
+    causes = _causes(connection, done)
+    done += _withdraw_questions(connection, quoting, ())
+    done += _withhold(connection, scope, causes)
     return _with_receipts(connection, done)
 
 
@@ -166,24 +168,20 @@ def _causes(connection: Connection, done: Sequence[Operation]) -> list[_Cause]:
     return causes
 
 
-def _withhold(
-    connection: Connection, scope: Scope, causes: Sequence[_Cause], quoting: Sequence[str] = ()
-) -> list[Operation]:
-    """Withhold what is behind deletions and what repeats them; return the operations on memories that this makes.
-
-    Args:
-        quoting: Memories that may quote turns which are withheld already.
-    """
+def _withhold(connection: Connection, scope: Scope, causes: Sequence[_Cause]) -> list[Operation]:
+    """Withhold what is behind deletions and what repeats them; return the operations on memories that this makes."""
+    if not causes:
+        return []
     reached = readable_by(scope)
     for cause in causes:
         if not cause.in_vain:
             _note_sources(connection, cause.id, cause.request)
-    news = _note_repeating_turns(connection, causes, _shown_turns(connection, reached) if causes else [])
+    news = _note_repeating_turns(connection, causes, _shown_turns(connection, reached))
     rows = select(withheld.c.item_id).where(withheld.c.kind == TURN, withheld.c.cause.in_([one.id for one in causes]))
     hidden = list(connection.execute(rows).scalars())
     rewrite_entries(connection, hidden)
-    done = list(_withdraw_questions(connection, quoting, hidden))
-    for memory in changes.get(connection, reached) if causes else []:
+    done = list(_withdraw_questions(connection, (), hidden))
+    for memory in changes.get(connection, reached):
         for cause in causes:
             if cause.is_in(memory.text, by_value=cause.in_vain) and not news[cause.id].intersection(memory.turn_ids):
                 done += changes.apply(connection, memory.scope, [NewOperation(Event.DELETE, memory.id, by=REPEATS)])

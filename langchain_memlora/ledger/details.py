@@ -205,6 +205,18 @@ class _Statement:
         return len(self.words) > 1 and bool(begin & _ACKNOWLEDGED or any(_alike(forms, begin) for forms, _ in shared))
 
 
+@lru_cache(maxsize=4096)
+def detail_of(text: str, subjects: tuple[str, ...]) -> Detail:
+    """Return the detail of a text, which is compared with many others."""
+    return Detail(text, subjects)
+
+
+def drop_cached() -> None:
+    """Drop the texts that are cached in RAM, because some of them are erased."""
+    for cached in (detail_of, _read, _forms):
+        cached.cache_clear()
+
+
 def _sentences(text: str) -> list[str]:
     return [part for part in _SENTENCE_END.split(text) if part and not part.isspace()]
 
@@ -273,11 +285,11 @@ def _values(sentence: str, subjects: frozenset[str]) -> Iterator[str]:
             yield _squeezed(chunk)
     for found, named in ((_CALLED.search(sentence), True), (_IS.match(sentence), False)):
         if found:
-            yield from _told(found["value"], subjects, private=named or bool(_HELD.search(found["about"])))
+            yield from _stated(found["value"], subjects, private=named or bool(_HELD.search(found["about"])))
             return
 
 
-def _told(value: str, subjects: frozenset[str], *, private: bool) -> Iterator[str]:
+def _stated(value: str, subjects: frozenset[str], *, private: bool) -> Iterator[str]:
     """Yield the values that a sentence states after "is" or "called": names, and anything where the noun makes it private."""
     value = _VALUE_END.split(value)[0].strip(_EDGES)
     words = [part.strip(_EDGES) for part in value.split()]

@@ -1,4 +1,4 @@
-"""What deletions do to messages and facts that come after them. Only called inside a write transaction.
+"""The effect of deletions on messages and facts that come after them. Only called inside a write transaction.
 
 The user's own words are news, and are kept. An assistant's message that repeats a deleted detail is withheld as it is stored,
 unless the user has said it again since; so is a later request to forget it. Facts that were read from a turn before it was

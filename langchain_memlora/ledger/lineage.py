@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from langchain_memlora.ledger.details import Detail
+from langchain_memlora.ledger.details import Detail, detail_of
 from langchain_memlora.ledger.rows import MEMORY, chunks, readable_by
 from langchain_memlora.ledger.schema import evidence, memories, operations, scopes, turns, withheld
 from langchain_memlora.types import Event, MemoryState, Scope
@@ -36,7 +35,7 @@ def details_of(connection: Connection, memory_ids: Sequence[str]) -> dict[str, t
         rows = connection.execute(query.order_by(operations.c.memory_id, operations.c.seq))
         for memory_id, history in groupby(rows, attrgetter("memory_id")):
             names = tuple(sorted(speakers.get(memory_id, ())))
-            found[memory_id] = tuple(_detail(text, names) for text in dict.fromkeys(_texts(history)))
+            found[memory_id] = tuple(detail_of(text, names) for text in dict.fromkeys(_texts(history)))
     return found
 
 
@@ -56,11 +55,6 @@ def without_earlier(text: str, asked: str) -> str:
     """Return a text without the first of two messages that it quotes before its own words: that one states something else."""
     quotations = list(_QUOTED.finditer(asked))
     return text[quotations[-1].start() :] if len(quotations) > 1 and text.startswith(asked) else text
-
-
-@lru_cache(maxsize=4096)
-def _detail(text: str, names: tuple[str, ...]) -> Detail:
-    return Detail(text, names)
 
 
 def standing_details(connection: Connection, scope: Scope) -> dict[str, tuple[Detail, ...]]:

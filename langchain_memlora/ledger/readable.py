@@ -17,7 +17,7 @@ from langchain_memlora.types import MemoryState, Operation, Scope
 
 
 class _Readable:
-    """What can be read of a user."""
+    """The memories and turns of a user that can be read."""
 
     def __init__(self, connection: Connection, user_id: str) -> None:
         mine = scopes.c.user_id == user_id

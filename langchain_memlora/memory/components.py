@@ -18,13 +18,15 @@ from langchain_memlora.engines.base import Engine
 from langchain_memlora.engines.registry import named_engine
 from langchain_memlora.errors import ClosedError, ForkedError
 from langchain_memlora.experts import Captioner, Captions, Experts, VisionExpert
+from langchain_memlora.experts.windows import words_of
 from langchain_memlora.graph import Services
 from langchain_memlora.indexes import Index
 from langchain_memlora.indexes.sync import LiveIndex, Progress
 from langchain_memlora.intake import ImageStore
-from langchain_memlora.ledger import Ledger
+from langchain_memlora.ledger import Ledger, details
 from langchain_memlora.memory.index_opening import IndexOpening
 from langchain_memlora.memory.second_stage import RerankerName, make_reranker
+from langchain_memlora.passages import passages
 from langchain_memlora.retrieval import Reranker, Retriever
 
 THREADS = 16
@@ -123,9 +125,15 @@ class Components:
         return self._opening.rebuild(progress)
 
     def drop_cached(self) -> None:
-        """Drop queries, texts and vectors that are cached in RAM, because some of them are erased."""
+        """Drop queries and vectors that are cached in RAM, because some of them are to be erased."""
         self.embeddings.forget()
         self.vectors.forget()
+
+    def drop_cached_texts(self) -> None:
+        """Drop texts that are cached in RAM, because some of them were erased, which reads them once more."""
+        details.drop_cached()
+        for cached in (passages, words_of):
+            cached.cache_clear()
 
     def warm(self) -> None:
         """Load models, open the index, and exempt loaded objects from garbage collection."""

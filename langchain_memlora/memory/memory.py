@@ -420,7 +420,10 @@ class MemLoRAMemory:
             msg = "limits=None: this memory was opened without `retention`. Pass a Retention."
             raise InvalidInputError(msg)
         self._components.drop_cached()
-        return self._writer.expire(limits)
+        try:
+            return self._writer.expire(limits)
+        finally:
+            self._components.drop_cached_texts()
 
     def reset(self) -> Erasure:
         """Erase everything of every user, as `forget` does. This can't be undone."""
@@ -688,7 +691,10 @@ class MemLoRAMemory:
 
     def _erase(self, user_id: str | None) -> Erasure:
         self._components.drop_cached()
-        return self._writer.erase(user_id)
+        try:
+            return self._writer.erase(user_id)
+        finally:
+            self._components.drop_cached_texts()
 
     def _commit(self, scope: Scope, change: NewOperation) -> Operation:
         operation = self.ledger.commit(scope, [change])[0]

@@ -29,7 +29,7 @@ STOP_WEIGHT = 0.5
 QUESTION = 0.03
 """Likeness that is taken from a text of nothing but questions, since a question rarely answers another."""
 REPLY = 0.05
-"""Likeness that is taken from an assistant's replies, which repeat what people told it."""
+"""Likeness that is taken from an assistant's replies, which repeat what people said."""
 
 _LATIN = "\u024f"
 _log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ BEFORE = 2
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What the rankings of a search point to and the scope can read.
+    """The memories and turns that the rankings of a search point to and the scope can read.
 
     Attributes:
         found: Memories by id.

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from langchain.agents import create_agent
-from support.field_faults import Make, call, everything, model, only, say
+from support.field_faults import Make, everything, model, only, say
 
 from langchain_memlora import MemLoRAMemory
+from tests.integrations.agents import call
 
 pytestmark = pytest.mark.slow
 

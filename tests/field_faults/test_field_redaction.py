@@ -11,10 +11,11 @@ from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, PIIMiddleware, SummarizationMiddleware
 from langchain_core.messages import HumanMessage, RemoveMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from support.field_faults import Make, call, everything, in_files, model, say, texts, weather
+from support.field_faults import Make, everything, in_files, model, say, texts, weather
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import InvalidInputError
+from tests.integrations.agents import call
 
 pytestmark = pytest.mark.slow
 

@@ -12,6 +12,9 @@ from support.files import files_with
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.errors import LedgerError, MissingUserError
+from langchain_memlora.experts.windows import words_of
+from langchain_memlora.ledger.details import detail_of
+from langchain_memlora.passages import passages
 
 Make = Callable[..., MemLoRAMemory]
 both = pytest.mark.parametrize("backend", ["memory", "chroma"])
@@ -52,6 +55,15 @@ def test_forget_erases_bytes_of_one_user(memory: MemLoRAMemory, backend: str) ->
     again = memory.add("I own a dog", user_id="ana", observed_at=MAY_8)
     assert [op.after for op in again.operations] == ["User own a dog"]
     assert memory.search("dog", user_id="ana")[0].text == "User own a dog"
+
+
+@pytest.mark.parametrize("backend", ["memory"])
+def test_forget_empties_caches_of_texts(memory: MemLoRAMemory) -> None:
+    tell_all(memory)
+    cached = (passages, words_of, detail_of)
+    assert any(one.cache_info().currsize for one in cached)
+    memory.forget(user_id="ana")
+    assert [one.cache_info().currsize for one in cached] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("backend", ["memory"])

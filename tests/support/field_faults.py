@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -13,16 +12,15 @@ from typing import Any
 
 from langchain.agents import create_agent
 from langchain.tools import tool
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import Field
+from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_memlora import MemLoRAMemory
 from langchain_memlora.bundles import Bundle
 from langchain_memlora.types import Memory
 from support.experts import pair, plain_bundle
 from support.files import files_with
+from tests.integrations.agents import AgentModel
 
 Make = Callable[..., MemLoRAMemory]
 Rule = Callable[[str, str], "str | None"]
@@ -77,21 +75,8 @@ def deciding(rule: Rule | None = None) -> Callable[[str], str]:
 # -- agents ------------------------------------------------------------------------------------------------------------
 
 
-class Model(BaseChatModel):
-    """Returns its answers in order, then "ok", streams tool calls; raises exceptions among them; keeps the prompts."""
-
-    answers: list[Any] = Field(default_factory=list)
-    seen: list[list[BaseMessage]] = Field(default_factory=list)
-
-    @property
-    def _llm_type(self) -> str:
-        return "field-faults"
-
-    def bind_tools(self, tools: Any, **kwargs: Any) -> Model:
-        return self
-
-    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=self._next(messages))])
+class Model(AgentModel):
+    """Streams tool calls too."""
 
     def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
         answer = self._next(messages)
@@ -101,30 +86,10 @@ class Model(BaseChatModel):
         ]
         yield ChatGenerationChunk(message=AIMessageChunk(content=answer.content, tool_call_chunks=calls))
 
-    def _next(self, messages: list[BaseMessage]) -> AIMessage:
-        self.seen.append(list(messages))
-        answer = self.answers.pop(0) if self.answers else "ok"
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if isinstance(answer, AIMessage) else AIMessage(answer)
-
-    @property
-    def system(self) -> str:
-        """The system message of the last call."""
-        return self.seen[-1][0].text if self.seen[-1][0].type == "system" else ""
-
 
 def model(*answers: Any) -> Model:
     """Return a chat model with these answers."""
     return Model(answers=list(answers))
-
-
-_calls = itertools.count()
-
-
-def call(name: str, **arguments: Any) -> AIMessage:
-    """Return a message that calls a tool."""
-    return AIMessage("", tool_calls=[{"name": name, "args": arguments, "id": f"c{next(_calls)}", "type": "tool_call"}])
 
 
 @tool

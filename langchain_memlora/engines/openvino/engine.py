@@ -99,19 +99,12 @@ class OpenVINOEngine(Engine):
             raise InvalidInputError(msg)
         self.bundle = bundle
         self._base = base or bundle.card.base.name
-        self._counter = TokenCounter(self._base)
+        self.counter = TokenCounter(self._base)
         self._weights = weights
         self._threads = threads
         self._batch = batch
         self._prompt_lookup = prompt_lookup
         self._loaded: _Loaded | None = None
-
-    @property
-    def limit(self) -> int | None:
-        return self._counter.limit
-
-    def count(self, text: str) -> int:
-        return self._counter.count(text)
 
     def load(self) -> None:
         """Export the base model unless that is done already, compile it and read every adapter.

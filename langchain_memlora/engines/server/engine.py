@@ -90,19 +90,12 @@ class ServerEngine(Engine):
             raise InvalidInputError(msg)
         self.bundle = bundle
         self._base = base or bundle.card.base.name
-        self._counter = TokenCounter(self._base)
+        self.counter = TokenCounter(self._base)
         self._wire = Wire(url, api_key=api_key, timeout=timeout, tries=tries, connections=at_once)
         self._callers = ThreadPoolExecutor(at_once, thread_name_prefix="memlora-caller")
         self._senders = ThreadPoolExecutor(at_once, thread_name_prefix="memlora-sender")
         self._loading = threading.Lock()
         self._connected: _Connected | None = None
-
-    @property
-    def limit(self) -> int | None:
-        return self._counter.limit
-
-    def count(self, text: str) -> int:
-        return self._counter.count(text)
 
     def load(self) -> None:
         """Read the tokenizer and ask the server for its adapters.
@@ -197,7 +190,7 @@ class ServerEngine(Engine):
         if not any(weights):
             msg = (
                 f"{self._wire.url} returned none of the choices {row.request.choices} among its most probable tokens. "
-                "Start vLLM with --logprobs-mode processed_logprobs; llama.cpp needs `post_sampling_probs`, as of 2025."
+                "Start vLLM with --logprobs-mode processed_logprobs, or use a llama.cpp that has `post_sampling_probs`."
             )
             raise EngineError(msg)
         return tuple(weight / sum(weights) for weight in weights)
